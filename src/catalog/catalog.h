@@ -1,0 +1,182 @@
+/* The catalog: SQLite, and every SQL statement of the project that changes it. A handle, nothing global. Not thread-safe: the
+ * loop's thread. INTERFACE ("The catalog") is the contract of the tables that people read.
+ *
+ * Functions return 0 or an ERR_ (ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, …) with the text in catalog_error; after an I/O error
+ * the node ends. Slices given are copied by SQLite; slices received are valid until the next call on the same cursor.
+ * An absent text is a slice with data NULL and becomes SQL NULL. */
+#ifndef CLUSTERD_CATALOG_CATALOG_H
+#define CLUSTERD_CATALOG_CATALOG_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CATALOG_SCHEMA_VERSION 1
+
+struct catalog;
+
+/* Opens DIRECTORY/catalog.db (made when absent, schema and migrations run), WAL, synchronous=NORMAL, no automatic checkpoint,
+ * page size and auto_vacuum=INCREMENTAL set at creation. `vfs`: name of a registered SQLite VFS, NULL for the default one.
+ * ERR_VERSION: a newer program made it. */
+int catalog_open(const char *path, const char *vfs, struct catalog **ret_catalog, struct error *error);
+void catalog_close(struct catalog *catalog);
+const char *catalog_error(const struct catalog *catalog); /* text of the last failure */
+
+int catalog_begin(struct catalog *catalog);
+/* COMMIT. A failure ends the node (nothing after it can be trusted). */
+int catalog_commit(struct catalog *catalog);
+/* Somebody else wrote to the file since the last call (PROTOCOL, rule 11). */
+bool catalog_foreign_write(struct catalog *catalog);
+
+/* meta: integers and texts. Absent: 0, empty. */
+int catalog_meta_number(struct catalog *catalog, const char *key, uint64_t *ret_value);
+int catalog_meta_set_number(struct catalog *catalog, const char *key, uint64_t value);
+int catalog_meta_text(struct catalog *catalog, const char *key, struct buffer *ret_value);
+int catalog_meta_set_text(struct catalog *catalog, const char *key, struct slice value);
+
+/* setting(name, value): what apply reads. */
+int catalog_setting_set(struct catalog *catalog, struct slice name, struct slice value);
+int catalog_settings(struct catalog *catalog, void (*each)(void *context, struct slice name, struct slice value),
+                     void *context);
+
+/* --- definitions -------------------------------------------------------------------------------------------------- */
+
+/* unit(id, files, attachments, registered_ms): what was registered together, as JSON arrays of {path, text} and
+ * {path, hash}. */
+int catalog_unit_insert(struct catalog *catalog, uint64_t id, struct slice files, struct slice attachments, msec now);
+int catalog_units(struct catalog *catalog,
+                  int (*each)(void *context, uint64_t id, struct slice files, struct slice attachments), void *context);
+/* file(hash, executable, content): the attachments. Inserting a hash that is there does nothing. */
+int catalog_file_insert(struct catalog *catalog, struct slice hash, bool executable, struct slice content);
+int catalog_file_read(struct catalog *catalog, struct slice hash, bool *ret_executable, struct buffer *ret_content);
+
+struct catalog_process {
+	struct slice name;
+	uint32_t version;
+	struct slice kind; /* process, workflow */
+	struct slice signature;
+	struct slice source;
+	msec registered_ms;
+	uint64_t unit;
+};
+int catalog_process_insert(struct catalog *catalog, const struct catalog_process *process);
+
+/* --- instances ---------------------------------------------------------------------------------------------------- */
+
+struct catalog_instance {
+	uint64_t id;
+	struct slice key; /* NULL: none */
+	struct slice process;
+	uint32_t version;
+	struct slice state; /* running, completed, failed, cancelled, stuck */
+	struct slice args;
+	struct slice result; /* NULL: none */
+	struct slice error;  /* NULL: none */
+	msec started_ms;
+	msec finished_ms; /* 0: not yet (SQL NULL) */
+	uint32_t step;    /* reductions made so far */
+	bool failing;     /* a call has failed for good, others are awaited */
+	bool cancelling;
+};
+int catalog_instance_insert(struct catalog *catalog, const struct catalog_instance *instance);
+/* state, result, error, finished_ms, step, failing, cancelling. */
+int catalog_instance_update(struct catalog *catalog, const struct catalog_instance *instance);
+/* ERR_NOT_FOUND. Slices are valid until the next call of this function. */
+int catalog_instance_read(struct catalog *catalog, uint64_t id, struct catalog_instance *ret_instance);
+/* By key; ERR_NOT_FOUND. */
+int catalog_instance_by_key(struct catalog *catalog, struct slice key, uint64_t *ret_id);
+/* Ids of unfinished instances above `after`, ascending, up to `count`; returns how many or an ERR_. */
+int catalog_instances_open(struct catalog *catalog, uint64_t after, uint64_t *ret_ids, int count);
+/* Retention: deletes up to `count` instances that finished before `before`, with their calls, history and signals; oldest
+ * first, ties by id. Returns how many or an ERR_. */
+int catalog_instances_expire(struct catalog *catalog, msec before, int count);
+
+struct catalog_call {
+	uint64_t instance;
+	uint32_t ref;
+	struct slice kind;    /* process, sleep, signal */
+	struct slice process; /* its name; for a signal the signal's name */
+	uint32_t version;
+	struct slice state; /* ready, running, backoff, done, failed, cancelled */
+	struct slice args;
+	struct slice result; /* NULL: none */
+	struct slice error;  /* NULL: none */
+	uint32_t attempts;   /* begun so far */
+	uint64_t attempt;    /* number of the current one, 0: none */
+	struct slice node;   /* where it runs; NULL */
+	uint32_t step;       /* which reduction took its result; 0: none */
+	msec called_ms;
+	msec started_ms;  /* of the current attempt; 0: NULL */
+	msec returned_ms; /* 0: NULL */
+	msec due_ms;      /* sleep, backoff: when it goes on; 0: NULL */
+};
+/* Inserts or replaces the whole row. */
+int catalog_call_put(struct catalog *catalog, const struct catalog_call *call);
+enum catalog_call_order { CATALOG_CALLS_BY_REF, CATALOG_CALLS_BY_STEP /* step, ref; done ones only */ };
+int catalog_calls(struct catalog *catalog, uint64_t instance, enum catalog_call_order order,
+                  int (*each)(void *context, const struct catalog_call *call), void *context);
+
+/* History: `detail` is a JSON object. */
+int catalog_history_append(struct catalog *catalog, uint64_t seq, uint64_t instance, msec time, struct slice kind,
+                           uint32_t ref, struct slice detail);
+
+/* timer(due_ms, instance, ref): sleeps and backoffs. */
+int catalog_timer_insert(struct catalog *catalog, msec due, uint64_t instance, uint32_t ref);
+int catalog_timer_delete(struct catalog *catalog, msec due, uint64_t instance, uint32_t ref);
+/* The earliest; MSEC_NEVER when there is none. */
+int catalog_timer_next(struct catalog *catalog, msec *ret_due);
+struct catalog_timer {
+	msec due;
+	uint64_t instance;
+	uint32_t ref;
+};
+/* Those due at `now`, by (due, instance, ref), up to `count`; returns how many or an ERR_. */
+int catalog_timers_due(struct catalog *catalog, msec now, struct catalog_timer *ret_timers, int count);
+
+/* signal(instance, name, key, seq, value): signals that came before their wait, first in first out per (instance, name,
+ * key). `key` is JSON text. */
+int catalog_signal_push(struct catalog *catalog, uint64_t instance, struct slice name, struct slice key, uint64_t seq,
+                        struct slice value);
+/* Takes the oldest out; ERR_NOT_FOUND. */
+int catalog_signal_pop(struct catalog *catalog, uint64_t instance, struct slice name, struct slice key,
+                       struct buffer *ret_value);
+int catalog_signals_drop(struct catalog *catalog, uint64_t instance); /* all of an instance */
+
+/* --- sessions ----------------------------------------------------------------------------------------------------- */
+
+/* session(id, opened_ms, answered_below, answers): `answers` is the state machine's own text. */
+int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below, struct slice answers);
+int catalog_session_delete(struct catalog *catalog, uint64_t id);
+int catalog_sessions(struct catalog *catalog,
+                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below, struct slice answers),
+                     void *context);
+
+/* --- nodes -------------------------------------------------------------------------------------------------------- */
+
+struct catalog_node {
+	uint64_t id;
+	struct slice name;
+	struct slice role;
+	struct slice address;
+	struct slice datacenter;
+	struct slice state;
+	uint64_t generation;
+	struct slice tags; /* JSON object */
+};
+int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
+
+/* --- the whole file ----------------------------------------------------------------------------------------------- */
+
+/* On a connection of its own, from any one thread: moves WAL frames into the file and syncs it. `ret_applied_index`: the
+ * applied index that is in the file for sure when it returns 0; only meaningful when `ret_complete`. */
+int catalog_checkpoint(const char *path, uint64_t *ret_applied_index, bool *ret_complete, struct error *error);
+/* A consistent copy (backup in one step), from any one thread. */
+int catalog_copy(const char *path, const char *destination, struct error *error);
+uint64_t catalog_wal_size(const struct catalog *catalog); /* bytes */
+/* XXH3-64 over all rows of all tables in a fixed order: equal on nodes that applied the same log. */
+int catalog_hash(struct catalog *catalog, uint64_t *ret_hash);
+
+#endif

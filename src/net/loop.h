@@ -1,0 +1,42 @@
+/* The event loop: the only code that calls libevent. One thread. */
+#ifndef CLUSTERD_NET_LOOP_H
+#define CLUSTERD_NET_LOOP_H
+
+#include "base/time.h"
+
+#include <stdbool.h>
+
+struct loop;
+struct loop_timer;
+struct loop_watch;
+
+int loop_create(struct loop **ret_loop);
+void loop_destroy(struct loop *loop);
+void loop_run(struct loop *loop);  /* until loop_stop */
+void loop_stop(struct loop *loop);
+msec loop_now(const struct loop *loop);  /* monotonic; read once a turn */
+msec loop_wall(const struct loop *loop); /* since 1970; read once a turn */
+/* Called once at the end of every turn in which something happened: where what the turn gathered is sent as one batch. */
+void loop_at_turn_end(struct loop *loop, void (*call)(void *context), void *context);
+/* The longest time since the last call of this function that one turn took, in microseconds. */
+long long loop_longest_stall_us(struct loop *loop);
+
+typedef void loop_call(void *context);
+
+/* One-shot; armed with loop_timer_set. */
+struct loop_timer *loop_timer_create(struct loop *loop, loop_call *call, void *context);
+void loop_timer_destroy(struct loop_timer *timer); /* NULL is fine */
+void loop_timer_set(struct loop_timer *timer, msec deadline); /* on loop_now's clock; MSEC_NEVER: disarmed */
+
+typedef void loop_ready(void *context, bool readable, bool writable);
+/* Watches a descriptor that somebody else owns. Level-triggered. */
+struct loop_watch *loop_watch_create(struct loop *loop, int descriptor, loop_ready *ready, void *context);
+void loop_watch_set(struct loop_watch *watch, bool for_reading, bool for_writing);
+void loop_watch_destroy(struct loop_watch *watch); /* NULL is fine */
+
+/* A signal as an event of the loop (SIGTERM, SIGHUP, …). */
+struct loop_signal;
+struct loop_signal *loop_signal_create(struct loop *loop, int number, loop_call *call, void *context);
+void loop_signal_destroy(struct loop_signal *signal);
+
+#endif

@@ -1,0 +1,59 @@
+/* Byte streams: TCP, Unix sockets and pipes, read into a buffer and written from a queue, never blocking the loop. */
+#ifndef CLUSTERD_NET_STREAM_H
+#define CLUSTERD_NET_STREAM_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "net/loop.h"
+
+#include <stdint.h>
+
+struct stream;
+
+struct stream_handler {
+	/* Bytes came; consume what is complete from the front of `input` (buffer_consume once a call), leave the rest. The stream
+	 * may be destroyed from inside. */
+	void (*readable)(void *context, struct stream *stream, struct buffer *input);
+	/* The peer closed, or an error (text in `reason`). Called once, not from inside a stream_ call; destroy it here or
+	 * later. What had come before is delivered first. */
+	void (*closed)(void *context, struct stream *stream, const char *reason);
+	/* The queue for writing has fallen below the low mark after it was above the high mark. May be NULL. */
+	void (*drained)(void *context, struct stream *stream);
+};
+
+#define STREAM_HIGH_MARK (4u << 20) /* bytes queued for writing: stop producing */
+#define STREAM_LOW_MARK (1u << 20)
+
+/* Takes the descriptor, makes it non-blocking. */
+struct stream *stream_create(struct loop *loop, int take_descriptor, const struct stream_handler *handler, void *context);
+void stream_destroy(struct stream *stream); /* closes; unsent bytes are lost; NULL is fine */
+/* Queues bytes; all that a turn of the loop queues goes out together at its end (writev), or earlier past 64 KiB. */
+void stream_write(struct stream *stream, const void *data, size_t size);
+void stream_write_slices(struct stream *stream, const struct slice *slices, size_t count);
+void stream_finish(struct stream *stream); /* closes the writing side when the queue is empty */
+size_t stream_queued(const struct stream *stream); /* bytes not yet taken by the system */
+/* false: bytes are left in the system until it is true again; that is how a fast peer is slowed down. */
+void stream_set_reading(struct stream *stream, bool reading);
+void *stream_context(const struct stream *stream);
+/* "127.0.0.1:4711", "unix", "pipe"; for messages. */
+const char *stream_peer(const struct stream *stream);
+/* Of the other side of a Unix socket; −1 elsewhere. */
+int stream_peer_uid(const struct stream *stream);
+
+/* Connects; `stream_handler.closed` tells when it could not. Address: "HOST:PORT" (numeric or name; a name is resolved
+ * blocking, so only tools use names) or "/path/of/socket". */
+int stream_connect(struct loop *loop, const char *address, const struct stream_handler *handler, void *context,
+                   struct stream **ret_stream, struct error *error);
+
+struct listener;
+/* A new connection: the callee takes the descriptor. */
+typedef void listener_accepted(void *context, int take_descriptor, const char *peer);
+/* "HOST:PORT" or "/path/of/socket" (a stale socket file is replaced, mode 0600). At most `connections_max` accepted and not
+ * yet given back with listener_release: more wait in the backlog. */
+int listener_create(struct loop *loop, const char *address, uint32_t connections_max, listener_accepted *accepted,
+                    void *context, struct listener **ret_listener, struct error *error);
+void listener_destroy(struct listener *listener); /* NULL is fine */
+void listener_release(struct listener *listener); /* one accepted connection is gone */
+uint16_t listener_port(const struct listener *listener); /* 0 for a Unix socket */
+
+#endif

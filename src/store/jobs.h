@@ -1,0 +1,27 @@
+/* A thread that runs jobs in the order they were given: the disk thread, the readers' thread. The loop's thread gives jobs and
+ * takes back those that are done when the descriptor becomes readable. */
+#ifndef CLUSTERD_STORE_JOBS_H
+#define CLUSTERD_STORE_JOBS_H
+
+#include <stdbool.h>
+
+struct jobs;
+
+/* By the caller, part of a larger struct; it must live until `done` was called. */
+struct job {
+	void (*run)(struct job *job);  /* on the thread */
+	void (*done)(struct job *job); /* on the loop's thread, in order; may free the job and give new ones */
+	struct job *next;              /* private */
+};
+
+int jobs_create(const char *name, struct jobs **ret_jobs); /* `name`: of the thread, up to 15 characters */
+/* Waits until what was given has run; `done` is called for each. */
+void jobs_destroy(struct jobs *jobs);
+void jobs_give(struct jobs *jobs, struct job *job);
+/* Readable when jobs are done. */
+int jobs_descriptor(const struct jobs *jobs);
+/* Calls `done` of all that are done. */
+void jobs_collect(struct jobs *jobs);
+bool jobs_idle(const struct jobs *jobs); /* none given that was not collected */
+
+#endif

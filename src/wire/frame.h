@@ -1,0 +1,55 @@
+/* Frames (PROTOCOL, rule 27): a fixed header, a small protobuf message, a raw payload.
+ *
+ *   offset  size
+ *        0     4  checksum: low half of XXH3 of everything after it, payload included
+ *        4     2  type
+ *        6     2  flags, 0
+ *        8     4  stream: which request an answer belongs to; chosen by who asks, 0 on a connection's own frames
+ *       12     4  size of the message
+ *       16     4  size of the payload
+ *       20        message, payload
+ *
+ * Integers are little-endian. */
+#ifndef CLUSTERD_WIRE_FRAME_H
+#define CLUSTERD_WIRE_FRAME_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+#define FRAME_HEADER_SIZE 20
+#define FRAME_SIZE_MAX (16u << 20) /* message and payload together */
+#define FRAME_MESSAGE_MAX (4u << 20)
+
+enum frame_type {
+	FRAME_HELLO = 1,     /* Hello: the first frame of who connects */
+	FRAME_WELCOME,       /* Welcome: its answer; with an error, the connection ends */
+	FRAME_REQUEST,       /* Request */
+	FRAME_RESPONSE,      /* Response, on the request's stream; the last one of a stream unless `more` is set */
+	FRAME_CANCEL,        /* the asker no longer wants an answer on this stream; no message */
+	FRAME_GOODBYE,       /* Goodbye: why the connection is being closed */
+	FRAME_OFFER,         /* Offer: a worker says what it serves and how many calls it may get */
+	FRAME_ASSIGNMENT,    /* Assignment; payload: arguments */
+	FRAME_ABANDON,       /* Abandon: stop a call, its result is no longer wanted */
+	FRAME_RESULT,        /* Result; payload: value or message of a failure */
+	FRAME_RESULT_TAKEN,  /* Taken: the result is committed, or of no use; the worker may forget it */
+	FRAME_HEARTBEAT,     /* Heartbeat: a call is alive */
+	FRAME_TYPE_END,
+};
+
+struct frame {
+	enum frame_type type;
+	uint32_t stream;
+	struct slice message;
+	struct slice payload;
+};
+
+/* Looks for a whole frame at the front of `input`. 1: there is one, it points into `input` and takes `ret_size` bytes;
+ * 0: not yet; ERR_LIMIT, ERR_CORRUPT, ERR_INVALID (type): the connection cannot go on. */
+int frame_parse(struct slice input, struct frame *ret_frame, size_t *ret_size, struct error *error);
+/* Appends a frame. */
+void frame_append(struct buffer *out, enum frame_type type, uint32_t stream, struct slice message,
+                  struct slice payload);
+
+#endif
