@@ -18,7 +18,7 @@ enum outcome { OUTCOME_RETURNED, OUTCOME_FAILED };
 /* What became of an attempt of a call. */
 struct returned {
 	uint32_t ref;
-	uint64_t attempt;       /* (term << 24) | counter */
+	uint64_t attempt;       /* (term << 16) | counter of the call; < 2⁵³ */
 	enum outcome outcome;
 	bool retryable;         /* FAILED: another attempt may help */
 	uint8_t cause;          /* FAILED: enum failure_cause */

@@ -1,0 +1,122 @@
+/* Commands: what the log holds and the state machine applies. Slices are borrowed. */
+#ifndef CLUSTERD_COORDINATOR_COMMAND_H
+#define CLUSTERD_COORDINATOR_COMMAND_H
+
+#include "base/slice.h"
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The version of the state machine that this program is. */
+#define MACHINE_VERSION 1
+
+enum command_kind {
+	COMMAND_NOOP,          /* the first entry of a term */
+	COMMAND_OPEN_SESSION,
+	COMMAND_CLOSE_SESSION, /* closed by the client, or expired */
+	COMMAND_REGISTER,
+	COMMAND_START,
+	COMMAND_RESULTS,       /* PEW's ReduceRequest: the results that waited for one instance */
+	COMMAND_ASSIGNED,      /* calls that were handed to a node */
+	COMMAND_TIMERS,
+	COMMAND_CANCEL,
+	COMMAND_RETRY,
+	COMMAND_SIGNAL,
+	COMMAND_SET_SETTING,
+	COMMAND_EXPIRE,
+	COMMAND_NODE,
+};
+
+/* Why a call failed (LANGUAGE: Cause). */
+enum failure_cause { CAUSE_ERROR, CAUSE_TIMEOUT, CAUSE_TYPE, CAUSE_LIMIT, CAUSE_RAISED, CAUSE_END };
+
+struct command_file {
+	struct slice path;
+	struct slice text;
+};
+
+struct command_attachment {
+	struct slice path;
+	struct slice hash;
+	bool executable;
+	struct slice content;
+};
+
+struct command_returned {
+	uint32_t ref;
+	uint64_t attempt;
+	bool failed;
+	bool final;
+	enum failure_cause cause;
+	struct slice value;    /* JSON; failed: the message */
+	struct slice metadata; /* a JSON object, or empty */
+};
+
+struct command_assignment {
+	uint64_t instance;
+	uint32_t ref;
+	uint64_t attempt;
+};
+
+struct command {
+	enum command_kind kind;
+	uint32_t machine_version;
+	uint64_t stamp;          /* hybrid logical clock: ms << 16 | counter; strictly increasing over the log */
+	uint64_t session;        /* 0: the node itself */
+	uint64_t sequence;
+	uint64_t answered_below;
+	union {
+		struct {
+			const uint64_t *sessions;
+			size_t count;
+		} close_session;
+		struct {
+			const struct command_file *files;
+			size_t file_count;
+			const struct command_attachment *attachments;
+			size_t attachment_count;
+		} registering;
+		struct {
+			struct slice process;
+			uint32_t version;
+			struct slice key; /* empty: none */
+			struct slice args;
+		} start;
+		struct {
+			uint64_t instance;
+			const struct command_returned *returned;
+			size_t count;
+		} results;
+		struct {
+			struct slice node;
+			const struct command_assignment *calls;
+			size_t count;
+		} assigned;
+		struct {
+			uint64_t instance;
+		} cancel, retry;
+		struct {
+			uint64_t instance;
+			struct slice name;
+			struct slice key;
+			struct slice value;
+		} signal;
+		struct {
+			struct slice name;
+			struct slice value;
+		} set_setting;
+		struct {
+			uint64_t id;
+			struct slice name, role, address, datacenter, state, tags;
+			uint64_t generation;
+		} node;
+	};
+};
+
+static inline msec stamp_ms(uint64_t stamp)
+{
+	return (msec)(stamp >> 16);
+}
+
+#endif

@@ -1,0 +1,129 @@
+/* The parts of the state machine, for its own files only:
+ *   machine.c   transactions, the switch over commands, settings
+ *   sessions.c  sessions and their answers
+ *   loading.c   instances between catalog and memory
+ *   reducer.c   steps of instances: start, results, timers, signals
+ *   ending.c    how instances end: completion, failure, cancellation, retry
+ *   events.c    history rows and effects */
+#ifndef CLUSTERD_COORDINATOR_INTERNAL_H
+#define CLUSTERD_COORDINATOR_INTERNAL_H
+
+#include "base/buffer.h"
+#include "coordinator/machine.h"
+
+struct session {
+	uint64_t id;
+	msec opened_ms;
+	uint64_t answered_below;
+	struct answer *answers; /* in the order they were given */
+	size_t answer_count;
+	size_t answer_capacity;
+	bool dirty;
+	bool closed;
+	struct session *next_dirty;
+	UT_hash_handle hh;
+};
+
+struct machine {
+	struct catalog *catalog;
+	struct registry *registry;
+	struct machine_settings settings;
+	struct running *instances;
+	struct call *calls; /* of all instances in memory */
+	struct running *idle_first, *idle_last;
+	struct session *sessions;
+
+	uint64_t applied_index;
+	uint64_t applied_term;
+	uint64_t last_stamp;
+	uint64_t next_instance;
+	uint64_t next_session;
+	uint64_t next_unit;
+	uint64_t history_seq;
+	struct {
+		uint64_t applied_term, next_instance, next_session, next_unit;
+	} saved; /* what meta holds */
+
+	/* Of the transaction that is open. */
+	bool open;
+	struct call *dirty_calls;
+	struct running *dirty_instances;
+	struct running *finished; /* out of the table, released by the commit; linked by idle_next */
+	struct session *dirty_sessions;
+	struct effect *effects;
+	size_t effect_count;
+	size_t effect_capacity;
+	struct buffer scratch;
+	struct buffer detail; /* of history_format */
+
+	/* Of the command that is being applied. */
+	msec now;
+};
+
+/* sessions.c */
+int sessions_load(struct machine *machine, struct error *error);
+void sessions_release(struct machine *machine);
+int sessions_flush(struct machine *machine);
+void session_open(struct machine *machine, const struct command *command);
+int session_close(struct machine *machine, uint64_t id);
+/* false: the command is not to be executed; its answer, if any, is among the effects. */
+bool session_admit(struct machine *machine, const struct command *command, struct session **ret_session);
+/* Records (session may be NULL) and emits the answer; takes its text. */
+void session_answer(struct machine *machine, struct session *session, const struct command *command,
+                    struct answer take_answer);
+struct answer answer_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* loading.c */
+struct running *running_create(struct machine *machine, uint64_t id, const struct definition *workflow,
+                               struct text *args);
+void running_destroy(struct machine *machine, struct running *running);
+struct call *call_create(struct machine *machine, struct running *running, uint32_t ref, enum instance_call_kind kind);
+void call_dirty(struct machine *machine, struct call *call);
+void running_dirty(struct machine *machine, struct running *running);
+/* Keeps the list of idle instances right after calls were opened or closed. */
+void running_note_idle(struct machine *machine, struct running *running);
+void running_leave_idle(struct machine *machine, struct running *running);
+int machine_flush(struct machine *machine); /* dirty calls and instances into the catalog */
+int running_need_engine(struct machine *machine, struct running *running, struct error *error);
+struct instance_limits machine_limits(const struct machine *machine);
+
+/* reducer.c */
+int apply_start(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                struct error *error);
+int apply_results(struct machine *machine, const struct command *command, struct error *error);
+int apply_assigned(struct machine *machine, const struct command *command, struct error *error);
+int apply_timers(struct machine *machine, struct error *error);
+int apply_signal(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                 struct error *error);
+/* Puts a result in and closes the call; counts for the next step. */
+int call_return(struct machine *machine, struct call *call, struct text *take_result, struct slice metadata);
+/* Reduces after results were put in, opens what comes of it, ends the instance when it is done. */
+int running_reduce(struct machine *machine, struct running *running, struct error *error);
+
+/* ending.c */
+int call_failed(struct machine *machine, struct call *call, const struct command_returned *returned);
+/* A failing instance ends when nothing of it runs any more. */
+int running_end_if_quiet(struct machine *machine, struct running *running);
+int running_finish(struct machine *machine, struct running *running, const char *state, const char *event,
+                   struct text *take_result, struct text *take_error);
+int apply_cancel(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                 struct error *error);
+int apply_retry(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                struct error *error);
+
+/* definitions.c */
+int definitions_load(struct machine *machine, struct error *error);
+int apply_register(struct machine *machine, const struct command *command, struct answer *ret_answer);
+
+/* events.c */
+/* `detail`: the inside of a JSON object, or "". */
+int history(struct machine *machine, uint64_t instance, const char *kind, uint32_t ref, struct slice detail);
+int history_format(struct machine *machine, uint64_t instance, const char *kind, uint32_t ref, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+struct effect *effect_add(struct machine *machine, enum effect_kind kind, uint64_t instance);
+void effects_release(struct machine *machine);
+
+extern const char *const call_state_names[];
+enum call_state call_state_parse(struct slice name);
+
+#endif

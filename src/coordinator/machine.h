@@ -1,0 +1,158 @@
+/* The replicated state machine: commands in, catalog rows and effects out.
+ *
+ * Deterministic: every row, reference and event is a function of (state, command) (PROTOCOL, rule 1). It reads no clock; time is
+ * the command's stamp. Between machine_begin and machine_commit any number of commands are applied in one transaction;
+ * effects may be acted on after machine_commit only (rule 8).
+ *
+ * What is in memory is a cache of the catalog: instances that run (their engine's state is rebuilt from the recorded steps
+ * when it is needed), open calls of atomic processes, sessions, definitions. */
+#ifndef CLUSTERD_COORDINATOR_MACHINE_H
+#define CLUSTERD_COORDINATOR_MACHINE_H
+
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "coordinator/command.h"
+#include "workflow/instance.h"
+#include "workflow/registry.h"
+
+#include <uthash.h>
+
+struct machine;
+
+/* Rows of `setting`, with their defaults. Changed by command only. */
+struct machine_settings {
+	msec retention;          /* retention: of finished instances; default 7 d */
+	uint32_t each_window;    /* each_window: default 256 */
+	uint32_t reductions_max; /* reductions_max: of one step; default 100,000 */
+	uint32_t value_max;      /* value_max: bytes; default 1 MiB */
+	msec session_ttl;        /* session_ttl: default 60 s */
+	uint32_t instances_cached; /* instances_cached: idle ones kept in memory; default 20,000 */
+};
+
+enum call_state { CALL_READY, CALL_RUNNING, CALL_BACKOFF, CALL_DONE, CALL_FAILED, CALL_CANCELLED };
+
+/* An open call. Rows of pi_call are written from it, once a transaction. */
+struct call {
+	struct running *owner;
+	uint32_t ref;
+	enum instance_call_kind kind;
+	enum call_state state;
+	const struct definition *process; /* atomic processes */
+	struct slice name;                /* of the process or signal; points into the definition */
+	struct text *args;
+	struct text *result;              /* DONE */
+	struct text *error;               /* FAILED, or the last attempt's */
+	uint32_t attempts;
+	uint64_t attempt;
+	struct text *node;                /* where it runs */
+	uint32_t step;
+	msec called_ms;
+	msec started_ms;
+	msec returned_ms;
+	msec due_ms;
+	bool dirty;
+	struct call *next_dirty;
+	struct call *prev, *next;         /* in the running instance, by reference */
+	struct call_key {
+		uint64_t instance;
+		uint64_t ref;
+	} key;
+	UT_hash_handle hh;                /* by key, in the machine */
+};
+
+/* An unfinished instance that is in memory. */
+struct running {
+	uint64_t id;
+	const struct definition *workflow;
+	struct instance *engine; /* NULL: not needed so far */
+	struct text *args;
+	struct text *error;      /* the first failure, once failing */
+	uint32_t step;
+	uint32_t running_count;  /* calls in state RUNNING of atomic processes */
+	msec started_ms;
+	bool failing;
+	bool finished;           /* about to be released */
+	bool pending;            /* results were posted that no step has taken: they came while it was failing */
+	bool dirty;
+	struct call *calls, *last_call; /* open ones, and closed ones until they are written */
+	struct running *next_dirty;
+	struct running *idle_prev, *idle_next; /* those without an open call of an atomic process, oldest first */
+	bool idle;
+	UT_hash_handle hh;
+};
+
+struct answer {
+	uint64_t sequence;
+	int code;            /* 0 or ERR_ */
+	uint64_t number;     /* OPEN_SESSION: its id. START: the instance. SIGNAL and others: 0 */
+	bool existed;        /* START: the key was known */
+	struct text *text;   /* an error's text; REGISTER: JSON of what was registered. NULL: none */
+};
+
+enum effect_kind {
+	EFFECT_ANSWER,         /* session, sequence, answer (borrowed until the session's next command) */
+	EFFECT_CALL_READY,     /* a call of an atomic process waits to be dispatched */
+	EFFECT_CALL_CLOSED,    /* `attempt` of (instance, ref) is over: its result is committed or no longer wanted */
+	EFFECT_CALL_ABANDONED, /* a call that runs is to be stopped */
+	EFFECT_FINISHED,       /* the instance is finished: state, result, error */
+	EFFECT_GROWN,          /* its history has grown up to `seq` */
+	EFFECT_RESULTS_APPLIED, /* the results command of the instance is through */
+	EFFECT_SESSION_CLOSED,
+	EFFECT_TIMERS_CHANGED,
+	EFFECT_REGISTERED,     /* definitions have been added */
+};
+
+struct effect {
+	enum effect_kind kind;
+	uint64_t instance;
+	uint32_t ref;
+	uint64_t attempt;
+	uint64_t seq;
+	uint64_t session;
+	uint64_t sequence;
+	struct answer answer;  /* its text is held */
+	const char *state;     /* FINISHED */
+	struct text *result;   /* FINISHED; held, or NULL */
+	struct text *error;    /* FINISHED; held, or NULL */
+};
+
+/* Builds the state from the catalog. The handle is borrowed. */
+int machine_create(struct catalog *catalog, struct machine **ret_machine, struct error *error);
+void machine_destroy(struct machine *machine);
+
+uint64_t machine_applied_index(const struct machine *machine);
+uint64_t machine_last_stamp(const struct machine *machine);
+const struct machine_settings *machine_settings(const struct machine *machine);
+struct registry *machine_registry(struct machine *machine);
+uint64_t machine_history_seq(const struct machine *machine); /* the last one given */
+
+int machine_begin(struct machine *machine, struct error *error);
+/* Applies the command of log entry (index, term). An ERR_ ends the node: the catalog failed, or the entry cannot be. A command
+ * that is refused is no error: its answer says so. */
+int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const struct command *command,
+                  struct error *error);
+/* Writes what is dirty, commits. */
+int machine_commit(struct machine *machine, struct error *error);
+
+/* The effects since the last machine_commit, in order; released by machine_effects_done. */
+const struct effect *machine_effects(const struct machine *machine, size_t *ret_count);
+void machine_effects_done(struct machine *machine);
+
+/* An unfinished instance, loaded from the catalog when it is not in memory; NULL: none, or finished. Its engine is not
+ * loaded. */
+int machine_load(struct machine *machine, uint64_t id, struct running **ret_running, struct error *error);
+/* In memory only. */
+struct running *machine_find(const struct machine *machine, uint64_t id);
+struct call *machine_call(const struct machine *machine, uint64_t instance, uint32_t ref);
+/* Puts idle instances out of memory down to the setting; between transactions. */
+void machine_trim(struct machine *machine);
+uint32_t machine_loaded_count(const struct machine *machine);
+
+/* A session's answer that is already known. false: none. ERR_EXPIRED: no such session; a sequence below its answered ones.
+ * Returns 1 when there is one, 0 when the sequence is new. */
+int machine_session_answer(const struct machine *machine, uint64_t session, uint64_t sequence,
+                           const struct answer **ret_answer);
+/* Every session's id, in ascending order. */
+size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t count);
+
+#endif
