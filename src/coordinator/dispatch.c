@@ -411,6 +411,13 @@ struct place *dispatch_close(struct dispatch *dispatch, struct call_id call)
 	return place;
 }
 
+void dispatch_withdraw(struct dispatch *dispatch, uint64_t instance, uint32_t ref)
+{
+	struct work *work = work_find(dispatch, instance, ref);
+	if (work != NULL && work->place == NULL)
+		work_release(dispatch, work);
+}
+
 struct place *dispatch_where(const struct dispatch *dispatch, struct call_id call)
 {
 	const struct work *work = work_find(dispatch, call.instance, call.ref);

@@ -59,6 +59,8 @@ bool dispatch_next(struct dispatch *dispatch, msec now, struct assignment *ret_a
 /* The attempt is over (its result was committed, or it is no longer wanted), or the call no longer waits. Returns the place
  * where it ran, NULL when it did not run. */
 struct place *dispatch_close(struct dispatch *dispatch, struct call_id call);
+/* The call, if it waits, no longer does. */
+void dispatch_withdraw(struct dispatch *dispatch, uint64_t instance, uint32_t ref);
 /* Where the attempt runs; NULL: it does not. */
 struct place *dispatch_where(const struct dispatch *dispatch, struct call_id call);
 void dispatch_heartbeat(struct dispatch *dispatch, msec now, struct call_id call);

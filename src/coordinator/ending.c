@@ -56,6 +56,8 @@ static int cancel_call(struct machine *machine, struct call *call)
 		effect->ref = call->ref;
 		effect->attempt = call->attempt;
 		call->owner->running_count--;
+	} else if (call->state == CALL_READY) {
+		effect_add(machine, EFFECT_CALL_WITHDRAWN, call->owner->id)->ref = call->ref;
 	} else if (call->due_ms != 0) {
 		/* due_ms stays in the row: a retried sleep ends when it was to end. */
 		code = catalog_timer_delete(machine->catalog, call->due_ms, call->owner->id, call->ref);

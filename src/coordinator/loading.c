@@ -332,9 +332,11 @@ struct running *machine_find(const struct machine *machine, uint64_t id)
 /* --- making the engine's state again ------------------------------------------------------------------------------- */
 
 struct replay {
-	struct running *running;
+	uint64_t id;
+	struct instance *engine;
 	uint32_t step; /* of the results that are being posted; 0: none yet */
 	uint32_t steps_made;
+	uint32_t steps_wanted;
 	struct error *error;
 };
 
@@ -343,17 +345,19 @@ static int replay_result(void *context, const struct catalog_call *row)
 	struct replay *replay = context;
 	struct instance_step step;
 	if (replay->step != 0 && row->step != replay->step) {
-		instance_reduce(replay->running->engine, &step);
+		instance_reduce(replay->engine, &step);
 		replay->steps_made++;
 	}
+	if (replay->steps_made >= replay->steps_wanted)
+		return 0;
 	replay->step = row->step;
 	struct text *result = text_create(row->result);
-	int code = instance_post(replay->running->engine, row->ref, result);
+	int code = instance_post(replay->engine, row->ref, result);
 	text_release(result);
 	if (code != 0)
 		return error_set(replay->error, ERR_CORRUPT,
 		                 "instance %" PRIu64 " has a result for call %u, which its workflow does not make in step %u",
-		                 replay->running->id, row->ref, row->step);
+		                 replay->id, row->ref, row->step);
 	return 0;
 }
 
@@ -367,7 +371,8 @@ int running_need_engine(struct machine *machine, struct running *running, struct
 	if (code != 0)
 		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
 	instance_create(running->workflow, running->args, &limits, &running->engine, &step);
-	struct replay replay = {.running = running, .steps_made = 1, .error = error};
+	struct replay replay = {.id = running->id, .engine = running->engine, .steps_made = 1,
+	                        .steps_wanted = UINT32_MAX, .error = error};
 	code = catalog_calls(machine->catalog, running->id, CATALOG_CALLS_BY_STEP, replay_result, &replay);
 	if (code != 0)
 		return code;
@@ -381,6 +386,34 @@ int running_need_engine(struct machine *machine, struct running *running, struct
 		return error_set(error, ERR_CORRUPT, "instance %" PRIu64 " has made %u steps, but its results give %u",
 		                 running->id, running->step, replay.steps_made);
 	return 0;
+}
+
+int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, struct buffer *out, struct error *error)
+{
+	struct catalog_instance row;
+	struct instance_step made;
+	struct instance_limits limits = machine_limits(machine);
+	int code = catalog_instance_read(machine->catalog, id, &row);
+	if (code != 0)
+		return error_set(error, code, "there is no workflow with the id %" PRIu64, id);
+	const struct definition *workflow = registry_find(machine->registry, row.process, row.version);
+	assert(workflow != NULL);
+	struct replay replay = {.id = id, .steps_made = 1, .steps_wanted = step != 0 ? step : UINT32_MAX, .error = error};
+	struct text *args = text_create(row.args);
+	instance_create(workflow, args, &limits, &replay.engine, &made);
+	text_release(args);
+	code = catalog_calls(machine->catalog, id, CATALOG_CALLS_BY_STEP, replay_result, &replay);
+	if (code == 0 && replay.step != 0 && replay.steps_made < replay.steps_wanted) {
+		instance_reduce(replay.engine, &made);
+		replay.steps_made++;
+	}
+	if (code == 0 && step > replay.steps_made)
+		code = error_set(error, ERR_NOT_FOUND, "workflow %" PRIu64 " has made %u steps, not %u", id, replay.steps_made,
+		                 step);
+	if (code == 0)
+		instance_print(replay.engine, out);
+	instance_destroy(replay.engine);
+	return code;
 }
 
 /* --- putting out of memory ----------------------------------------------------------------------------------------- */

@@ -92,6 +92,7 @@ struct answer {
 enum effect_kind {
 	EFFECT_ANSWER,         /* session, sequence, answer (borrowed until the session's next command) */
 	EFFECT_CALL_READY,     /* a call of an atomic process waits to be dispatched */
+	EFFECT_CALL_WITHDRAWN, /* a call that waited to be dispatched is not to be any more */
 	EFFECT_CALL_CLOSED,    /* `attempt` of (instance, ref) is over: its result is committed or no longer wanted */
 	EFFECT_CALL_ABANDONED, /* a call that runs is to be stopped */
 	EFFECT_FINISHED,       /* the instance is finished: state, result, error */
@@ -147,6 +148,10 @@ struct call *machine_call(const struct machine *machine, uint64_t instance, uint
 /* Puts idle instances out of memory down to the setting; between transactions. */
 void machine_trim(struct machine *machine);
 uint32_t machine_loaded_count(const struct machine *machine);
+
+/* The state of an instance, running or finished, as it was after step `step` (0: after the last one), made again from its
+ * recorded results; for a person. ERR_NOT_FOUND. */
+int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, struct buffer *out, struct error *error);
 
 /* A session's answer that is already known. false: none. ERR_EXPIRED: no such session; a sequence below its answered ones.
  * Returns 1 when there is one, 0 when the sequence is new. */

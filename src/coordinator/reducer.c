@@ -221,6 +221,8 @@ int call_return(struct machine *machine, struct call *call, struct text *take_re
 	if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_RUNNING)
 		running->running_count--;
 	int code = 0;
+	if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_READY)
+		effect_add(machine, EFFECT_CALL_WITHDRAWN, running->id)->ref = call->ref;
 	if (call->due_ms != 0 && call->state != CALL_READY)
 		code = catalog_timer_delete(machine->catalog, call->due_ms, running->id, call->ref);
 	call->state = CALL_DONE;
@@ -306,7 +308,9 @@ int apply_assigned(struct machine *machine, const struct command *command, struc
 		if (code != 0)
 			break;
 		struct call *call = machine_call(machine, assignment->instance, assignment->ref);
-		if (call == NULL || call->state != CALL_READY) {
+		/* One that ran when its node was lost is handed out again without counting as another attempt. */
+		bool again = call != NULL && call->state == CALL_RUNNING && assignment->attempt > call->attempt;
+		if (call == NULL || (call->state != CALL_READY && !again)) {
 			struct effect *effect = effect_add(machine, EFFECT_CALL_ABANDONED, assignment->instance);
 			effect->ref = assignment->ref;
 			effect->attempt = assignment->attempt;
@@ -314,12 +318,12 @@ int apply_assigned(struct machine *machine, const struct command *command, struc
 		}
 		call->state = CALL_RUNNING;
 		call->attempt = assignment->attempt;
-		call->attempts++;
+		call->attempts += !again;
 		call->started_ms = machine->now;
 		call->due_ms = 0;
 		text_release(call->node);
 		call->node = text_hold(node);
-		running->running_count++;
+		running->running_count += !again;
 		call_dirty(machine, call);
 	}
 	text_release(node);

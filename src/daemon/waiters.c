@@ -1,0 +1,159 @@
+#include "daemon/waiters.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+struct waiting_for {
+	uint64_t kind, first, second;
+};
+
+struct item {
+	struct waiter waiter;
+	struct awaited *awaited;
+	struct connected *connected;
+	TAILQ_ENTRY(item) by_awaited;
+	TAILQ_ENTRY(item) by_connection;
+};
+
+TAILQ_HEAD(item_list, item);
+
+struct awaited {
+	struct waiting_for key;
+	struct item_list items;
+	UT_hash_handle hh;
+};
+
+struct connected {
+	uint64_t connection;
+	struct item_list items;
+	UT_hash_handle hh;
+};
+
+struct waiters {
+	struct awaited *awaited;
+	struct connected *connected;
+	uint32_t count;
+};
+
+struct waiters *waiters_create(void)
+{
+	return mem_zero(sizeof(struct waiters));
+}
+
+static void item_remove(struct waiters *waiters, struct item *item)
+{
+	struct awaited *awaited = item->awaited;
+	struct connected *connected = item->connected;
+	TAILQ_REMOVE(&awaited->items, item, by_awaited);
+	TAILQ_REMOVE(&connected->items, item, by_connection);
+	if (TAILQ_EMPTY(&awaited->items)) {
+		HASH_DELETE(hh, waiters->awaited, awaited);
+		mem_free(awaited);
+	}
+	if (TAILQ_EMPTY(&connected->items)) {
+		HASH_DELETE(hh, waiters->connected, connected);
+		mem_free(connected);
+	}
+	waiters->count--;
+	mem_free(item);
+}
+
+void waiters_destroy(struct waiters *waiters)
+{
+	if (waiters == NULL)
+		return;
+	while (waiters->awaited != NULL)
+		item_remove(waiters, TAILQ_FIRST(&waiters->awaited->items));
+	mem_free(waiters);
+}
+
+static struct awaited *awaited_find(const struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second)
+{
+	struct waiting_for key = {(uint64_t)kind, first, second};
+	struct awaited *awaited;
+	HASH_FIND(hh, waiters->awaited, &key, sizeof key, awaited);
+	return awaited;
+}
+
+void waiters_add(struct waiters *waiters, const struct waiter *waiter)
+{
+	struct awaited *awaited = awaited_find(waiters, waiter->kind, waiter->first, waiter->second);
+	struct connected *connected;
+	HASH_FIND(hh, waiters->connected, &waiter->connection, sizeof waiter->connection, connected);
+	if (awaited == NULL) {
+		awaited = mem_zero(sizeof *awaited);
+		awaited->key = (struct waiting_for){(uint64_t)waiter->kind, waiter->first, waiter->second};
+		TAILQ_INIT(&awaited->items);
+		HASH_ADD(hh, waiters->awaited, key, sizeof awaited->key, awaited);
+	}
+	if (connected == NULL) {
+		connected = mem_zero(sizeof *connected);
+		connected->connection = waiter->connection;
+		TAILQ_INIT(&connected->items);
+		HASH_ADD(hh, waiters->connected, connection, sizeof connected->connection, connected);
+	}
+	struct item *item = mem_zero(sizeof *item);
+	item->waiter = *waiter;
+	item->awaited = awaited;
+	item->connected = connected;
+	TAILQ_INSERT_TAIL(&awaited->items, item, by_awaited);
+	TAILQ_INSERT_TAIL(&connected->items, item, by_connection);
+	waiters->count++;
+}
+
+bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
+                  struct waiter *ret_waiter)
+{
+	struct awaited *awaited = awaited_find(waiters, kind, first, second);
+	if (awaited == NULL)
+		return false;
+	struct item *item = TAILQ_FIRST(&awaited->items);
+	*ret_waiter = item->waiter;
+	item_remove(waiters, item);
+	return true;
+}
+
+void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
+                  void (*call)(void *context, struct waiter *waiter), void *context)
+{
+	struct awaited *awaited = awaited_find(waiters, kind, first, second);
+	struct item *item;
+	if (awaited == NULL)
+		return;
+	TAILQ_FOREACH(item, &awaited->items, by_awaited)
+		call(context, &item->waiter);
+}
+
+void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream)
+{
+	struct connected *connected;
+	struct item *item;
+	HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
+	if (connected == NULL)
+		return;
+	TAILQ_FOREACH(item, &connected->items, by_connection) {
+		if (item->waiter.stream == stream) {
+			item_remove(waiters, item);
+			return;
+		}
+	}
+}
+
+void waiters_drop_connection(struct waiters *waiters, uint64_t connection)
+{
+	struct connected *connected;
+	for (;;) {
+		HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
+		if (connected == NULL)
+			return;
+		item_remove(waiters, TAILQ_FIRST(&connected->items));
+	}
+}
+
+uint32_t waiters_count(const struct waiters *waiters)
+{
+	return waiters->count;
+}

@@ -1,0 +1,37 @@
+/* Who waits for what: requests whose answer comes later, found by what they wait for and by their connection. */
+#ifndef CLUSTERD_DAEMON_WAITERS_H
+#define CLUSTERD_DAEMON_WAITERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct waiters;
+
+enum wait_kind {
+	WAIT_ANSWER,   /* of (session, sequence) */
+	WAIT_FINISHED, /* of (instance, 0) */
+	WAIT_GROWN,    /* of (instance, 0): stays after it was told */
+	WAIT_READY,    /* of the node */
+};
+
+struct waiter {
+	enum wait_kind kind;
+	uint64_t first, second;
+	uint64_t connection;
+	uint32_t stream;
+	uint64_t more; /* ANSWER: 1, wait for the end of what was started. GROWN: the last seq told */
+};
+
+struct waiters *waiters_create(void);
+void waiters_destroy(struct waiters *waiters);
+void waiters_add(struct waiters *waiters, const struct waiter *waiter);
+/* Takes one out that waits for this; false: none. */
+bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second, struct waiter *ret_waiter);
+/* Calls for each one that waits for this. */
+void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
+                  void (*call)(void *context, struct waiter *waiter), void *context);
+void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream);
+void waiters_drop_connection(struct waiters *waiters, uint64_t connection);
+uint32_t waiters_count(const struct waiters *waiters);
+
+#endif
