@@ -17,7 +17,11 @@ endforeach()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 option(CLUSTERD_WERROR "Warnings are errors" OFF)
+option(CLUSTERD_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 set(CLUSTERD_SANITIZE "" CACHE STRING "address,undefined or thread")
+if(CLUSTERD_FUZZ AND NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+  message(FATAL_ERROR "CLUSTERD_FUZZ needs clang (CMAKE_C_COMPILER=clang); other compilers run the corpora without it")
+endif()
 
 add_library(clusterd_flags INTERFACE)
 target_compile_features(clusterd_flags INTERFACE c_std_11)
@@ -30,6 +34,15 @@ target_include_directories(clusterd_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 if(CLUSTERD_SANITIZE)
   target_compile_options(clusterd_flags INTERFACE -fsanitize=${CLUSTERD_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(clusterd_flags INTERFACE -fsanitize=${CLUSTERD_SANITIZE})
+else()
+  # A node listens on the network: what the compiler can do against overflows is worth its price. (Needs optimization.)
+  target_compile_options(clusterd_flags INTERFACE -fstack-protector-strong
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+  target_link_options(clusterd_flags INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(CLUSTERD_FUZZ)
+  target_compile_options(clusterd_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(clusterd_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # clusterd_library(NAME SOURCES … USES …): the library of one directory of src, called clusterd_NAME.

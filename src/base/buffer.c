@@ -18,7 +18,9 @@ void buffer_clear(struct buffer *buffer)
 
 char *buffer_reserve(struct buffer *buffer, size_t size)
 {
-	mem_grow(buffer->data, buffer->capacity, buffer->size + size);
+	assert(size < SIZE_MAX - buffer->size);
+	size_t needed = buffer->size + size;
+	mem_grow(buffer->data, buffer->capacity, needed != 0 ? needed : 1);
 	return buffer->data + buffer->size;
 }
 

@@ -41,6 +41,8 @@ int error_prefix(struct error *error, const char *format, ...)
 	char tail[ERROR_TEXT_SIZE];
 	char head[ERROR_TEXT_SIZE];
 	va_list args;
+	if (error == NULL)
+		return 0;
 	memcpy(tail, error->text, sizeof tail);
 	va_start(args, format);
 	vsnprintf(head, sizeof head, format, args);

@@ -37,8 +37,10 @@ struct error {
 
 /* Sets code and text (cut at a character boundary when too long) and returns `code`. `error` may be NULL. */
 int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int error_setv(struct error *error, int code, const char *format, va_list args);
-/* Puts "<words>: " before the text that is there. Returns the code. */
+int error_setv(struct error *error, int code, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+/* Puts "<words>: " before the text that is there, and returns the code. `error` may be NULL: there is no code to return then, so
+ * that it gives 0, and who passes NULL must have kept the code. */
 int error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "not found", "busy", …; never NULL. */
 const char *error_name(int code);

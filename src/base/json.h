@@ -31,6 +31,10 @@ struct json_iterator {
 void json_iterate(struct json_iterator *iterator, struct slice container);
 bool json_next(struct json_iterator *iterator, struct slice *ret_key, struct slice *ret_value);
 size_t json_count(struct slice container);
+/* The steps of a walk that descends by itself and so reads each byte once, where json_next reads a nested value once
+ * for each level above it. Both take a place in text that json_check accepted. */
+const char *json_skip_space(const char *at, const char *end);
+const char *json_skip_value(const char *at, const char *end); /* from its first byte to behind its last */
 /* A member by its name (plain characters, as the language's KEY after unquoting); false when absent. */
 bool json_member(struct slice object, struct slice name, struct slice *ret_value);
 

@@ -119,6 +119,9 @@ enum catalog_call_order { CATALOG_CALLS_BY_REF, CATALOG_CALLS_BY_STEP /* step, r
 int catalog_calls(struct catalog *catalog, uint64_t instance, enum catalog_call_order order,
                   int (*each)(void *context, const struct catalog_call *call), void *context);
 
+/* 1: some instance finished before `before`; 0: none; or an ERR_. */
+int catalog_finished_before(struct catalog *catalog, msec before);
+
 /* History: `detail` is a JSON object. */
 int catalog_history_append(struct catalog *catalog, uint64_t seq, uint64_t instance, msec time, struct slice kind,
                            uint32_t ref, struct slice detail);

@@ -15,12 +15,12 @@
 
 /* What a place belongs to: NULL is this machine's executor, else a connected worker. */
 
-void calls_init(struct node *node, uint32_t exec_slots)
+void node_calls_init(struct node *node, uint32_t exec_slots)
 {
 	node->exec_place = dispatch_place_add(node->dispatch, PLACE_EXEC, exec_slots, NULL, NULL);
 }
 
-void calls_finish(struct node *node)
+void node_calls_finish(struct node *node)
 {
 	struct worker *worker;
 	struct worker *next_worker;
@@ -71,7 +71,7 @@ static void offer_call(struct node *node, const struct call *call)
 	dispatch_ready(node->dispatch, node->host->now(node->context), id, call->process);
 }
 
-void calls_ready(struct node *node, uint64_t instance, uint32_t ref)
+void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref)
 {
 	const struct call *call = machine_call(node->machine, instance, ref);
 	if (call != NULL && call->state == CALL_READY)
@@ -80,7 +80,7 @@ void calls_ready(struct node *node, uint64_t instance, uint32_t ref)
 
 /* A new leader looks at all open instances, some in each turn, and hands out again what no node runs any more: children of this
  * node ended with its former self, and workers have to connect anew. */
-void calls_scan(struct node *node)
+void node_calls_scan(struct node *node)
 {
 	uint64_t ids[SCAN_AT_ONCE];
 	struct error error = {0};
@@ -135,7 +135,7 @@ static void hand_out(struct node *node, const struct assignment *assignment)
 	node->host->send(node->context, worker->connection, FRAME_ASSIGNMENT, &message.base, text_slice(call->args));
 }
 
-void calls_pump(struct node *node)
+void node_calls_pump(struct node *node)
 {
 	struct assignment assignment;
 	if (node->draining || !node->ready)
@@ -145,7 +145,7 @@ void calls_pump(struct node *node)
 		hand_out(node, &assignment);
 }
 
-void calls_propose_assigned(struct node *node)
+void node_calls_propose_assigned(struct node *node)
 {
 	if (node->assigned_count == 0)
 		return;
@@ -276,7 +276,7 @@ void node_call_heartbeat(struct node *node, struct call_id call)
 	dispatch_heartbeat(node->dispatch, node->host->now(node->context), call);
 }
 
-void calls_propose_results(struct node *node)
+void node_calls_propose_results(struct node *node)
 {
 	uint64_t instance;
 	struct returned *returned;
@@ -324,7 +324,7 @@ static void send_taken(struct node *node, uint64_t connection, struct call_id ca
 	node->host->send(node->context, connection, FRAME_RESULT_TAKEN, &message.base, SLICE(""));
 }
 
-void calls_closed(struct node *node, struct call_id call)
+void node_calls_closed(struct node *node, struct call_id call)
 {
 	struct report *report = report_find(node, call);
 	dispatch_close(node->dispatch, call);
@@ -352,13 +352,13 @@ static void stop_call(struct node *node, struct call_id call)
 	node->host->send(node->context, worker->connection, FRAME_ABANDON, &message.base, SLICE(""));
 }
 
-void calls_abandoned(struct node *node, struct call_id call)
+void node_calls_abandoned(struct node *node, struct call_id call)
 {
 	stop_call(node, call);
 }
 
 /* Calls whose time has run out fail, and what runs of them is stopped. */
-void calls_expire(struct node *node)
+void node_calls_expire(struct node *node)
 {
 	struct call_id id;
 	enum expiry expiry;

@@ -69,16 +69,16 @@ static void carry_out(struct node *node, const struct effect *effect)
 		break;
 	case EFFECT_CALL_READY:
 		if (node->ready && node->leader)
-			calls_ready(node, effect->instance, effect->ref);
+			node_calls_ready(node, effect->instance, effect->ref);
 		break;
 	case EFFECT_CALL_WITHDRAWN:
 		dispatch_withdraw(node->dispatch, effect->instance, effect->ref);
 		break;
 	case EFFECT_CALL_CLOSED:
-		calls_closed(node, call);
+		node_calls_closed(node, call);
 		break;
 	case EFFECT_CALL_ABANDONED:
-		calls_abandoned(node, call);
+		node_calls_abandoned(node, call);
 		break;
 	case EFFECT_FINISHED:
 		deliver_finished(node, effect);

@@ -39,9 +39,11 @@ struct executor_options {
 	uint32_t exec_slots;       /* exec children at once */
 	uint32_t pool_children;    /* children of one pool at most */
 	uint32_t pool_depth;       /* calls that one pool child has at once at most; default 64 */
-	uint32_t output_max;       /* bytes of a child's output; default 1 MiB. More: the attempt fails, the child is killed */
+	uint32_t output_max;       /* bytes of a child's output; default 1 MiB, at most 16 MiB. More: the attempt fails, the child is killed */
 	uint32_t stderr_max;       /* bytes of the end of stderr kept for the message; default 4 KiB */
 	msec kill_grace;           /* from SIGTERM to SIGKILL; default 5 s */
+	msec pool_idle;            /* a pool child without calls is ended, unless it is the last of its pool; default 60 s */
+	msec pool_idle_last;       /* … and then the last one; default 10 min */
 };
 
 int executor_create(struct loop *loop, const struct executor_options *options, const struct executor_handler *handler,

@@ -56,7 +56,7 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->last_stamp = machine_last_stamp(node->machine);
 	node->next_timer = MSEC_NEVER;
 	node->next_nonce = 1;
-	calls_init(node, config->exec_slots);
+	node_calls_init(node, config->exec_slots);
 	*ret_node = node;
 	return 0;
 }
@@ -68,7 +68,7 @@ void node_destroy(struct node *node)
 	struct session_seen *next;
 	if (node == NULL)
 		return;
-	calls_finish(node);
+	node_calls_finish(node);
 	while ((entry = STAILQ_FIRST(&node->entries)) != NULL) {
 		STAILQ_REMOVE_HEAD(&node->entries, link);
 		buffer_finish(&entry->body);
@@ -359,17 +359,17 @@ void node_turn(struct node *node)
 	update_timers(node);
 	fire_timers(node);
 	housekeeping(node);
-	calls_scan(node);
-	calls_expire(node);
-	calls_pump(node);
+	node_calls_scan(node);
+	node_calls_expire(node);
+	node_calls_pump(node);
 	if (node->disk_busy)
 		return;
 	/* Assignments before results: what has returned must have been assigned before, in the log's order too. */
 	bool overdue = node->assigned_count > 0 &&
 	               node->host->now(node->context) >= node->assigned_since + ASSIGNED_DELAY_MS;
 	if (node->urgent || overdue || sequencer_waiting(node->sequencer) > 0)
-		calls_propose_assigned(node);
-	calls_propose_results(node);
+		node_calls_propose_assigned(node);
+	node_calls_propose_results(node);
 	if (node->urgent || overdue)
 		flush_batch(node);
 }

@@ -138,16 +138,16 @@ void sessions_keep(struct node *node, msec now); /* housekeeping: expiry */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */
 
 /* calls.c */
-void calls_init(struct node *node, uint32_t exec_slots);
-void calls_finish(struct node *node);
-void calls_scan(struct node *node);
-void calls_ready(struct node *node, uint64_t instance, uint32_t ref);
-void calls_closed(struct node *node, struct call_id call);
-void calls_abandoned(struct node *node, struct call_id call);
-void calls_pump(struct node *node);
-void calls_expire(struct node *node);
-void calls_propose_assigned(struct node *node);
-void calls_propose_results(struct node *node);
+void node_calls_init(struct node *node, uint32_t exec_slots);
+void node_calls_finish(struct node *node);
+void node_calls_scan(struct node *node);
+void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref);
+void node_calls_closed(struct node *node, struct call_id call);
+void node_calls_abandoned(struct node *node, struct call_id call);
+void node_calls_pump(struct node *node);
+void node_calls_expire(struct node *node);
+void node_calls_propose_assigned(struct node *node);
+void node_calls_propose_results(struct node *node);
 void worker_gone(struct node *node, uint64_t connection);
 
 /* status.c */

@@ -326,6 +326,55 @@ static void unknown_definition(const struct request *request, struct slice name,
 		refuse(request, ERR_NOT_FOUND, "there is no workflow %.*s", SLICE_ARGS(name));
 }
 
+/* What a person typed, as the object that a program would send. */
+static int words_to_args(const struct definition *workflow, char **words, size_t count, struct buffer *out,
+                         struct error *error)
+{
+	if (count > workflow->param_count)
+		return error_set(error, ERR_INVALID, "%.*s%.*s takes %u argument%s, not %zu", SLICE_ARGS(workflow->name),
+		                 SLICE_ARGS(workflow->signature), workflow->param_count, workflow->param_count == 1 ? "" : "s",
+		                 count);
+	buffer_append_char(out, '{');
+	for (size_t i = 0; i < count; i++) {
+		struct slice word = slice_of(words[i]);
+		if (i > 0)
+			buffer_append_char(out, ',');
+		json_quote(out, workflow->params[i].name);
+		buffer_append_char(out, ':');
+		if (workflow->params[i].type->kind == TYPE_TEXT || json_check(word, NULL) != 0)
+			json_quote(out, word);
+		else
+			buffer_append_slice(out, word);
+	}
+	buffer_append_char(out, '}');
+	return 0;
+}
+
+static void propose_start(const struct request *request, const struct definition *workflow, struct slice args_json)
+{
+	const Clusterd__Wire__Start *body = request->message->start;
+	struct error error = {0};
+	struct buffer args = BUFFER_EMPTY;
+	uint32_t limit = machine_settings(request->node->machine)->value_max;
+	int code = 0;
+	if (args_json.size > limit)
+		code = error_set(&error, ERR_LIMIT, "the arguments have %zu bytes; at most %u are allowed (setting value_max)",
+		                 args_json.size, limit);
+	else
+		code = definition_accept_args(workflow, args_json, &args, &error);
+	if (code != 0) {
+		refuse(request, code, "%s", error.text);
+	} else {
+		struct command command = {.kind = COMMAND_START};
+		command.start.process = workflow->name;
+		command.start.version = workflow->version;
+		command.start.key = slice_of(body->key);
+		command.start.args = buffer_slice(&args);
+		propose(request, &command, body->wait != 0);
+	}
+	buffer_finish(&args);
+}
+
 static void request_start(const struct request *request)
 {
 	struct node *node = request->node;
@@ -346,22 +395,12 @@ static void request_start(const struct request *request)
 		refuse(request, ERR_LIMIT, "a key may have %d bytes, not %zu", KEY_MAX, strlen(body->key));
 		return;
 	}
-	uint32_t limit = machine_settings(node->machine)->value_max;
-	if (request->payload.size > limit) {
-		refuse(request, ERR_LIMIT, "the arguments have %zu bytes; at most %u are allowed (setting value_max)",
-		       request->payload.size, limit);
-		return;
-	}
-	int code = definition_accept_args(workflow, request->payload.size != 0 ? request->payload : SLICE("{}"), &args, &error);
-	if (code != 0) {
-		refuse(request, code, "%s", error.text);
+	if (body->n_words == 0) {
+		propose_start(request, workflow, request->payload.size != 0 ? request->payload : SLICE("{}"));
+	} else if (words_to_args(workflow, body->words, body->n_words, &args, &error) != 0) {
+		refuse(request, error.code, "%s", error.text);
 	} else {
-		struct command command = {.kind = COMMAND_START};
-		command.start.process = workflow->name;
-		command.start.version = workflow->version;
-		command.start.key = slice_of(body->key);
-		command.start.args = buffer_slice(&args);
-		propose(request, &command, body->wait != 0);
+		propose_start(request, workflow, buffer_slice(&args));
 	}
 	buffer_finish(&args);
 }

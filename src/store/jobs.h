@@ -14,8 +14,9 @@ struct job {
 	struct job *next;              /* private */
 };
 
-int jobs_create(const char *name, struct jobs **ret_jobs); /* `name`: of the thread, up to 15 characters */
-/* Waits until what was given has run; `done` is called for each. */
+/* `name`: of the thread, up to 15 characters. ERR_IO: the system gave no thread or descriptor. */
+int jobs_create(const char *name, struct jobs **ret_jobs);
+/* Waits until what was given has run; `done` is called for each, and what it gives runs too. NULL is fine. */
 void jobs_destroy(struct jobs *jobs);
 void jobs_give(struct jobs *jobs, struct job *job);
 /* Readable when jobs are done. */

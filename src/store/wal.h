@@ -1,17 +1,23 @@
 /* The write-ahead log: entries (index, term, body) in segments (PROTOCOL, rules 8 to 10). One thread at a time: the disk
- * thread, once the node runs. Nothing is durable before wal_sync. After an error of write or sync the log refuses all else:
- * the node ends, and recovery decides what is there.
+ * thread, once the node runs. Nothing is durable before wal_sync. After an error of write or sync the log refuses all else
+ * (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is no such error.
  *
- * Files "log/<first index, 16 hex digits>.seg" hold a header (magic, version, generation, first index, checksum) and records;
- * segments are preallocated and recycled, the first is small. A record carries index, term, size, the index known to be
- * synced when it was written, and an XXH3 checksum seeded with generation and index, so that a record of a recycled
- * segment's former life never passes. */
+ * The log has a directory of its own: `fs` is of DIR/log, and nothing else is kept there. "<generation, 16 hex digits>.seg"
+ * holds a header (magic, version, generation, the generation it continues, index of its first entry, size, checksum) and
+ * records; "….spare" waits to become one. Segments are preallocated and recycled, the first is small. Every new one has a
+ * higher generation, that of a recycled file too. A record carries index, term, size, the index known to be synced when it
+ * was written, and XXH3 checksums seeded with generation and index, so that a record of a recycled segment's former life
+ * never passes.
+ *
+ * Opening reads the headers of all segments, and the last two segments whole: only the last one can have a torn tail, for
+ * the one before is synced before it begins. Damage in older segments is found when wal_read comes by. */
 #ifndef CLUSTERD_STORE_WAL_H
 #define CLUSTERD_STORE_WAL_H
 
 #include "base/error.h"
 #include "store/fs.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct wal;
@@ -38,35 +44,44 @@ struct wal_recovery {
 	char torn_file[64];
 };
 
-/* Opens the log of a directory, recovers it, rewrites and syncs its tail. Damage at or below an index that some record says
- * was synced is ERR_CORRUPT, with file and offset; above it a torn tail, cut and reported. */
+/* Opens the log of a directory, recovers it, rewrites and syncs its tail: all that is reported is on disk. Damage at or
+ * below an index that some record says was synced is ERR_CORRUPT, with file and offset; above it a torn tail, cut and
+ * reported. ERR_VERSION: written by a later version. ERR_LIMIT: options out of range. Options NULL or 0: the defaults. */
 int wal_open(struct fs *fs, const struct wal_options *options, struct wal **ret_wal, struct wal_recovery *ret_recovery,
              struct error *error);
+/* Writes nothing: wal_sync and wal_mark_synced first, where wanted. NULL is fine. */
 void wal_close(struct wal *wal);
 
-/* Appends consecutive records after the last one (or, in a log that was reset, anywhere): one write as a rule.
- * ERR_NO_SPACE: nothing of the batch is there. */
+/* Appends consecutive records after the last one (or, in an empty log, anywhere): one write as a rule. A batch lies in one
+ * segment. ERR_NO_SPACE: nothing of the batch is there, and the log goes on. ERR_LIMIT: a body above body_size_max, or a
+ * batch above 1 GiB. */
 int wal_append(struct wal *wal, const struct wal_record *records, size_t count, struct error *error);
 int wal_sync(struct wal *wal, struct error *error);
-/* Writes down that all up to the last record is synced, when the node has been idle since: one small record. */
+/* Writes down up to where all is synced, when no record says so yet (the node has been idle since): one small record, on disk
+ * with the next sync or when the system writes it back. */
 int wal_mark_synced(struct wal *wal, struct error *error);
-uint64_t wal_first_index(const struct wal *wal);
+uint64_t wal_first_index(const struct wal *wal); /* in an empty log the last index + 1 */
 uint64_t wal_last_index(const struct wal *wal);
 uint64_t wal_synced_index(const struct wal *wal);
-uint64_t wal_size(const struct wal *wal); /* bytes of all segments on disk */
+uint64_t wal_size(const struct wal *wal); /* bytes of all segments on disk, spare ones included */
 
 /* Reads entries from `from` on until `body_bytes` of bodies or `count` entries are there, at least one when it exists.
- * Bodies are put into `bodies` and point into it (they move when it grows again: use after the call). Returns how many. */
+ * Bodies are put into `bodies`, behind what it holds, and point into it (they move when it grows again: use after the call).
+ * Returns how many: 0 behind the last entry. ERR_NOT_FOUND: before the first. ERR_CORRUPT: with file and offset. */
 int wal_read(struct wal *wal, uint64_t from, size_t count, size_t body_bytes, struct wal_record *ret_records,
              struct buffer *bodies, struct error *error);
 
-/* Entries after `last` go (a conflict with a new leader's log); synced before it returns. */
+/* Entries after `last` go (a conflict with a new leader's log); synced before it returns. `last` is not below the first
+ * index − 1. ERR_NO_SPACE, here and in wal_reset: nothing has changed. */
 int wal_cut_after(struct wal *wal, uint64_t last, struct error *error);
 /* Whole segments whose entries are all ≤ `index` go or are recycled. */
 int wal_release(struct wal *wal, uint64_t index, struct error *error);
 /* Empties the log so that the next entry is `next` (a snapshot was installed); synced before it returns. */
 int wal_reset(struct wal *wal, uint64_t next, struct error *error);
-/* Prepares the next segment if it will soon be needed; called when idle. */
+/* Prepares the next segment if it will soon be needed: a step of at most 1 MiB, written and synced. Called after a batch or
+ * when idle, again while wal_wants_prepare. ERR_NO_SPACE: not now; the log goes on. */
 int wal_prepare(struct wal *wal, struct error *error);
+/* The last segment is half full and there is no other to follow it. */
+bool wal_wants_prepare(const struct wal *wal);
 
 #endif

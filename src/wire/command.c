@@ -349,10 +349,13 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 int command_decode(struct slice body, struct arena *arena, struct command *ret_command, struct error *error)
 {
 	ProtobufCMessage *message;
-	if (message_unpack(&clusterd__log__entry__descriptor, body, arena, &message, error) != 0)
+	int unpacked = message_unpack_known(&clusterd__log__entry__descriptor, body, arena, &message, error);
+	if (unpacked == ERR_VERSION)
+		return unpacked;
+	if (unpacked != 0)
 		return error_set(error, ERR_CORRUPT, "a log entry of %zu bytes cannot be decoded", body.size);
 	const Clusterd__Log__Entry *entry = (const Clusterd__Log__Entry *)message;
-	if (entry->base.n_unknown_fields != 0 || entry->machine_version == 0 || entry->machine_version > MACHINE_VERSION)
+	if (entry->machine_version == 0 || entry->machine_version > MACHINE_VERSION)
 		return error_set(error, ERR_VERSION,
 		                 "a log entry was made by state machine version %u; this clusterd knows versions up to %u",
 		                 entry->machine_version, MACHINE_VERSION);

@@ -45,11 +45,28 @@ struct frame {
 	struct slice payload;
 };
 
+/* The header alone, checked as far as it can be without the rest. */
+struct frame_header {
+	uint32_t checksum;
+	enum frame_type type;
+	uint32_t stream;
+	uint32_t message_size;
+	uint32_t payload_size;
+};
+
+/* "request", …; "type 77" is "unknown". Never NULL. */
+const char *frame_type_name(unsigned type);
+/* 1: `input` begins with a header that is well-formed; 0: it is too short; ERR_LIMIT, ERR_INVALID. */
+int frame_parse_header(struct slice input, struct frame_header *ret_header, struct error *error);
 /* Looks for a whole frame at the front of `input`. 1: there is one, it points into `input` and takes `ret_size` bytes;
  * 0: not yet; ERR_LIMIT, ERR_CORRUPT, ERR_INVALID (type): the connection cannot go on. */
 int frame_parse(struct slice input, struct frame *ret_frame, size_t *ret_size, struct error *error);
-/* Appends a frame. */
+/* Appends a frame. Its parts must be within the limits. */
 void frame_append(struct buffer *out, enum frame_type type, uint32_t stream, struct slice message,
                   struct slice payload);
+/* For who puts the message behind the header without a copy: reserves the header in `out`, returns where it stands;
+ * frame_seal writes it when the message has been appended. The payload, unless it is empty, must follow the message. */
+size_t frame_reserve(struct buffer *out);
+void frame_seal(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, struct slice payload);
 
 #endif

@@ -26,7 +26,7 @@ struct instance_call {
 	uint32_t ref;                     /* 1, 2, … */
 	const struct definition *process; /* INSTANCE_CALL_PROCESS */
 	struct text *args;                /* PROCESS: an object keyed by parameter. SLEEP: milliseconds. SIGNAL: the key, or
-	                                     null */
+	                                     the JSON text null */
 	struct slice signal;              /* SIGNAL: its name */
 };
 
@@ -38,10 +38,12 @@ enum instance_state {
 	INSTANCE_OVERFLOW,  /* a value, or all of them together, grew past its limit */
 };
 
+/* 0 stands for the default. Part of what makes steps the same: an instance is rebuilt under the limits it was made with. */
 struct instance_limits {
-	uint32_t reductions; /* of one step; default 100,000 */
-	uint32_t each_window; /* calls that one `each` keeps open at most; default 256 */
-	uint32_t value_size; /* bytes of one value (arguments, result); default 1 MiB */
+	uint32_t reductions;  /* of one step; default 100,000. Taking JSON apart counts one more for each KiB scanned */
+	uint32_t each_window; /* elements that one `each` has at work at most; default 256 */
+	uint32_t value_size;  /* bytes of one value (arguments, result); default 1 MiB */
+	size_t state_size;    /* bytes of all that the instance holds, and of all arguments of one step; default 64 MiB */
 };
 
 struct instance_step {
@@ -58,7 +60,8 @@ int instance_create(const struct definition *workflow, struct text *args, const 
 void instance_destroy(struct instance *instance);
 
 /* Puts a result on the output channel of a call (held). 0; ERR_NOT_FOUND when the reference is not open: ignored, which is
- * what makes duplicates harmless. Takes effect with the next instance_reduce. */
+ * what makes duplicates harmless. Takes effect with the next instance_reduce. In a RUNAWAY or an OVERFLOW calls still close,
+ * but nothing more comes of it. */
 int instance_post(struct instance *instance, uint32_t ref, struct text *result);
 /* The next step. */
 void instance_reduce(struct instance *instance, struct instance_step *ret_step);

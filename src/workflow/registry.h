@@ -25,10 +25,13 @@ struct registered {
 	bool is_new; /* false: the same content was there; the definition that exists */
 };
 
+struct unit;
+
 struct registration {
 	struct registered *entries; /* in the order of declaration, file by file; released by registration_finish */
 	uint32_t count;
 	uint32_t new_count;
+	struct unit *unit;          /* of a dry run: holds the new definitions. The registry's own */
 };
 
 int registry_create(struct registry **ret_registry);

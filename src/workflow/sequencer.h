@@ -33,8 +33,8 @@ void sequencer_destroy(struct sequencer *sequencer);
 
 /* A result for an instance; takes value and metadata. A second result for a (ref, attempt) that already waits is dropped. */
 void sequencer_add(struct sequencer *sequencer, uint64_t instance, const struct returned *take_returned);
-/* The next instance with results and no command under way, or false. Its results, ordered by reference, are lent until the
- * next call of a sequencer function other than this one's release; the instance counts as under way from now on. */
+/* The next instance with results and no command under way, or false; first come, first served. Its results, ordered by
+ * reference, are lent until the next call of a function that is not const; the instance counts as under way from now on. */
 bool sequencer_next(struct sequencer *sequencer, uint64_t *ret_instance, struct returned **ret_returned,
                     uint32_t *ret_count);
 /* The command proposed for the instance was applied (or can no longer be). */

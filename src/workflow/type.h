@@ -41,9 +41,13 @@ struct type {
 	uint32_t member_count;
 };
 
-/* By structure; order of members and labels does not matter. */
+/* By structure; order of members and labels does not matter, nor do defaults. */
 bool type_equal(const struct type *left, const struct type *right);
-/* As the language writes it: "A * [Text] + {a: X}". */
+
+#define TYPE_PRINT_SIZE (1u << 20)
+
+/* As the language writes it: "A * [Text] + {a: X}". A text past TYPE_PRINT_SIZE bytes is cut and ends with "…": parts
+ * that are shared by reference are written each time. */
 void type_print(const struct type *type, struct buffer *out);
 
 enum type_strictness {
@@ -51,10 +55,14 @@ enum type_strictness {
 	TYPE_OUTPUT,   /* a call's output: an unknown member is dropped */
 };
 
+#define TYPE_FILL_SIZE (1u << 20) /* bytes that defaults add to one value at most */
+
 /* Checks one JSON text (json_check included) and appends the value as the system carries it: white space around it
- * gone, defaults filled in, unknown members dropped (TYPE_OUTPUT), leaves byte for byte as they were. When nothing is to
- * be changed inside the text is appended as it is. 0; ERR_INVALID (not JSON), ERR_LIMIT (depth), ERR_TYPE: the text then
- * says which JSON pointer holds what instead of which type: "at /lines/3: a string where Number is due". */
+ * gone, defaults filled in, unknown members dropped (TYPE_OUTPUT), leaves byte for byte as they were. When nothing is
+ * to be changed inside the text is appended as it is. 0; ERR_INVALID (not JSON), ERR_LIMIT (depth, TYPE_FILL_SIZE),
+ * ERR_TYPE: the text then says which JSON pointer (nothing for the value itself) holds what instead of which type:
+ * "at /lines/3: a string where Number is due". On failure `out` is as before. Accepting again what was accepted
+ * gives it unchanged. */
 int type_accept(const struct type *type, struct slice json, enum type_strictness strictness, struct buffer *out,
                 struct error *error);
 

@@ -1,0 +1,150 @@
+#include "catalog/schema.h"
+
+#include "catalog/catalog.h"
+
+#include <assert.h>
+
+/* A migration that has been released is never edited: what it made is in people's files. The next one is added below it.
+ *
+ * Why the tables are as they are:
+ * - Rows of one instance lie together: pi_call and pi_history are clustered by instance, and have no second index to keep.
+ * - pi_instance_finished answers both "which are unfinished" (NULL comes first, then ascending ids) and "which finished before".
+ * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
+static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
+	/* 1 */
+	"CREATE TABLE meta ("
+	"  key TEXT NOT NULL PRIMARY KEY,"
+	"  value ANY NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE setting ("
+	"  name TEXT NOT NULL PRIMARY KEY,"
+	"  value TEXT NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE unit ("
+	"  id INTEGER PRIMARY KEY,"
+	"  files TEXT NOT NULL,"       /* [{path, text}] */
+	"  attachments TEXT NOT NULL," /* [{path, hash}] */
+	"  registered_ms INTEGER NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE file ("
+	"  hash TEXT NOT NULL PRIMARY KEY,"
+	"  executable INTEGER NOT NULL,"
+	"  content BLOB NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE process ("
+	"  name TEXT NOT NULL,"
+	"  version INTEGER NOT NULL,"
+	"  kind TEXT NOT NULL,"
+	"  signature TEXT NOT NULL,"
+	"  source TEXT,"
+	"  registered_ms INTEGER NOT NULL,"
+	"  unit INTEGER NOT NULL,"
+	"  PRIMARY KEY (name, version)"
+	") STRICT;"
+
+	"CREATE TABLE pi_instance ("
+	"  id INTEGER PRIMARY KEY,"
+	"  key TEXT,"
+	"  process TEXT NOT NULL,"
+	"  version INTEGER NOT NULL,"
+	"  state TEXT NOT NULL,"
+	"  args TEXT,"
+	"  result TEXT,"
+	"  error TEXT,"
+	"  started_ms INTEGER NOT NULL,"
+	"  finished_ms INTEGER,"
+	"  step INTEGER NOT NULL,"
+	"  failing INTEGER NOT NULL,"
+	"  cancelling INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE UNIQUE INDEX pi_instance_key ON pi_instance (key) WHERE key IS NOT NULL;"
+	"CREATE INDEX pi_instance_finished ON pi_instance (finished_ms);"
+
+	"CREATE TABLE pi_call ("
+	"  instance INTEGER NOT NULL,"
+	"  ref INTEGER NOT NULL,"
+	"  process TEXT NOT NULL,"
+	"  state TEXT NOT NULL,"
+	"  args TEXT,"
+	"  result TEXT,"
+	"  error TEXT,"
+	"  attempts INTEGER NOT NULL,"
+	"  node TEXT,"
+	"  called_ms INTEGER NOT NULL,"
+	"  returned_ms INTEGER,"
+	"  kind TEXT NOT NULL,"
+	"  version INTEGER NOT NULL,"
+	"  attempt INTEGER NOT NULL,"
+	"  step INTEGER NOT NULL,"
+	"  started_ms INTEGER,"
+	"  due_ms INTEGER,"
+	"  PRIMARY KEY (instance, ref)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE pi_history ("
+	"  seq INTEGER NOT NULL,"
+	"  instance INTEGER NOT NULL,"
+	"  time_ms INTEGER NOT NULL,"
+	"  kind TEXT NOT NULL,"
+	"  ref INTEGER,"
+	"  detail TEXT,"
+	"  PRIMARY KEY (instance, seq)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE timer ("
+	"  due_ms INTEGER NOT NULL,"
+	"  instance INTEGER NOT NULL,"
+	"  ref INTEGER NOT NULL,"
+	"  PRIMARY KEY (due_ms, instance, ref)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE signal ("
+	"  instance INTEGER NOT NULL,"
+	"  name TEXT NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  seq INTEGER NOT NULL,"
+	"  value TEXT NOT NULL,"
+	"  PRIMARY KEY (instance, name, key, seq)"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE session ("
+	"  id INTEGER PRIMARY KEY,"
+	"  opened_ms INTEGER NOT NULL,"
+	"  answered_below INTEGER NOT NULL,"
+	"  answers TEXT NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE node ("
+	"  id INTEGER PRIMARY KEY,"
+	"  name TEXT NOT NULL,"
+	"  role TEXT NOT NULL,"
+	"  address TEXT,"
+	"  datacenter TEXT,"
+	"  state TEXT NOT NULL,"
+	"  generation INTEGER NOT NULL,"
+	"  tags TEXT"
+	") STRICT;"
+
+	/* History says what happened and when; the values are stored once, in pi_call and pi_instance. Here they are side by
+	 * side. */
+	"CREATE VIEW pi_event AS"
+	" SELECT h.seq, h.instance, h.time_ms, h.kind, h.ref, c.process,"
+	"  CASE h.kind WHEN 'call' THEN c.args WHEN 'start' THEN i.args END AS args,"
+	"  CASE h.kind WHEN 'return' THEN c.result WHEN 'result' THEN i.result END AS result,"
+	"  CASE WHEN h.kind NOT IN ('start', 'call', 'idle', 'result') THEN"
+	"   CASE WHEN h.ref IS NULL THEN i.error ELSE c.error END END AS error,"
+	"  h.detail"
+	" FROM pi_history AS h"
+	" LEFT JOIN pi_call AS c ON c.instance = h.instance AND c.ref = h.ref"
+	" LEFT JOIN pi_instance AS i ON i.id = h.instance AND h.ref IS NULL;",
+};
+
+const char *schema_migration(int version)
+{
+	assert(version >= 1 && version <= CATALOG_SCHEMA_VERSION);
+	return migrations[version - 1];
+}

@@ -1,0 +1,96 @@
+/* The handle's inside: prepared statements, kept once made; binding without copying; SQLite's result codes as ERR_. */
+#ifndef CLUSTERD_CATALOG_STATEMENT_H
+#define CLUSTERD_CATALOG_STATEMENT_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/time.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+enum statement_id {
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_PROBE,
+	STATEMENT_META_GET,
+	STATEMENT_META_SET,
+	STATEMENT_SETTING_SET,
+	STATEMENT_SETTINGS,
+	STATEMENT_UNIT_INSERT,
+	STATEMENT_UNITS,
+	STATEMENT_FILE_INSERT,
+	STATEMENT_FILE_READ,
+	STATEMENT_PROCESS_INSERT,
+	STATEMENT_INSTANCE_INSERT,
+	STATEMENT_INSTANCE_SAVE,
+	STATEMENT_INSTANCE_UPDATE,
+	STATEMENT_INSTANCE_READ,
+	STATEMENT_INSTANCE_BY_KEY,
+	STATEMENT_INSTANCES_OPEN,
+	STATEMENT_INSTANCES_EXPIRED,
+	STATEMENT_INSTANCE_DELETE,
+	STATEMENT_CALL_PUT,
+	STATEMENT_CALLS_BY_REF,
+	STATEMENT_CALLS_BY_STEP,
+	STATEMENT_CALLS_DELETE,
+	STATEMENT_HISTORY_APPEND,
+	STATEMENT_HISTORY_DELETE,
+	STATEMENT_TIMER_INSERT,
+	STATEMENT_TIMER_DELETE,
+	STATEMENT_TIMER_NEXT,
+	STATEMENT_TIMERS_DUE,
+	STATEMENT_SIGNAL_PUSH,
+	STATEMENT_SIGNAL_FIRST,
+	STATEMENT_SIGNAL_DELETE,
+	STATEMENT_SIGNALS_DROP,
+	STATEMENT_SESSION_PUT,
+	STATEMENT_SESSION_DELETE,
+	STATEMENT_SESSIONS,
+	STATEMENT_NODE_PUT,
+	STATEMENT_PAGES,
+	STATEMENT_FREE_PAGES,
+	STATEMENT_VACUUM,
+	STATEMENT_COUNT
+};
+
+struct catalog {
+	sqlite3 *database;
+	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared at their first use */
+	int failed;                                /* the I/O error that ended this handle; 0: none */
+	bool in_transaction;
+	bool foreign_write;        /* noticed, not asked for yet */
+	unsigned int data_version; /* of the file, after our last commit */
+	uint32_t page_size;
+	uint64_t wal_size;
+	struct buffer row;         /* what catalog_instance_read gave out */
+	struct error error;
+};
+
+/* Result codes. A code that says that the file or the disk cannot be trusted is remembered: everything fails after it. */
+int catalog_failure(struct catalog *catalog, int code, const char *action);
+int catalog_refuse(struct catalog *catalog, int error_code, const char *text);
+/* For connections that are not the handle: ERR_ and a text. */
+int sqlite_failure(sqlite3 *database, int code, struct error *error, const char *action, const char *path);
+/* Opens `path` as the plain name of a file, whatever it looks like. */
+int sqlite_open_file(const char *path, int flags, const char *vfs, sqlite3 **ret_database, struct error *error);
+/* Remembers what the file looks like after a write of our own. */
+void catalog_note_version(struct catalog *catalog);
+
+/* Ready to be bound. Ends with statement_run or statement_end. */
+int statement_get(struct catalog *catalog, enum statement_id id, sqlite3_stmt **ret_statement);
+/* Runs it to its end. What is bound must live until then, not longer. */
+int statement_run(struct catalog *catalog, sqlite3_stmt *statement);
+/* 1: a row, 0: no more, or an ERR_. */
+int statement_row(struct catalog *catalog, sqlite3_stmt *statement);
+void statement_end(sqlite3_stmt *statement);
+
+void bind_number(sqlite3_stmt *statement, int index, uint64_t value);
+void bind_time(sqlite3_stmt *statement, int index, msec time);    /* 0: NULL */
+void bind_text(sqlite3_stmt *statement, int index, struct slice text); /* data NULL: NULL */
+void bind_name(sqlite3_stmt *statement, int index, struct slice text); /* data NULL: '' */
+void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes);
+uint64_t column_number(sqlite3_stmt *statement, int index);
+struct slice column_text(sqlite3_stmt *statement, int index); /* NULL: data NULL. Until the next step */
+
+#endif

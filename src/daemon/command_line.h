@@ -1,0 +1,26 @@
+/* What a child is executed with: its words and its environment (LANGUAGE: "How a child is run"). */
+#ifndef CLUSTERD_DAEMON_COMMAND_LINE_H
+#define CLUSTERD_DAEMON_COMMAND_LINE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "daemon/executor.h"
+
+/* Words of `exec` with the values of parameters from `args`, a JSON object; NULL at the end; in the arena. ERR_INVALID: a
+ * parameter has no value. */
+int command_line_words(const struct definition *process, struct slice args, struct arena *arena,
+                       const char *const **ret_words, struct error *error);
+
+struct environment {
+	const char *home;               /* the working directory */
+	const char *node;
+	struct slice process;
+	const struct executor_key *key; /* NULL: of a pool child, which is nobody's in particular */
+	const struct process_variable *variables; /* `env`: may replace any of the others */
+	uint32_t variable_count;
+};
+
+/* "NAME=value", NULL at the end; in the arena. */
+const char *const *command_line_environment(const struct environment *environment, struct arena *arena);
+
+#endif

@@ -1,0 +1,37 @@
+/* What clusterd was told: defaults, then the configuration file, then the environment (CLUSTERD_…), then the command line. */
+#ifndef CLUSTERD_DAEMON_CONFIG_H
+#define CLUSTERD_DAEMON_CONFIG_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/time.h"
+
+struct config {
+	char *config_file; /* NULL: none */
+	char *data_dir;
+	char *name;
+	char *listen;      /* HOST:PORT */
+	char *advertise;   /* NULL: as it listens */
+	char *datacenter;
+	char *tags;        /* a JSON object */
+	enum log_level log_level;
+	long long exec_slots;
+	long long pool_children;
+	long long pool_depth;
+	long long connections;
+	msec drain_timeout;
+	msec kill_grace;
+	long long log_tail;
+	bool help;
+	bool version;
+};
+
+/* Reads all of it. ERR_INVALID: wrong usage, the text says what. */
+int config_read(int argc, char **argv, struct config *ret_config, struct error *error);
+void config_finish(struct config *config);
+/* Reads the file again for what may change while running: log_level. */
+int config_reload(struct config *config, struct error *error);
+void config_help(struct buffer *out);
+
+#endif

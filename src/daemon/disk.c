@@ -1,0 +1,367 @@
+#include "daemon/disk.h"
+
+#include "base/memory.h"
+#include "catalog/catalog.h"
+#include "store/jobs.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define READ_ENTRIES 4096
+#define READ_BYTES (4u << 20)
+
+struct disk {
+	struct jobs *jobs;
+	struct loop_watch *watch;
+	const struct disk_handler *handler;
+	void *context;
+	struct fs *fs;     /* of the data directory */
+	struct fs *log_fs;
+	struct wal *wal;   /* the disk thread's once it runs */
+	struct vote_state vote;
+	char *catalog_path;
+	uint64_t log_tail;
+
+	/* Of the last job that was done, for who asks on the loop's thread. */
+	uint64_t log_size;
+	uint64_t log_first;
+	uint64_t syncs;
+	uint64_t bytes;
+	uint64_t checkpoints;
+	bool checkpointing;
+	bool idling;
+	bool appended; /* since the last disk_idle */
+	bool marked;   /* the synced index is written down */
+	bool failed;
+};
+
+/* A job with its outcome. */
+struct disk_job {
+	struct job job;
+	struct disk *disk;
+	int code;
+	struct error error;
+	uint64_t log_size;
+	uint64_t log_first;
+	/* append, read */
+	struct wal_record *records;
+	size_t count;
+	uint64_t from, to;
+	struct buffer bodies;
+	/* vote */
+	struct vote_state vote;
+	/* idle */
+	bool mark;
+	/* checkpoint */
+	bool complete;
+};
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+static int open_fs(const char *path, bool create, struct fs **ret_fs, struct error *error)
+{
+	if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
+		return error_set(error, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot make the directory %s: %s", path,
+		                 strerror(errno));
+	int code = fs_posix_create(path, ret_fs);
+	if (code != 0)
+		return error_set(error, ERR_IO, "cannot open the directory %s: %s", path, strerror(-code));
+	return 0;
+}
+
+int disk_open(const struct disk_options *options, struct disk **ret_disk, struct vote_state *ret_vote,
+              struct wal_recovery *ret_recovery, struct error *error)
+{
+	struct disk *disk = mem_zero(sizeof *disk);
+	struct wal_options wal_options = {0};
+	char *log_path = mem_format("%s/log", options->directory);
+	disk->catalog_path = mem_string(options->catalog_path);
+	disk->log_tail = options->log_tail;
+	int code = open_fs(options->directory, false, &disk->fs, error);
+	if (code == 0)
+		code = open_fs(log_path, true, &disk->log_fs, error);
+	if (code == 0) {
+		code = vote_load(disk->fs, &disk->vote, error);
+		if (code == ERR_NOT_FOUND)
+			code = 0;
+	}
+	if (code == 0)
+		code = wal_open(disk->log_fs, &wal_options, &disk->wal, ret_recovery, error);
+	mem_free(log_path);
+	if (code != 0) {
+		disk_close(disk);
+		return code;
+	}
+	disk->log_size = wal_size(disk->wal);
+	disk->log_first = wal_first_index(disk->wal);
+	*ret_vote = disk->vote;
+	*ret_disk = disk;
+	return 0;
+}
+
+int disk_save_identity(struct disk *disk, const struct vote_state *state, struct error *error)
+{
+	assert(disk->jobs == NULL);
+	disk->vote = *state;
+	return vote_save(disk->fs, state, error);
+}
+
+static void jobs_ready(void *context, bool readable, bool writable)
+{
+	struct disk *disk = context;
+	(void)readable;
+	(void)writable;
+	jobs_collect(disk->jobs);
+}
+
+int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
+             struct error *error)
+{
+	disk->handler = handler;
+	disk->context = context;
+	int code = jobs_create("disk", &disk->jobs);
+	if (code != 0)
+		return error_set(error, code, "the disk thread cannot be started");
+	disk->watch = loop_watch_create(loop, jobs_descriptor(disk->jobs), jobs_ready, disk);
+	loop_watch_set(disk->watch, true, false);
+	return 0;
+}
+
+void disk_close(struct disk *disk)
+{
+	if (disk == NULL)
+		return;
+	loop_watch_destroy(disk->watch);
+	if (disk->jobs != NULL)
+		jobs_destroy(disk->jobs);
+	if (disk->wal != NULL)
+		wal_close(disk->wal);
+	if (disk->log_fs != NULL)
+		disk->log_fs->operations->destroy(disk->log_fs);
+	if (disk->fs != NULL)
+		disk->fs->operations->destroy(disk->fs);
+	mem_free(disk->catalog_path);
+	mem_free(disk);
+}
+
+/* --- jobs ---------------------------------------------------------------------------------------------------------- */
+
+static struct disk_job *job_create(struct disk *disk, void (*run)(struct job *), void (*done)(struct job *))
+{
+	struct disk_job *job = mem_zero(sizeof *job);
+	job->job.run = run;
+	job->job.done = done;
+	job->disk = disk;
+	return job;
+}
+
+/* Takes over what the job found out; false: it failed, and so has the disk. */
+static bool job_finish(struct disk_job *job)
+{
+	struct disk *disk = job->disk;
+	disk->log_size = job->log_size;
+	disk->log_first = job->log_first;
+	if (job->code == 0)
+		return !disk->failed;
+	if (!disk->failed)
+		disk->handler->failed(disk->context, &job->error);
+	disk->failed = true;
+	return false;
+}
+
+static void job_release(struct disk_job *job)
+{
+	buffer_finish(&job->bodies);
+	mem_free(job->records);
+	mem_free(job);
+}
+
+static void job_measure(struct disk_job *job)
+{
+	job->log_size = wal_size(job->disk->wal);
+	job->log_first = wal_first_index(job->disk->wal);
+}
+
+static void append_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = wal_append(job->disk->wal, job->records, job->count, &job->error);
+	if (job->code == 0)
+		job->code = wal_sync(job->disk->wal, &job->error);
+	job_measure(job);
+}
+
+static void append_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	disk->syncs++;
+	if (job_finish(job))
+		disk->handler->synced(disk->context, job->records[job->count - 1].index);
+	job_release(job);
+}
+
+void disk_append(struct disk *disk, const struct wal_record *records, size_t count)
+{
+	struct disk_job *job = job_create(disk, append_run, append_done);
+	job->records = mem_copy(records, count * sizeof *records);
+	job->count = count;
+	for (size_t i = 0; i < count; i++)
+		disk->bytes += records[i].body.size;
+	disk->appended = true;
+	disk->marked = false;
+	jobs_give(disk->jobs, &job->job);
+}
+
+static void read_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	uint64_t wanted = job->to - job->from + 1;
+	size_t room = wanted < READ_ENTRIES ? (size_t)wanted : READ_ENTRIES;
+	job->records = mem_array(room, sizeof *job->records);
+	int count = wal_read(job->disk->wal, job->from, room, READ_BYTES, job->records, &job->bodies, &job->error);
+	if (count < 0)
+		job->code = count;
+	else
+		job->count = (size_t)count;
+	job_measure(job);
+}
+
+static void read_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	if (job_finish(job))
+		disk->handler->entries(disk->context, job->records, job->count);
+	job_release(job);
+}
+
+void disk_read(struct disk *disk, uint64_t from, uint64_t to)
+{
+	struct disk_job *job = job_create(disk, read_run, read_done);
+	job->from = from;
+	job->to = to;
+	jobs_give(disk->jobs, &job->job);
+}
+
+static void vote_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = vote_save(job->disk->fs, &job->vote, &job->error);
+	job_measure(job);
+}
+
+static void vote_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	if (job_finish(job))
+		disk->handler->vote_saved(disk->context);
+	job_release(job);
+}
+
+void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for)
+{
+	struct disk_job *job = job_create(disk, vote_run, vote_done);
+	disk->vote.term = term;
+	disk->vote.voted_for = voted_for;
+	job->vote = disk->vote;
+	jobs_give(disk->jobs, &job->job);
+}
+
+static void checkpoint_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	uint64_t applied = 0;
+	job->code = catalog_checkpoint(disk->catalog_path, &applied, &job->complete, &job->error);
+	uint64_t last = wal_last_index(disk->wal);
+	uint64_t release = last > disk->log_tail ? last - disk->log_tail : 0;
+	if (release > applied)
+		release = applied;
+	if (job->code == 0 && job->complete && release > 0)
+		job->code = wal_release(disk->wal, release, &job->error);
+	job_measure(job);
+}
+
+static void checkpoint_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->disk->checkpointing = false;
+	job->disk->checkpoints += job->complete;
+	job_finish(job);
+	job_release(job);
+}
+
+void disk_checkpoint(struct disk *disk)
+{
+	if (disk->checkpointing || disk->failed)
+		return;
+	disk->checkpointing = true;
+	jobs_give(disk->jobs, &job_create(disk, checkpoint_run, checkpoint_done)->job);
+}
+
+static void idle_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = wal_prepare(job->disk->wal, &job->error);
+	if (job->code == ERR_NO_SPACE)
+		job->code = 0; /* it will be said when there is something to write */
+	if (job->code == 0 && job->mark)
+		job->code = wal_mark_synced(job->disk->wal, &job->error);
+	job_measure(job);
+}
+
+static void idle_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->disk->idling = false;
+	job_finish(job);
+	job_release(job);
+}
+
+void disk_idle(struct disk *disk)
+{
+	bool mark = !disk->appended && !disk->marked;
+	if (disk->idling || disk->failed || (!disk->appended && !mark))
+		return;
+	struct disk_job *job = job_create(disk, idle_run, idle_done);
+	job->mark = mark;
+	disk->marked = disk->marked || mark;
+	disk->appended = false;
+	disk->idling = true;
+	jobs_give(disk->jobs, &job->job);
+}
+
+uint64_t disk_log_size(const struct disk *disk)
+{
+	return disk->log_size;
+}
+
+uint64_t disk_log_first(const struct disk *disk)
+{
+	return disk->log_first;
+}
+
+uint64_t disk_syncs(const struct disk *disk)
+{
+	return disk->syncs;
+}
+
+uint64_t disk_bytes(const struct disk *disk)
+{
+	return disk->bytes;
+}
+
+bool disk_checkpointing(const struct disk *disk)
+{
+	return disk->checkpointing;
+}
+
+uint64_t disk_checkpoints(const struct disk *disk)
+{
+	return disk->checkpoints;
+}

@@ -1,0 +1,53 @@
+/* The disk thread's work: appending to the log, votes, reading the log, checkpoints of the catalog. */
+#ifndef CLUSTERD_DAEMON_DISK_H
+#define CLUSTERD_DAEMON_DISK_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "net/loop.h"
+#include "store/vote.h"
+#include "store/wal.h"
+
+struct disk;
+
+struct disk_handler {
+	void (*synced)(void *context, uint64_t index);
+	void (*vote_saved)(void *context);
+	/* The records are lent for the call. */
+	void (*entries)(void *context, const struct wal_record *records, size_t count);
+	void (*failed)(void *context, const struct error *error);
+};
+
+struct disk_options {
+	const char *directory;   /* the data directory */
+	const char *catalog_path;
+	uint64_t log_tail;       /* entries kept in the log behind the checkpoint */
+};
+
+/* Opens (makes) the log and the vote file; recovery is through when it returns. */
+int disk_open(const struct disk_options *options, struct disk **ret_disk, struct vote_state *ret_vote,
+              struct wal_recovery *ret_recovery, struct error *error);
+/* From now on the log belongs to the disk thread. */
+int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
+             struct error *error);
+void disk_close(struct disk *disk); /* what was given is carried out first; NULL is fine */
+
+/* Durable before disk_run, by the caller's thread. */
+int disk_save_identity(struct disk *disk, const struct vote_state *state, struct error *error);
+
+void disk_append(struct disk *disk, const struct wal_record *records, size_t count);
+void disk_read(struct disk *disk, uint64_t from, uint64_t to);
+void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for);
+/* Moves the catalog's WAL into its file and lets go of the log that is covered. One at a time: more are ignored. */
+void disk_checkpoint(struct disk *disk);
+/* Called now and then: prepares the next segment, writes down what is synced when nothing was appended lately. */
+void disk_idle(struct disk *disk);
+
+uint64_t disk_log_size(const struct disk *disk);      /* bytes */
+uint64_t disk_log_first(const struct disk *disk);     /* index */
+uint64_t disk_syncs(const struct disk *disk);
+uint64_t disk_bytes(const struct disk *disk);         /* bodies appended */
+bool disk_checkpointing(const struct disk *disk);
+uint64_t disk_checkpoints(const struct disk *disk);   /* completed */
+
+#endif

@@ -1,0 +1,574 @@
+#include "daemon/host.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "daemon/disk.h"
+#include "daemon/executor.h"
+#include "daemon/node.h"
+#include "daemon/notify.h"
+#include "daemon/reader.h"
+#include "daemon/service.h"
+#include "net/loop.h"
+#include "store/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECKPOINT_WAL_BYTES (16u << 20) /* of the catalog's WAL: past it, its frames are moved into the file */
+#define IDLE_MS 500
+#define NODE_ID_LIMIT ((uint64_t)1 << 53)
+
+struct host {
+	struct config *config;
+	struct loop *loop;
+	struct disk *disk;
+	struct catalog *catalog;
+	struct executor *executor;
+	struct reader *reader;
+	struct service *service;
+	struct node *node;
+	struct loop_timer *node_timer;
+	struct loop_timer *idle_timer;
+	struct loop_timer *drain_timer;
+	struct loop_signal *signals[3];
+	char *catalog_path;
+	char *socket_path;
+	char *address;
+	int lock;
+	bool ready_said;
+	bool stopping;
+	bool idle_needed;
+	long long longest_stall_us;
+	uint64_t wal_at_checkpoint;
+	struct error failure; /* what ended the node; code 0: nothing did */
+};
+
+/* --- what the node wishes ------------------------------------------------------------------------------------------ */
+
+static msec host_now(void *context)
+{
+	return loop_now(((struct host *)context)->loop);
+}
+
+static msec host_wall(void *context)
+{
+	return loop_wall(((struct host *)context)->loop);
+}
+
+static long long host_now_us(void *context)
+{
+	struct timespec now;
+	(void)context;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void host_append(void *context, const struct wal_record *records, size_t count)
+{
+	disk_append(((struct host *)context)->disk, records, count);
+}
+
+static void host_read(void *context, uint64_t from, uint64_t to)
+{
+	disk_read(((struct host *)context)->disk, from, to);
+}
+
+static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
+{
+	disk_save_vote(((struct host *)context)->disk, term, voted_for);
+}
+
+static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                         struct slice payload)
+{
+	service_respond(((struct host *)context)->service, connection, stream, response, payload);
+}
+
+static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+                      struct slice payload)
+{
+	service_send(((struct host *)context)->service, connection, frame_type, message, payload);
+}
+
+static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t stream)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+	error.code = ERR_BUSY;
+	error.text = (char *)(uintptr_t)"too many queries wait: come back later";
+	error.retry_after_ms = 1000;
+	response.error = &error;
+	service_respond(host->service, connection, stream, &response, SLICE(""));
+}
+
+static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
+{
+	struct host *host = context;
+	if (reader_query(host->reader, connection, stream, query) != 0)
+		host_refuse_busy(host, connection, stream);
+}
+
+static void host_save_snapshot(void *context, uint64_t connection, uint32_t stream)
+{
+	struct host *host = context;
+	if (reader_copy(host->reader, connection, stream) != 0)
+		host_refuse_busy(host, connection, stream);
+}
+
+static void host_call_start(void *context, struct call_id call, const struct definition *process, struct text *args)
+{
+	struct host *host = context;
+	executor_start(host->executor, (struct executor_key){call.instance, call.ref, call.attempt}, process, args);
+}
+
+static void host_call_abandon(void *context, struct call_id call)
+{
+	struct host *host = context;
+	executor_abandon(host->executor, (struct executor_key){call.instance, call.ref, call.attempt});
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long long size = 0;
+	unsigned long long resident = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+		resident = 0;
+	fclose(file);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void host_status(void *context, struct buffer *out)
+{
+	struct host *host = context;
+	const struct service_counts *counts = service_counts(host->service);
+	long long stall = loop_longest_stall_us(host->loop);
+	if (stall > host->longest_stall_us)
+		host->longest_stall_us = stall;
+	buffer_format(out, ",\"log_bytes\":%" PRIu64 ",\"log_first_index\":%" PRIu64 ",\"log_syncs\":%" PRIu64,
+	              disk_log_size(host->disk), disk_log_first(host->disk), disk_syncs(host->disk));
+	buffer_format(out, ",\"log_appended_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64, disk_bytes(host->disk),
+	              disk_checkpoints(host->disk));
+	buffer_format(out, ",\"connections\":%u,\"workers\":%u,\"connections_failed\":%" PRIu64, counts->connections,
+	              counts->workers, counts->failed);
+	buffer_format(out, ",\"children\":%u,\"loop_longest_stall_us\":%lld,\"resident_bytes\":%" PRIu64 ",\"pid\":%d",
+	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
+}
+
+static void host_fail(void *context, const struct error *error)
+{
+	struct host *host = context;
+	if (host->failure.code == 0)
+		host->failure = *error;
+	loop_stop(host->loop);
+}
+
+static const struct node_host node_host = {
+	.now = host_now,
+	.wall = host_wall,
+	.now_us = host_now_us,
+	.append = host_append,
+	.read = host_read,
+	.save_vote = host_save_vote,
+	.respond = host_respond,
+	.send = host_send,
+	.query = host_query,
+	.save_snapshot = host_save_snapshot,
+	.call_start = host_call_start,
+	.call_abandon = host_call_abandon,
+	.status = host_status,
+	.fail = host_fail,
+};
+
+/* --- what the world tells the node --------------------------------------------------------------------------------- */
+
+static void disk_synced(void *context, uint64_t index)
+{
+	node_synced(((struct host *)context)->node, index);
+}
+
+static void disk_vote_saved(void *context)
+{
+	node_vote_saved(((struct host *)context)->node);
+}
+
+static void disk_entries(void *context, const struct wal_record *records, size_t count)
+{
+	node_entries(((struct host *)context)->node, records, count);
+}
+
+static const struct disk_handler disk_handler = {disk_synced, disk_vote_saved, disk_entries, host_fail};
+
+static struct call_id call_of(struct executor_key key)
+{
+	return (struct call_id){key.instance, key.ref, key.attempt};
+}
+
+static void call_finished(void *context, const struct executor_result *result)
+{
+	node_call_finished(((struct host *)context)->node, call_of(result->key), result->failed, result->final, result->value,
+	                   result->metadata);
+}
+
+static void call_heartbeat(void *context, struct executor_key key)
+{
+	node_call_heartbeat(((struct host *)context)->node, call_of(key));
+}
+
+static int call_fetch(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content,
+                      struct error *error)
+{
+	return node_file(((struct host *)context)->node, hash, ret_executable, ret_content, error);
+}
+
+static const struct executor_handler executor_handler = {call_finished, call_heartbeat, call_fetch};
+
+static void respond_failed(struct host *host, const struct reader_answer *answer)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+	error.code = answer->code;
+	error.text = (char *)(uintptr_t)answer->error.text;
+	response.error = &error;
+	service_respond(host->service, answer->connection, answer->stream, &response, SLICE(""));
+}
+
+static void respond_rows(struct host *host, const struct reader_answer *answer)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Rows rows = CLUSTERD__WIRE__ROWS__INIT;
+	uint32_t count = answer->result.column_count;
+	char **columns = mem_array(count, sizeof *columns);
+	char *name = answer->result.columns.data;
+	for (uint32_t i = 0; i < count; i++, name += strlen(name) + 1)
+		columns[i] = name;
+	rows.columns = columns;
+	rows.n_columns = count;
+	rows.truncated = answer->result.truncated;
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_ROWS;
+	response.rows = &rows;
+	service_respond(host->service, answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
+	mem_free(columns);
+}
+
+static void reader_answered(void *context, const struct reader_answer *answer)
+{
+	struct host *host = context;
+	if (answer->code != 0)
+		respond_failed(host, answer);
+	else if (answer->copy_path != NULL)
+		service_send_file(host->service, answer->connection, answer->stream, answer->copy_path);
+	else
+		respond_rows(host, answer);
+}
+
+/* --- turns --------------------------------------------------------------------------------------------------------- */
+
+static void say_ready(struct host *host)
+{
+	host->ready_said = true;
+	log_write(LOG_INFO, "node", "%s is ready on %s (data in %s)", host->config->name, host->address,
+	          host->config->data_dir);
+	notify_service_manager("READY=1");
+}
+
+static void turn_end(void *context)
+{
+	struct host *host = context;
+	node_turn(host->node);
+	if (!host->ready_said && node_ready(host->node))
+		say_ready(host);
+	if (host->stopping && node_quiet(host->node))
+		loop_stop(host->loop);
+	loop_timer_set(host->node_timer, node_deadline(host->node));
+	if (!host->idle_needed) {
+		host->idle_needed = true;
+		loop_timer_set(host->idle_timer, loop_now(host->loop) + IDLE_MS);
+	}
+}
+
+static void node_due(void *context)
+{
+	(void)context; /* the end of this turn does what is due */
+}
+
+/* Upkeep some time after something happened; when nothing happens, nothing is done. */
+static void idle_due(void *context)
+{
+	struct host *host = context;
+	bool pending = node_applied_index(host->node) != host->wal_at_checkpoint;
+	host->idle_needed = false;
+	disk_idle(host->disk);
+	service_sweep(host->service);
+	if (pending && catalog_wal_size(host->catalog) > CHECKPOINT_WAL_BYTES && !disk_checkpointing(host->disk)) {
+		host->wal_at_checkpoint = node_applied_index(host->node);
+		disk_checkpoint(host->disk);
+	}
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------------- */
+
+static void drain_over(void *context)
+{
+	struct host *host = context;
+	log_write(LOG_WARNING, "node", "calls still run after %lld ms: they are stopped, and start again with the node",
+	          (long long)host->config->drain_timeout);
+	loop_stop(host->loop);
+}
+
+static void asked_to_stop(void *context)
+{
+	struct host *host = context;
+	if (host->stopping) {
+		loop_stop(host->loop);
+		return;
+	}
+	host->stopping = true;
+	notify_service_manager("STOPPING=1");
+	log_write(LOG_INFO, "node", "stopping: no new calls, running ones have %lld ms",
+	          (long long)host->config->drain_timeout);
+	node_drain(host->node);
+	loop_timer_set(host->drain_timer, loop_now(host->loop) + host->config->drain_timeout);
+}
+
+static void asked_to_reload(void *context)
+{
+	struct host *host = context;
+	struct error error = {0};
+	if (config_reload(host->config, &error) != 0)
+		log_write(LOG_ERROR, "config", "%s", error.text);
+	log_set_level(host->config->log_level);
+	notify_service_manager("READY=1");
+}
+
+/* --- coming up ----------------------------------------------------------------------------------------------------- */
+
+static int random_bytes(void *bytes, size_t size, struct error *error)
+{
+	if (getrandom(bytes, size, 0) != (ssize_t)size)
+		return error_set(error, ERR_IO, "the system gives no random numbers: %s", strerror(errno));
+	return 0;
+}
+
+/* A node without an identity gets one, and with it a cluster of one. */
+static int need_identity(struct host *host, struct vote_state *vote, struct error *error)
+{
+	unsigned char bytes[24];
+	if (vote->node_id != 0)
+		return 0;
+	int code = random_bytes(bytes, sizeof bytes, error);
+	if (code != 0)
+		return code;
+	for (size_t i = 0; i < 16; i++)
+		snprintf(vote->cluster_id + 2 * i, 3, "%02x", bytes[i]);
+	memcpy(&vote->node_id, bytes + 16, sizeof vote->node_id);
+	vote->node_id = vote->node_id % (NODE_ID_LIMIT - 1) + 1;
+	return disk_save_identity(host->disk, vote, error);
+}
+
+static int check_cluster_id(struct host *host, const struct vote_state *vote, struct error *error)
+{
+	struct buffer known = BUFFER_EMPTY;
+	int code = catalog_meta_text(host->catalog, "cluster_id", &known);
+	if (code == 0 && known.size == 0) {
+		code = catalog_begin(host->catalog);
+		if (code == 0)
+			code = catalog_meta_set_text(host->catalog, "cluster_id", slice_of(vote->cluster_id));
+		if (code == 0)
+			code = catalog_commit(host->catalog);
+	} else if (code == 0 && !slice_equal(buffer_slice(&known), slice_of(vote->cluster_id))) {
+		code = error_set(error, ERR_CORRUPT,
+		                 "%s is the catalog of cluster %.*s, but the log beside it belongs to cluster %s: files of two "
+		                 "nodes were mixed",
+		                 host->catalog_path, SLICE_ARGS(buffer_slice(&known)), vote->cluster_id);
+		buffer_finish(&known);
+		return code;
+	}
+	buffer_finish(&known);
+	if (code != 0)
+		return error_set(error, code, "%s: %s", host->catalog_path, catalog_error(host->catalog));
+	return 0;
+}
+
+static int open_store(struct host *host, struct node_config *node, char cluster_id[40], struct error *error)
+{
+	struct disk_options options = {
+		.directory = host->config->data_dir,
+		.catalog_path = host->catalog_path,
+		.log_tail = (uint64_t)host->config->log_tail,
+	};
+	struct wal_recovery recovery;
+	struct vote_state vote = {0};
+	int code = disk_open(&options, &host->disk, &vote, &recovery, error);
+	if (code == 0)
+		code = need_identity(host, &vote, error);
+	if (code == 0)
+		code = catalog_open(host->catalog_path, NULL, &host->catalog, error);
+	if (code == 0)
+		code = check_cluster_id(host, &vote, error);
+	if (code != 0)
+		return code;
+	if (recovery.torn_bytes > 0)
+		log_write(LOG_WARNING, "store", "%s: the last %" PRIu64 " bytes were not written whole, and are cut off",
+		          recovery.torn_file, recovery.torn_bytes);
+	memcpy(cluster_id, vote.cluster_id, sizeof vote.cluster_id);
+	node->id = vote.node_id;
+	node->term = vote.term;
+	node->voted_for = vote.voted_for;
+	node->generation = vote.term + 1;
+	node->last_index = recovery.last_index;
+	return 0;
+}
+
+static int open_executor(struct host *host, struct error *error)
+{
+	char *directory = mem_format("%s/work", host->config->data_dir);
+	struct executor_options options = {
+		.directory = directory,
+		.node_name = host->config->name,
+		.exec_slots = (uint32_t)host->config->exec_slots,
+		.pool_children = (uint32_t)host->config->pool_children,
+		.pool_depth = (uint32_t)host->config->pool_depth,
+		.kill_grace = host->config->kill_grace,
+	};
+	int code = executor_create(host->loop, &options, &executor_handler, host, &host->executor, error);
+	mem_free(directory);
+	return code;
+}
+
+static int open_service(struct host *host, const char *cluster_id, struct error *error)
+{
+	struct service_options options = {
+		.listen = host->config->listen,
+		.socket_path = host->socket_path,
+		.cluster_id = cluster_id,
+		.node_name = host->config->name,
+		.connections_max = (uint32_t)host->config->connections,
+	};
+	int code = service_create(host->loop, &options, &host->service, error);
+	if (code != 0)
+		return code;
+	const char *colon = strrchr(host->config->listen, ':');
+	host->address = host->config->advertise != NULL
+	                        ? mem_string(host->config->advertise)
+	                        : mem_format("%.*s:%u", (int)(colon - host->config->listen), host->config->listen,
+	                                     service_port(host->service));
+	return 0;
+}
+
+/* DIR/endpoint: what others read to find the node; replaced as a whole. */
+static int write_endpoint(struct host *host, struct error *error)
+{
+	char *path = mem_format("%s/endpoint", host->config->data_dir);
+	char *temporary = mem_format("%s.new", path);
+	const char *colon = strrchr(host->config->listen, ':');
+	int code = 0;
+	FILE *file = fopen(temporary, "we");
+	if (file == NULL || fprintf(file, "%.*s:%u\n", (int)(colon - host->config->listen), host->config->listen,
+	                            service_port(host->service)) < 0)
+		code = errno;
+	if (file != NULL && fclose(file) != 0)
+		code = errno;
+	if (code == 0 && rename(temporary, path) != 0)
+		code = errno;
+	if (code != 0)
+		code = error_set(error, code == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot write %s: %s", path, strerror(code));
+	mem_free(temporary);
+	mem_free(path);
+	return code;
+}
+
+static int host_open(struct host *host, struct error *error)
+{
+	struct node_config node = {0};
+	char cluster_id[40];
+	const struct config *config = host->config;
+	int code = lock_take(config->data_dir, &host->lock, error);
+	if (code == 0)
+		code = open_store(host, &node, cluster_id, error);
+	if (code == 0 && loop_create(&host->loop) != 0)
+		code = error_set(error, ERR_IO, "the event loop cannot be made: %s", strerror(errno));
+	if (code == 0)
+		code = disk_run(host->disk, host->loop, &disk_handler, host, error);
+	if (code == 0)
+		code = open_executor(host, error);
+	if (code == 0)
+		code = reader_create(host->loop, host->catalog_path, config->data_dir, reader_answered, host, &host->reader, error);
+	if (code == 0)
+		code = open_service(host, cluster_id, error);
+	if (code != 0)
+		return code;
+	node.name = config->name;
+	node.address = host->address;
+	node.datacenter = config->datacenter;
+	node.tags = config->tags;
+	node.exec_slots = (uint32_t)config->exec_slots;
+	node.pool_calls = (uint32_t)(config->pool_children * config->pool_depth);
+	code = node_create(&node, host->catalog, &node_host, host, &host->node, error);
+	if (code != 0)
+		return code;
+	service_set_node(host->service, host->node);
+	return write_endpoint(host, error);
+}
+
+static void host_watch(struct host *host)
+{
+	host->node_timer = loop_timer_create(host->loop, node_due, host);
+	host->idle_timer = loop_timer_create(host->loop, idle_due, host);
+	host->drain_timer = loop_timer_create(host->loop, drain_over, host);
+	host->signals[0] = loop_signal_create(host->loop, SIGTERM, asked_to_stop, host);
+	host->signals[1] = loop_signal_create(host->loop, SIGINT, asked_to_stop, host);
+	host->signals[2] = loop_signal_create(host->loop, SIGHUP, asked_to_reload, host);
+	loop_at_turn_end(host->loop, turn_end, host);
+}
+
+static void host_close(struct host *host)
+{
+	executor_destroy(host->executor);
+	reader_destroy(host->reader);
+	service_destroy(host->service);
+	disk_close(host->disk);
+	node_destroy(host->node);
+	catalog_close(host->catalog);
+	if (host->loop != NULL) {
+		loop_timer_destroy(host->node_timer);
+		loop_timer_destroy(host->idle_timer);
+		loop_timer_destroy(host->drain_timer);
+		for (size_t i = 0; i < sizeof host->signals / sizeof host->signals[0]; i++)
+			loop_signal_destroy(host->signals[i]);
+		loop_destroy(host->loop);
+	}
+	mem_free(host->catalog_path);
+	mem_free(host->socket_path);
+	mem_free(host->address);
+	if (host->lock >= 0)
+		lock_release(host->lock);
+}
+
+int host_run(struct config *config, struct error *error)
+{
+	struct host host = {.config = config, .lock = -1};
+	host.catalog_path = mem_format("%s/catalog.db", config->data_dir);
+	host.socket_path = mem_format("%s/clusterd.sock", config->data_dir);
+	int code = host_open(&host, error);
+	if (code == 0) {
+		host_watch(&host);
+		node_start(host.node);
+		loop_run(host.loop);
+		code = host.failure.code;
+		if (code != 0)
+			*error = host.failure;
+	}
+	host_close(&host);
+	return code;
+}

@@ -1,0 +1,382 @@
+#include "daemon/service.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/stream.h"
+#include "wire/connection.h"
+#include "wire/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/queue.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#define FILE_CHUNK (1u << 20)
+
+/* A file on its way to a client. */
+struct transfer {
+	uint32_t stream;
+	int descriptor;
+	STAILQ_ENTRY(transfer) link;
+};
+
+struct client {
+	uint64_t id;
+	struct service *service;
+	struct listener *listener;
+	struct stream *stream;
+	struct connection *connection;
+	msec since;
+	bool worker;
+	bool ended;
+	STAILQ_HEAD(, transfer) transfers;
+	UT_hash_handle hh;
+};
+
+struct service {
+	struct loop *loop;
+	struct node *node;
+	struct listener *tcp;
+	struct listener *local;
+	struct connection_config config;
+	char *cluster_id;
+	char *node_name;
+	struct client *clients;
+	uint64_t next_id;
+	struct buffer out;
+	struct arena arena;
+	struct service_counts counts;
+};
+
+static struct client *client_find(const struct service *service, uint64_t id)
+{
+	struct client *client;
+	HASH_FIND(hh, service->clients, &id, sizeof id, client);
+	return client;
+}
+
+/* --- files to clients ---------------------------------------------------------------------------------------------- */
+
+static void transfer_end(struct client *client, struct transfer *transfer)
+{
+	STAILQ_REMOVE(&client->transfers, transfer, transfer, link);
+	close(transfer->descriptor);
+	mem_free(transfer);
+}
+
+static void respond_now(struct client *client, uint32_t stream, const Clusterd__Wire__Response *response,
+                        struct slice payload)
+{
+	struct buffer *out = &client->service->out;
+	buffer_clear(out);
+	if (message_frame(out, FRAME_RESPONSE, stream, &response->base, payload) != 0) {
+		Clusterd__Wire__Response refusal = CLUSTERD__WIRE__RESPONSE__INIT;
+		Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+		error.code = ERR_LIMIT;
+		error.text = (char *)(uintptr_t)"the answer is larger than a frame (16 MiB): ask for less";
+		refusal.error = &error;
+		message_frame(out, FRAME_RESPONSE, stream, &refusal.base, SLICE(""));
+	}
+	stream_write(client->stream, out->data, out->size);
+}
+
+static void transfer_go_on(struct client *client)
+{
+	char *chunk = NULL;
+	struct transfer *transfer;
+	while ((transfer = STAILQ_FIRST(&client->transfers)) != NULL && stream_queued(client->stream) < STREAM_HIGH_MARK) {
+		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+		Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+		if (chunk == NULL)
+			chunk = mem_alloc(FILE_CHUNK);
+		ssize_t size = read(transfer->descriptor, chunk, FILE_CHUNK);
+		response.more = size > 0;
+		if (size < 0) {
+			error.code = ERR_IO;
+			error.text = (char *)(uintptr_t)"the copy of the catalog cannot be read";
+			response.error = &error;
+		}
+		respond_now(client, transfer->stream, &response, (struct slice){chunk, size > 0 ? (size_t)size : 0});
+		if (size <= 0)
+			transfer_end(client, transfer);
+	}
+	mem_free(chunk);
+}
+
+void service_send_file(struct service *service, uint64_t connection, uint32_t stream, const char *path)
+{
+	struct client *client = client_find(service, connection);
+	int descriptor = client != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	unlink(path);
+	if (client == NULL)
+		return;
+	if (descriptor < 0) {
+		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+		Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+		error.code = ERR_IO;
+		error.text = (char *)(uintptr_t)"the copy of the catalog cannot be opened";
+		response.error = &error;
+		respond_now(client, stream, &response, SLICE(""));
+		return;
+	}
+	struct transfer *transfer = mem_zero(sizeof *transfer);
+	transfer->stream = stream;
+	transfer->descriptor = descriptor;
+	STAILQ_INSERT_TAIL(&client->transfers, transfer, link);
+	transfer_go_on(client);
+}
+
+/* --- connections --------------------------------------------------------------------------------------------------- */
+
+static void client_destroy(struct client *client)
+{
+	struct service *service = client->service;
+	struct transfer *transfer;
+	HASH_DELETE(hh, service->clients, client);
+	while ((transfer = STAILQ_FIRST(&client->transfers)) != NULL)
+		transfer_end(client, transfer);
+	if (service->node != NULL)
+		node_connection_closed(service->node, client->id);
+	if (client->worker)
+		service->counts.workers--;
+	service->counts.connections--;
+	listener_release(client->listener);
+	connection_destroy(client->connection);
+	stream_destroy(client->stream);
+	mem_free(client);
+}
+
+static void client_closed(void *context, struct stream *stream, const char *reason)
+{
+	struct client *client = context;
+	(void)stream;
+	(void)reason;
+	client_destroy(client);
+}
+
+static void client_drained(void *context, struct stream *stream)
+{
+	struct client *client = context;
+	transfer_go_on(client);
+	stream_set_reading(stream, true);
+}
+
+/* The connection cannot go on: the peer is told why, and sees the end. */
+static void client_end(struct client *client, const struct error *error)
+{
+	client->ended = true;
+	client->service->counts.failed++;
+	log_write(LOG_INFO, "service", "connection from %s ended: %s", stream_peer(client->stream), error->text);
+}
+
+static int take_worker_frame(struct client *client, const struct frame *frame, const ProtobufCMessage *message,
+                             struct error *error)
+{
+	struct service *service = client->service;
+	switch (frame->type) {
+	case FRAME_OFFER:
+		service->counts.workers += !client->worker;
+		client->worker = true;
+		return node_worker_offer(service->node, client->id, (const Clusterd__Wire__Offer *)message, error);
+	case FRAME_RESULT:
+		return node_worker_result(service->node, client->id, (const Clusterd__Wire__Result *)message, frame->payload,
+		                          error);
+	default:
+		node_worker_heartbeat(service->node, client->id, (const Clusterd__Wire__Heartbeat *)message);
+		return 0;
+	}
+}
+
+static const ProtobufCMessage *unpack(struct client *client, const struct frame *frame, struct buffer *out,
+                                      struct error *error)
+{
+	ProtobufCMessage *message = NULL;
+	if (connection_unpack(client->connection, frame, &client->service->arena, out, &message, error) != 0)
+		client_end(client, error);
+	return message;
+}
+
+static void take_frame(struct client *client, const struct frame *frame, struct buffer *out)
+{
+	struct service *service = client->service;
+	struct error error = {0};
+	if (frame->type == FRAME_CANCEL) {
+		node_request_cancelled(service->node, client->id, frame->stream);
+		return;
+	}
+	const ProtobufCMessage *message = unpack(client, frame, out, &error);
+	if (message == NULL)
+		return;
+	if (frame->type == FRAME_REQUEST) {
+		node_request(service->node, client->id, frame->stream, (const Clusterd__Wire__Request *)message, frame->payload);
+	} else if (take_worker_frame(client, frame, message, &error) != 0) {
+		connection_fail(client->connection, &error, out);
+		client_end(client, &error);
+	}
+}
+
+static void client_readable(void *context, struct stream *stream, struct buffer *input)
+{
+	struct client *client = context;
+	struct service *service = client->service;
+	struct buffer out = BUFFER_EMPTY;
+	size_t taken = 0;
+	while (!client->ended) {
+		struct slice rest = {input->data + taken, input->size - taken};
+		struct frame frame;
+		struct error error = {0};
+		size_t size = 0;
+		enum connection_event event = connection_next(client->connection, rest, &out, &size, &frame, &error);
+		taken += size;
+		if (out.size != 0) { /* before the answers to what follows */
+			stream_write(stream, out.data, out.size);
+			buffer_clear(&out);
+		}
+		if (event == CONNECTION_MORE)
+			break;
+		if (event == CONNECTION_FRAME) {
+			take_frame(client, &frame, &out);
+			arena_finish(&service->arena);
+		} else if (event != CONNECTION_OPENED) {
+			client_end(client, &error);
+		}
+	}
+	buffer_consume(input, client->ended ? input->size : taken);
+	if (out.size != 0)
+		stream_write(stream, out.data, out.size);
+	buffer_finish(&out);
+	if (client->ended)
+		stream_finish(stream);
+	else if (stream_queued(stream) > STREAM_HIGH_MARK)
+		stream_set_reading(stream, false); /* it does not take its answers: it may ask again when it has */
+}
+
+static const struct stream_handler client_handler = {client_readable, client_closed, client_drained};
+
+static void client_create(struct service *service, struct listener *listener, int descriptor)
+{
+	struct client *client = mem_zero(sizeof *client);
+	client->id = service->next_id++;
+	client->service = service;
+	client->listener = listener;
+	client->since = loop_now(service->loop);
+	client->connection = connection_create(&service->config);
+	STAILQ_INIT(&client->transfers);
+	HASH_ADD(hh, service->clients, id, sizeof client->id, client);
+	service->counts.connections++;
+	service->counts.accepted++;
+	client->stream = stream_create(service->loop, descriptor, &client_handler, client);
+}
+
+static void tcp_accepted(void *context, int take_descriptor, const char *peer)
+{
+	struct service *service = context;
+	(void)peer;
+	client_create(service, service->tcp, take_descriptor);
+}
+
+static void local_accepted(void *context, int take_descriptor, const char *peer)
+{
+	struct service *service = context;
+	(void)peer;
+	client_create(service, service->local, take_descriptor);
+}
+
+void service_sweep(struct service *service)
+{
+	struct client *client;
+	struct client *next;
+	msec now = loop_now(service->loop);
+	HASH_ITER(hh, service->clients, client, next) {
+		bool late = !connection_is_open(client->connection) && client->since + SERVICE_HELLO_MS < now;
+		bool lingering = client->ended && client->since + SERVICE_HELLO_MS < now;
+		if (late || lingering)
+			client_destroy(client);
+	}
+}
+
+/* --- to connections ------------------------------------------------------------------------------------------------ */
+
+void service_respond(struct service *service, uint64_t connection, uint32_t stream,
+                     const Clusterd__Wire__Response *response, struct slice payload)
+{
+	struct client *client = client_find(service, connection);
+	if (client != NULL && !client->ended)
+		respond_now(client, stream, response, payload);
+}
+
+void service_send(struct service *service, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+                  struct slice payload)
+{
+	struct client *client = client_find(service, connection);
+	if (client == NULL || client->ended)
+		return;
+	buffer_clear(&service->out);
+	if (message_frame(&service->out, (enum frame_type)frame_type, 0, message, payload) == 0)
+		stream_write(client->stream, service->out.data, service->out.size);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+int service_create(struct loop *loop, const struct service_options *options, struct service **ret_service,
+                   struct error *error)
+{
+	struct service *service = mem_zero(sizeof *service);
+	service->loop = loop;
+	service->next_id = 1;
+	service->cluster_id = mem_string(options->cluster_id);
+	service->node_name = mem_string(options->node_name);
+	service->config = (struct connection_config){
+		.side = CONNECTION_SERVER,
+		.version_low = PROTOCOL_VERSION,
+		.version_high = PROTOCOL_VERSION,
+		.cluster_id = service->cluster_id,
+		.name = service->node_name,
+		.token = "",
+	};
+	int code = listener_create(loop, options->listen, options->connections_max, tcp_accepted, service, &service->tcp, error);
+	if (code == 0)
+		code = listener_create(loop, options->socket_path, options->connections_max, local_accepted, service,
+		                       &service->local, error);
+	if (code != 0) {
+		service_destroy(service);
+		return code;
+	}
+	*ret_service = service;
+	return 0;
+}
+
+void service_set_node(struct service *service, struct node *node)
+{
+	service->node = node;
+}
+
+void service_destroy(struct service *service)
+{
+	struct client *client;
+	struct client *next;
+	if (service == NULL)
+		return;
+	HASH_ITER(hh, service->clients, client, next)
+		client_destroy(client);
+	listener_destroy(service->tcp);
+	listener_destroy(service->local);
+	buffer_finish(&service->out);
+	arena_finish(&service->arena);
+	mem_free(service->cluster_id);
+	mem_free(service->node_name);
+	mem_free(service);
+}
+
+uint16_t service_port(const struct service *service)
+{
+	return listener_port(service->tcp);
+}
+
+const struct service_counts *service_counts(const struct service *service)
+{
+	return &service->counts;
+}

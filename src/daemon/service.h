@@ -1,0 +1,46 @@
+/* The node's door: connections of clients and workers over TCP and the Unix socket, speaking frames. */
+#ifndef CLUSTERD_DAEMON_SERVICE_H
+#define CLUSTERD_DAEMON_SERVICE_H
+
+#include "base/error.h"
+#include "daemon/node.h"
+#include "net/loop.h"
+
+struct service;
+
+struct service_options {
+	const char *listen;       /* HOST:PORT */
+	const char *socket_path;
+	const char *cluster_id;
+	const char *node_name;
+	uint32_t connections_max; /* of each of the two */
+};
+
+#define SERVICE_HELLO_MS 10000 /* a connection that has not said hello by then is closed */
+
+int service_create(struct loop *loop, const struct service_options *options, struct service **ret_service,
+                   struct error *error);
+/* Requests go to this node from now on. */
+void service_set_node(struct service *service, struct node *node);
+void service_destroy(struct service *service); /* NULL is fine */
+uint16_t service_port(const struct service *service);
+/* Closes what has not said hello in time; call now and then. */
+void service_sweep(struct service *service);
+
+/* To a connection; nothing happens when it is gone. */
+void service_respond(struct service *service, uint64_t connection, uint32_t stream,
+                     const Clusterd__Wire__Response *response, struct slice payload);
+void service_send(struct service *service, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+                  struct slice payload);
+/* Sends the file as responses of up to 1 MiB, as fast as the peer takes them, then removes it. */
+void service_send_file(struct service *service, uint64_t connection, uint32_t stream, const char *path);
+
+struct service_counts {
+	uint32_t connections;
+	uint32_t workers;
+	uint64_t accepted;
+	uint64_t failed; /* ended because the peer broke the rules */
+};
+const struct service_counts *service_counts(const struct service *service);
+
+#endif

@@ -1,0 +1,7 @@
+#include "lang/ast.h"
+
+void syntax_finish(struct syntax *syntax)
+{
+	arena_finish(&syntax->arena);
+	*syntax = (struct syntax){0};
+}

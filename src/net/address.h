@@ -1,0 +1,41 @@
+/* Addresses as people write them: "HOST:PORT", "[::1]:9189", "/path/of/socket". */
+#ifndef CLUSTERD_NET_ADDRESS_H
+#define CLUSTERD_NET_ADDRESS_H
+
+#include "base/error.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <stdint.h>
+
+#define ADDRESS_TEXT_SIZE 64 /* of address_format */
+#define ADDRESS_CHOICES 8    /* addresses of one name that are tried */
+
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_storage storage;
+		struct sockaddr_un local;
+	};
+	socklen_t size;
+};
+
+/* Where a socket's file is. */
+struct address_file {
+	int directory;  /* descriptor, O_PATH */
+	char name[256]; /* in that directory */
+};
+
+bool address_is_file(const char *address);
+/* HOST:PORT to addresses, best first. Blocks when HOST is a name. */
+int address_resolve(const char *address, bool to_listen, struct address ret_addresses[ADDRESS_CHOICES],
+                    size_t *ret_count, struct error *error);
+/* Opens the directory of a socket file; close it when `ret_address` is no longer used. The address may go by the
+ * directory's descriptor, since the system takes paths of up to 107 bytes only. */
+int address_of_file(const char *path, struct address_file *ret_file, struct address *ret_address, struct error *error);
+/* "127.0.0.1:4711", "[::1]:4711", "unix". */
+void address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE]);
+uint16_t address_port(const struct address *address);
+
+#endif

@@ -1,0 +1,101 @@
+#include "net/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REMOVE_TRIES 100
+
+/* Where version 2 is mounted: alone, or beside version 1. NULL: nowhere. */
+static const char *hierarchy(void)
+{
+	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	struct statfs system;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		if (statfs(places[i], &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC)
+			return places[i];
+	}
+	return NULL;
+}
+
+/* The group of this process, from the line "0::/…". */
+static int own_group(char *ret_path, size_t size)
+{
+	char line[512];
+	int found = -1;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	if (file == NULL)
+		return -1;
+	while (found != 0 && fgets(line, sizeof line, file) != NULL) {
+		size_t length = strcspn(line, "\n");
+		if (strncmp(line, "0::/", 4) != 0 || line[length] != '\n')
+			continue;
+		line[length] = '\0';
+		found = snprintf(ret_path, size, "%s", line + 3) < (int)size ? 0 : -1;
+	}
+	fclose(file);
+	return found;
+}
+
+int cgroup_find(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
+{
+	char group[512];
+	const char *top = hierarchy();
+	ret_path[0] = '\0';
+	if (top == NULL || own_group(group, sizeof group) != 0)
+		return -1;
+	const char *slash = strcmp(group, "/") == 0 ? "" : "/";
+	snprintf(ret_path, CGROUP_PATH_SIZE, "%s%s%sclusterd-%d", top, group, slash, (int)pid);
+	return 0;
+}
+
+int cgroup_create(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
+{
+	if (cgroup_find(pid, ret_path) == 0 && mkdir(ret_path, 0755) == 0)
+		return 0;
+	ret_path[0] = '\0';
+	return -1;
+}
+
+static int open_file(const char *path, const char *name)
+{
+	char file[CGROUP_PATH_SIZE + 32];
+	snprintf(file, sizeof file, "%s/%s", path, name);
+	return open(file, O_WRONLY | O_CLOEXEC);
+}
+
+int cgroup_entrance(const char *path)
+{
+	return open_file(path, "cgroup.procs");
+}
+
+void cgroup_kill(const char *path)
+{
+	if (path[0] == '\0')
+		return;
+	int file = open_file(path, "cgroup.kill");
+	if (file < 0)
+		return; /* Linux before 5.14 */
+	ssize_t written = write(file, "1", 1);
+	(void)written; /* the process tree is walked in any case */
+	close(file);
+}
+
+int cgroup_remove(const char *path)
+{
+	return path[0] == '\0' ? 0 : rmdir(path);
+}
+
+/* The kernel takes a process out of its group a moment after its parent has collected it. */
+void cgroup_remove_patiently(const char *path)
+{
+	const struct timespec moment = {.tv_nsec = 500000};
+	for (int i = 0; i < REMOVE_TRIES && cgroup_remove(path) != 0 && errno == EBUSY; i++)
+		nanosleep(&moment, NULL);
+}

@@ -1,0 +1,81 @@
+/* The protocol of one connection, for both sides: hello and welcome, which frames may come, and how it ends. Pure:
+ * bytes go in, frames and bytes to send come out.
+ *
+ *   do {
+ *           event = connection_next(connection, rest of the input, out, &size, &frame, &error);
+ *           taken += size;
+ *           … CONNECTION_FRAME: do what it asks …
+ *           … CONNECTION_GOODBYE, CONNECTION_FAILED: send `out`, finish the stream (what still comes is ignored) …
+ *   } while (event != CONNECTION_MORE);
+ *   send `out`, consume `taken`
+ */
+#ifndef CLUSTERD_WIRE_CONNECTION_H
+#define CLUSTERD_WIRE_CONNECTION_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "proto/wire.pb-c.h"
+#include "wire/frame.h"
+
+#define PROTOCOL_MAGIC 0x64736c63u
+#define PROTOCOL_VERSION 1
+/* Frames before the connection is open: nobody knows yet who the other is. */
+#define HELLO_SIZE_MAX 4096
+#define CONNECTION_NAME_MAX 255 /* bytes of a name, a cluster id, a token */
+
+enum connection_side { CONNECTION_SERVER, CONNECTION_CLIENT };
+
+/* Shared by many connections; must outlive them. Strings are never NULL. */
+struct connection_config {
+	enum connection_side side;
+	uint32_t version_low; /* of the protocol; both are PROTOCOL_VERSION but in tests and for later versions */
+	uint32_t version_high;
+	const char *cluster_id; /* client: "" any; server: "" none yet, accepts any */
+	const char *name;       /* of the node; client: for people */
+	const char *token;      /* client: presented; server: demanded, "" none is */
+	uint64_t features;      /* what this side can do; each side learns the other's */
+	Clusterd__Wire__Role role; /* client: as what it connects */
+};
+
+enum connection_event {
+	CONNECTION_MORE,    /* nothing whole is there: bytes have to come first */
+	CONNECTION_OPENED,  /* hello and welcome agree: requests may go out */
+	CONNECTION_FRAME,   /* one for the caller; points into `input` */
+	CONNECTION_GOODBYE, /* the other side ends the connection, `error` says why */
+	CONNECTION_FAILED,  /* the other side broke the rules, or the two do not fit: `error` says how and where */
+};
+
+struct connection;
+
+struct connection *connection_create(const struct connection_config *config);
+void connection_destroy(struct connection *connection); /* NULL is fine */
+/* What is sent first: the client's hello; nothing for a server. */
+void connection_begin(struct connection *connection, struct buffer *out);
+/* Takes at most one frame off the front of `input`, `ret_size` bytes (set with every event). What is to be sent
+ * (welcome, goodbye) is appended to `out`; `ret_frame` is set with CONNECTION_FRAME, `error` with the last two. After
+ * these two, or after connection_end, it takes all that comes and gives CONNECTION_MORE. */
+enum connection_event connection_next(struct connection *connection, struct slice input, struct buffer *out,
+                                      size_t *ret_size, struct frame *ret_frame, struct error *error);
+/* Decodes the message of the frame that connection_next has just given. On an error the connection has failed: the
+ * goodbye is in `out`. */
+int connection_unpack(struct connection *connection, const struct frame *frame, struct arena *arena, struct buffer *out,
+                      ProtobufCMessage **ret_message, struct error *error);
+/* Ends it from this side: a goodbye, or, when the hello has not been answered, a welcome that refuses. `cause` has code
+ * and text; `retry_after_ms`: when to come back, 0: no word of it. Ended already: nothing. */
+void connection_end(struct connection *connection, const struct error *cause, uint32_t retry_after_ms,
+                    struct buffer *out);
+/* The same for what is wrong with the last frame; puts its kind and place before the text of `error`. */
+void connection_fail(struct connection *connection, struct error *error, struct buffer *out);
+
+bool connection_is_open(const struct connection *connection);
+/* Known once it is open. */
+uint32_t connection_version(const struct connection *connection);
+uint64_t connection_features(const struct connection *connection); /* of the other side */
+Clusterd__Wire__Role connection_role(const struct connection *connection);
+const char *connection_peer(const struct connection *connection);    /* name of the other side; "" before */
+const char *connection_cluster(const struct connection *connection); /* the client's: as the server said; "" before */
+/* From a goodbye or a refusing welcome: when to come back; 0: it did not say. */
+uint32_t connection_retry_after_ms(const struct connection *connection);
+
+#endif

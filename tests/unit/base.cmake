@@ -1,0 +1,7 @@
+clusterd_unit_test(memory clusterd_base)
+clusterd_unit_test(buffer clusterd_base)
+clusterd_unit_test(error clusterd_base)
+clusterd_unit_test(arena clusterd_base)
+clusterd_unit_test(text clusterd_base)
+clusterd_unit_test(log clusterd_base)
+clusterd_unit_test(json clusterd_base)

@@ -1,0 +1,11 @@
+add_library(faulty_vfs STATIC ${CMAKE_SOURCE_DIR}/tests/sim/faulty_vfs.c)
+target_include_directories(faulty_vfs PUBLIC ${CMAKE_SOURCE_DIR}/tests/sim)
+target_link_libraries(faulty_vfs PUBLIC clusterd_flags clusterd_base PkgConfig::SQLITE)
+add_library(catalog_fixture STATIC catalog_fixture.c)
+target_link_libraries(catalog_fixture PUBLIC clusterd_flags clusterd_catalog faulty_vfs PkgConfig::CMOCKA)
+
+clusterd_unit_test(catalog catalog_fixture)
+clusterd_unit_test(instances catalog_fixture)
+clusterd_unit_test(catalog_definitions catalog_fixture)
+clusterd_unit_test(catalog_faults catalog_fixture)
+clusterd_unit_test(checkpoint catalog_fixture)

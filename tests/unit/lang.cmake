@@ -1,0 +1,2 @@
+clusterd_unit_test(lexer clusterd_lang)
+clusterd_unit_test(parser clusterd_lang)

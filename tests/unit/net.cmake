@@ -1,0 +1,4 @@
+clusterd_unit_test(child clusterd_net)
+clusterd_unit_test(loop clusterd_net)
+clusterd_unit_test(stream clusterd_net)
+clusterd_unit_test(listener clusterd_net)

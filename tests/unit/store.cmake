@@ -1,0 +1,6 @@
+add_library(clusterd_faulty_fs STATIC ${CMAKE_SOURCE_DIR}/tests/sim/faulty_content.c ${CMAKE_SOURCE_DIR}/tests/sim/faulty_fs.c)
+target_link_libraries(clusterd_faulty_fs PUBLIC clusterd_flags clusterd_store)
+target_include_directories(clusterd_faulty_fs PUBLIC ${CMAKE_SOURCE_DIR}/tests)
+
+clusterd_unit_test(wal clusterd_faulty_fs)
+clusterd_unit_test(recovery clusterd_faulty_fs)

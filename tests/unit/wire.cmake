@@ -1,0 +1,3 @@
+clusterd_unit_test(frame clusterd_wire)
+clusterd_unit_test(message clusterd_wire)
+clusterd_unit_test(connection clusterd_wire)

@@ -1,0 +1,97 @@
+/* The commands: one table that help, completion, man pages and the dispatcher are made from. */
+#ifndef CLUSTERCTL_COMMAND_H
+#define CLUSTERCTL_COMMAND_H
+
+#include "client.h"
+#include "output.h"
+
+#include <stdbool.h>
+
+/* Exit codes (INTERFACE). */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_TIME = 4 };
+
+struct flag {
+	const char *name;     /* "--process" */
+	const char *letter;   /* "-p", or NULL */
+	const char *argument; /* NULL: a switch */
+	const char *help;
+};
+
+#define FLAGS_MAX 6
+
+/* What was typed after the command's words. */
+struct arguments {
+	const char *const *flags;      /* in the order of the command's flags: the value, "" for a switch, NULL: not given */
+	const char *const *values;
+	int value_count;
+	const char *const *rest;       /* after "--"; NULL: none */
+	int rest_count;
+};
+
+struct context {
+	struct client *client;        /* opened by need_client */
+	const char *address;
+	enum output_form form;
+	bool form_given;
+	msec timeout;
+	bool timeout_given;
+	struct error error;
+};
+
+struct command_line {
+	const char *words;            /* "workflow start" */
+	const char *usage;            /* "NAME [ARG…]" */
+	const char *summary;
+	const char *example;
+	int values_min, values_max;   /* −1: any number */
+	struct flag flags[FLAGS_MAX + 1]; /* ended by name NULL */
+	int (*run)(struct context *context, const struct arguments *arguments);
+};
+
+extern const struct command_line commands[];
+extern const size_t command_count;
+extern const struct flag global_flags[];
+
+/* Connects; an exit code when it cannot. */
+int need_client(struct context *context, Clusterd__Wire__Role role);
+/* Says what went wrong on stderr and gives the exit code for it. */
+int report(struct context *context);
+/* A query whose rows are printed; parameters for its ?1, … */
+int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count);
+/* A request without an answer worth showing. */
+int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct slice payload);
+bool parse_id(struct context *context, const char *word, uint64_t *ret_id);
+
+int run_run(struct context *context, const struct arguments *arguments);
+int run_register(struct context *context, const struct arguments *arguments);
+int run_process_list(struct context *context, const struct arguments *arguments);
+int run_process_show(struct context *context, const struct arguments *arguments);
+int run_start(struct context *context, const struct arguments *arguments);
+int run_workflow_list(struct context *context, const struct arguments *arguments);
+int run_workflow_show(struct context *context, const struct arguments *arguments);
+int run_history(struct context *context, const struct arguments *arguments);
+int run_wait(struct context *context, const struct arguments *arguments);
+int run_cancel(struct context *context, const struct arguments *arguments);
+int run_retry(struct context *context, const struct arguments *arguments);
+int run_signal(struct context *context, const struct arguments *arguments);
+int run_status(struct context *context, const struct arguments *arguments);
+int run_member_list(struct context *context, const struct arguments *arguments);
+int run_sql(struct context *context, const struct arguments *arguments);
+int run_setting_list(struct context *context, const struct arguments *arguments);
+int run_setting_set(struct context *context, const struct arguments *arguments);
+int run_snapshot_save(struct context *context, const struct arguments *arguments);
+int run_worker(struct context *context, const struct arguments *arguments);
+int run_completion(struct context *context, const struct arguments *arguments);
+int run_man(struct context *context, const struct arguments *arguments);
+
+/* registration.c: registers files (with what their processes need); what the node answered goes to `ret_json`. */
+int register_files(struct context *context, const char *const *paths, int count, bool check_only,
+                   struct buffer *ret_json);
+void print_warnings(struct slice json);
+/* workflow.c: 0 or the error in the context. `key` may be NULL. */
+int start_workflow(struct context *context, const char *name, const char *const *words, int word_count, const char *key,
+                   uint64_t *ret_id);
+/* progress.c: waits for an instance's end, showing what runs when stderr is a terminal; prints the result. */
+int await_end(struct context *context, uint64_t id);
+
+#endif

@@ -1,0 +1,143 @@
+#include "command.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int run_status(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Status body = CLUSTERD__WIRE__STATUS__INIT;
+	struct reply reply;
+	struct slice state = SLICE("");
+	int code;
+	if (arguments->flags[0] != NULL && context->client == NULL) {
+		/* The node may only just be starting: its socket is not there yet. */
+		msec waited = 0;
+		struct client_options options = {context->address, "clusterctl", CLUSTERD__WIRE__ROLE__ROLE_CLIENT,
+		                                 context->timeout};
+		while (client_open(&options, &context->client, &context->error) != 0) {
+			if (waited >= context->timeout)
+				return report(context);
+			usleep(20000);
+			waited += 20;
+		}
+	}
+	code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	body.wait_ready = arguments->flags[0] != NULL;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
+	request.status = &body;
+	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
+		return report(context);
+	output_object(context->form, buffer_slice(&reply.payload), stdout);
+	json_member(buffer_slice(&reply.payload), SLICE("state"), &state);
+	code = slice_is(state, "\"inactive\"") ? EXIT_TIME : EXIT_DONE;
+	reply_finish(&reply);
+	return code;
+}
+
+int run_member_list(struct context *context, const struct arguments *arguments)
+{
+	(void)arguments;
+	return print_query(context, "SELECT id, name, role, address, datacenter, state, generation, tags FROM node ORDER BY name",
+	                   NULL, 0);
+}
+
+int run_sql(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Query body = CLUSTERD__WIRE__QUERY__INIT;
+	struct reply reply;
+	long long limit = 0;
+	if (arguments->flags[0] != NULL && json_integer(slice_of(arguments->flags[0]), 1, 10000000, &limit) != 0) {
+		fprintf(stderr, "clusterctl: --limit is a number from 1 to 10000000\n");
+		return EXIT_USAGE;
+	}
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	body.sql = (char *)(uintptr_t)arguments->values[0];
+	body.row_limit = (uint32_t)limit;
+	body.time_limit_ms = context->timeout > UINT32_MAX ? UINT32_MAX : (uint32_t)context->timeout;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_QUERY;
+	request.query = &body;
+	client_set_timeout(context->client, context->timeout + 1000);
+	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
+		return report(context);
+	output_rows(context->form, &reply, stdout);
+	reply_finish(&reply);
+	return EXIT_DONE;
+}
+
+int run_setting_list(struct context *context, const struct arguments *arguments)
+{
+	(void)arguments;
+	return print_query(context, "SELECT name, value FROM setting ORDER BY name", NULL, 0);
+}
+
+int run_setting_set(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__SetSetting body = CLUSTERD__WIRE__SET_SETTING__INIT;
+	body.name = (char *)(uintptr_t)arguments->values[0];
+	body.value = (char *)(uintptr_t)arguments->values[1];
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING;
+	request.set_setting = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+static int receive_file(struct context *context, FILE *file, const char *path, unsigned long long *ret_size)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__SaveSnapshot body = CLUSTERD__WIRE__SAVE_SNAPSHOT__INIT;
+	struct reply reply;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_SAVE_SNAPSHOT;
+	request.save_snapshot = &body;
+	int code = client_ask(context->client, &request, SLICE(""), &reply, &context->error);
+	while (code == 0) {
+		bool more = reply.response->more;
+		size_t written = reply.payload.size != 0 ? fwrite(reply.payload.data, 1, reply.payload.size, file) : 0;
+		*ret_size += written;
+		if (written != reply.payload.size)
+			code = error_set(&context->error, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+		reply_finish(&reply);
+		if (!more || code != 0)
+			break;
+		code = client_next(context->client, &reply, &context->error);
+	}
+	return code;
+}
+
+int run_snapshot_save(struct context *context, const struct arguments *arguments)
+{
+	const char *path = arguments->values[0];
+	unsigned long long size = 0;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	char *temporary = mem_format("%s.part", path);
+	FILE *file = fopen(temporary, "we");
+	if (file == NULL) {
+		code = error_set(&context->error, ERR_IO, "cannot write %s: %s", temporary, strerror(errno));
+	} else {
+		code = receive_file(context, file, temporary, &size);
+		if (code == 0 && (fflush(file) != 0 || fsync(fileno(file)) != 0))
+			code = error_set(&context->error, ERR_IO, "cannot write %s: %s", temporary, strerror(errno));
+		fclose(file);
+		if (code == 0 && rename(temporary, path) != 0)
+			code = error_set(&context->error, ERR_IO, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
+		if (code != 0)
+			unlink(temporary);
+	}
+	mem_free(temporary);
+	if (code != 0)
+		return report(context);
+	fprintf(stderr, "saved %llu bytes to %s\n", size, path);
+	return EXIT_DONE;
+}
