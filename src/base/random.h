@@ -19,7 +19,8 @@ static inline uint64_t random_next(struct random *random)
 /* Evenly in 0 … bound − 1; bound > 0. */
 static inline uint64_t random_below(struct random *random, uint64_t bound)
 {
-	return (uint64_t)(((unsigned __int128)random_next(random) * bound) >> 64);
+	__extension__ typedef unsigned __int128 wide;
+	return (uint64_t)(((wide)random_next(random) * bound) >> 64);
 }
 
 #endif

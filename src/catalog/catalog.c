@@ -46,8 +46,6 @@ static int find_version(struct catalog *catalog, int64_t *ret_version)
 {
 	int64_t application = 0, objects = 0;
 	const char *path = sqlite3_db_filename(catalog->database, "main");
-	if (sqlite3_db_readonly(catalog->database, "main") != 0)
-		return error_set(&catalog->error, ERR_IO, "open %s: the file is not writable", path);
 	int result = ask_number(catalog, "PRAGMA application_id", &application);
 	if (result == 0)
 		result = ask_number(catalog, "SELECT count(*) FROM sqlite_schema", &objects);
@@ -129,11 +127,11 @@ static void find_wal_size(struct catalog *catalog)
 static int set_up(struct catalog *catalog)
 {
 	int64_t version = 0, page_size = 0;
-	/* Page size and auto_vacuum take effect on an empty file only. What secure_delete costs buys nothing: whoever can read
-	 * the free pages can read the others. */
+	if (sqlite3_db_readonly(catalog->database, "main") != 0)
+		return error_set(&catalog->error, ERR_IO, "open %s: the file is not writable",
+		                 sqlite3_db_filename(catalog->database, "main"));
+	/* What secure_delete costs buys nothing: whoever can read the free pages can read the others. */
 	int result = run(catalog,
-	                 "PRAGMA page_size = " STRING(PAGE_SIZE) ";"
-	                 "PRAGMA auto_vacuum = INCREMENTAL;"
 	                 "PRAGMA cache_size = -" STRING(CACHE_SIZE_KIB) ";"
 	                 "PRAGMA temp_store = MEMORY;"
 	                 "PRAGMA mmap_size = 0;"
@@ -143,6 +141,8 @@ static int set_up(struct catalog *catalog)
 	                 "set up");
 	if (result == 0)
 		result = find_version(catalog, &version);
+	if (result == 0 && version == 0) /* an empty file takes these on, no other does */
+		result = run(catalog, "PRAGMA page_size = " STRING(PAGE_SIZE) "; PRAGMA auto_vacuum = INCREMENTAL", "set up");
 	if (result == 0)
 		result = use_wal(catalog);
 	if (result == 0)

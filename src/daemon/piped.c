@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "net/stream.h"
 
-#include <assert.h>
-
 /* All that could hold the pipes has been killed when the end is told; but a descriptor can be handed to a stranger. */
 #define PIPES_PATIENCE_MS 1000
 
@@ -186,11 +184,6 @@ void piped_finish(struct piped *piped)
 size_t piped_queued(const struct piped *piped)
 {
 	return piped->input != NULL ? stream_queued(piped->input) : 0;
-}
-
-void piped_ignore_output(struct piped *piped)
-{
-	close_stream(&piped->output);
 }
 
 void piped_terminate(struct piped *piped)

@@ -29,7 +29,6 @@ void piped_destroy(struct piped *piped);
 void piped_write(struct piped *piped, const struct slice *slices, size_t count); /* dropped when stdin is closed */
 void piped_finish(struct piped *piped); /* closes its stdin when all is written */
 size_t piped_queued(const struct piped *piped);
-void piped_ignore_output(struct piped *piped); /* stdout is not read any more */
 void piped_terminate(struct piped *piped);
 void piped_kill(struct piped *piped);
 struct slice piped_complaints(const struct piped *piped); /* the last bytes of stderr */

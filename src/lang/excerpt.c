@@ -54,7 +54,7 @@ void excerpt_append_plain(struct slice text, struct buffer *out)
 /* The line a span begins on, without its end of line. */
 static struct slice line_of(struct span span, size_t *ret_offset)
 {
-	struct slice text = span.source->text;
+	struct slice text = span.source->text.size != 0 ? span.source->text : SLICE("");
 	const char *newline = memrchr(text.data, '\n', span.offset);
 	const char *first = newline != NULL ? newline + 1 : text.data;
 	const char *place = text.data + span.offset;

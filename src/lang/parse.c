@@ -285,20 +285,34 @@ void parse_subtree_end(struct parser *p, uint32_t outer)
 		p->deepest = outer;
 }
 
-uint32_t parse_open(struct parser *p, enum token_kind kind, const char *expected)
+struct scope parse_begin(struct parser *p)
+{
+	uint32_t open = p->at++;
+	struct scope scope = {open, p->tokens[open].match, p->end, p->end_faulty};
+	assert(scope.close <= p->end);
+	if (!bracket_is_closed(p->tokens, open)) {
+		p->end = scope.close;
+		p->end_faulty = true;
+	}
+	return scope;
+}
+
+bool parse_open(struct parser *p, enum token_kind kind, const char *expected, struct scope *ret_scope)
 {
 	if (parse_kind(p, 0) != kind) {
 		parse_unexpected(p, expected);
-		return BRACKET_NONE;
+		return false;
 	}
-	return p->at++;
+	*ret_scope = parse_begin(p);
+	return true;
 }
 
-void parse_close(struct parser *p, uint32_t open)
+void parse_close(struct parser *p, const struct scope *scope)
 {
-	uint32_t close = p->tokens[open].match;
-	assert(p->at <= close);
-	p->at = bracket_is_closed(p->tokens, open) ? close + 1 : close;
+	assert(p->at <= scope->close);
+	p->end = scope->outer_end;
+	p->end_faulty = scope->outer_end_faulty;
+	p->at = scope->close + bracket_is_closed(p->tokens, scope->open);
 }
 
 /* The next comma that separates items, or `close`. */
@@ -310,21 +324,21 @@ static void skip_item(struct parser *p, uint32_t start, uint32_t close)
 	p->at = i < close ? i : close;
 }
 
-void parse_items(struct parser *p, uint32_t open, bool (*item)(struct parser *p, void *context), void *context)
+void parse_items(struct parser *p, const struct scope *scope, bool (*item)(struct parser *p, void *context),
+                 void *context)
 {
-	uint32_t close = p->tokens[open].match;
-	while (p->at < close && !p->hopeless) {
+	enum token_kind kind = p->tokens[scope->open].kind;
+	const char *expected = kind == TOKEN_PAREN_OPEN     ? "\",\" or \")\""
+	                       : kind == TOKEN_BRACKET_OPEN ? "\",\" or \"]\""
+	                                                    : "\",\" or \"}\"";
+	while (p->at < scope->close && !p->hopeless) {
 		uint32_t start = p->at;
 		if (!item(p, context))
-			skip_item(p, start, close);
-		if (p->at < close && !parse_accept(p, TOKEN_COMMA)) {
-			const char *expected = p->tokens[open].kind == TOKEN_PAREN_OPEN     ? "\",\" or \")\""
-			                       : p->tokens[open].kind == TOKEN_BRACKET_OPEN ? "\",\" or \"]\""
-			                                                                    : "\",\" or \"}\"";
+			skip_item(p, start, scope->close);
+		if (p->at < scope->close && !parse_accept(p, TOKEN_COMMA))
 			parse_unexpected(p, expected);
-		}
 	}
-	parse_close(p, open);
+	parse_close(p, scope);
 }
 
 void parse_resync(struct parser *p, uint32_t start, uint32_t close, bool (*starts)(const struct parser *, uint32_t))

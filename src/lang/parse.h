@@ -80,13 +80,22 @@ void parse_subtree_end(struct parser *p, uint32_t outer);
 
 /* --- siblings --- */
 
-/* The opening bracket: its index, or BRACKET_NONE. */
-uint32_t parse_open(struct parser *p, enum token_kind kind, const char *expected);
-/* Goes behind the bracket that closes `open`, past whatever is left before it. */
-void parse_close(struct parser *p, uint32_t open);
-/* Items with commas between them up to the bracket that closes `open`, which is consumed. An item that fails is
- * skipped. */
-void parse_items(struct parser *p, uint32_t open, bool (*item)(struct parser *p, void *context), void *context);
+/* What stands between two brackets. Where the second one is missing, what is parsed ends (p->end) where it should be. */
+struct scope {
+	uint32_t open;
+	uint32_t close; /* tokens[open].match */
+	uint32_t outer_end;
+	bool outer_end_faulty;
+};
+/* Consumes the opening bracket that is the next token. */
+struct scope parse_begin(struct parser *p);
+/* The same where it is of this kind; otherwise an error. */
+bool parse_open(struct parser *p, enum token_kind kind, const char *expected, struct scope *ret_scope);
+/* Goes behind the closing bracket, past whatever is left before it. Due for each scope, unless p->hopeless. */
+void parse_close(struct parser *p, const struct scope *scope);
+/* Items with commas between them, and the closing bracket. An item that fails is skipped. */
+void parse_items(struct parser *p, const struct scope *scope, bool (*item)(struct parser *p, void *context),
+                 void *context);
 /* After something that began at token `start` failed: goes on to the next token that begins a line (behind start, before
  * close, not inside brackets) and is indented as start is, or that `starts` says yes to; else to close. */
 void parse_resync(struct parser *p, uint32_t start, uint32_t close, bool (*starts)(const struct parser *, uint32_t));

@@ -25,13 +25,13 @@ static bool pattern_item(struct parser *p, void *context)
 
 static struct syntax_pattern *parse_tuple_pattern(struct parser *p)
 {
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	uint32_t entered = 0;
 	uint32_t count = 0;
 	size_t mark = p->scratch.size;
-	if (p->at == p->tokens[open].match)
+	if (p->at == scope.close)
 		parse_unexpected(p, "a name or \"_\"");
-	parse_items(p, open, pattern_item, &entered);
+	parse_items(p, &scope, pattern_item, &entered);
 	while (entered-- > 0)
 		parse_leave(p);
 	struct syntax_pattern **items = parse_collect(p, mark, sizeof *items, &count);
@@ -39,7 +39,7 @@ static struct syntax_pattern *parse_tuple_pattern(struct parser *p)
 		return NULL;
 	struct syntax_pattern *pattern = items[count - 1];
 	for (uint32_t i = count - 1; i-- > 0;) {
-		struct span span = i == 0 ? parse_span(p, open) : span_join(items[i]->span, items[count - 1]->span);
+		struct span span = i == 0 ? parse_span(p, scope.open) : span_join(items[i]->span, items[count - 1]->span);
 		struct syntax_pattern *pair = pattern_make(p, SYNTAX_PATTERN_PAIR, span);
 		pair->parts[0] = items[i];
 		pair->parts[1] = pattern;
@@ -219,9 +219,9 @@ static bool parse_statement(struct parser *p, struct syntax_block *block, struct
 	return !refuse_comma(p, "bindings are not separated by commas", "leave it out; a record is written {key: value}");
 }
 
-static void parse_statements(struct parser *p, uint32_t open, struct syntax_block *block)
+static void parse_statements(struct parser *p, const struct scope *scope, struct syntax_block *block)
 {
-	uint32_t close = p->tokens[open].match;
+	uint32_t close = scope->close;
 	size_t mark = p->scratch.size;
 	bool whole = true;
 	uint32_t start = p->at;
@@ -243,20 +243,20 @@ static void parse_statements(struct parser *p, uint32_t open, struct syntax_bloc
 		}
 	}
 	if (block->result == NULL && whole && !p->hopeless)
-		report_no_value(p, open, binding.pattern != NULL ? &binding : NULL);
+		report_no_value(p, scope->open, binding.pattern != NULL ? &binding : NULL);
 	block->bindings = parse_collect(p, mark, sizeof *block->bindings, &block->binding_count);
 }
 
 struct syntax_block *parse_block(struct parser *p, const char *expected)
 {
-	uint32_t open = parse_open(p, TOKEN_BRACE_OPEN, expected);
+	struct scope scope;
 	struct syntax_block *block = arena_alloc(p->arena, sizeof *block);
-	if (open == BRACKET_NONE || !parse_enter(p))
+	if (!parse_open(p, TOKEN_BRACE_OPEN, expected, &scope) || !parse_enter(p))
 		return NULL;
-	parse_statements(p, open, block);
+	parse_statements(p, &scope, block);
 	parse_leave(p);
-	parse_close(p, open);
-	block->span = parse_span(p, open);
+	parse_close(p, &scope);
+	block->span = parse_span(p, scope.open);
 	return block;
 }
 
@@ -310,46 +310,44 @@ static bool parse_race_arm(struct parser *p, struct syntax_race_arm *ret_arm)
 
 bool parse_arms(struct parser *p, struct syntax_arm **ret_arms, uint32_t *ret_count)
 {
-	uint32_t open = parse_open(p, TOKEN_BRACE_OPEN, "\"{\" and the arms of the case");
+	struct scope scope;
 	size_t mark = p->scratch.size;
-	if (open == BRACKET_NONE)
+	if (!parse_open(p, TOKEN_BRACE_OPEN, "\"{\" and the arms of the case", &scope))
 		return false;
-	uint32_t close = p->tokens[open].match;
-	if (p->at == close)
+	if (p->at == scope.close)
 		parse_unexpected(p, "an arm: label -> expression");
-	while (p->at < close && !p->hopeless) {
+	while (p->at < scope.close && !p->hopeless) {
 		uint32_t start = p->at;
 		struct syntax_arm arm = {0};
 		if (parse_arm(p, &arm))
 			buffer_append(&p->scratch, &arm, sizeof arm);
 		else
-			parse_resync(p, start, close, starts_arm);
+			parse_resync(p, start, scope.close, starts_arm);
 		refuse_comma(p, "arms are not separated by commas", "leave it out");
 	}
 	*ret_arms = parse_collect(p, mark, sizeof **ret_arms, ret_count);
-	parse_close(p, open);
+	parse_close(p, &scope);
 	return true;
 }
 
 bool parse_race_arms(struct parser *p, struct syntax_race_arm **ret_arms, uint32_t *ret_count)
 {
-	uint32_t open = parse_open(p, TOKEN_BRACE_OPEN, "\"{\" and the arms of the race, or \"each\"");
+	struct scope scope;
 	size_t mark = p->scratch.size;
-	if (open == BRACKET_NONE)
+	if (!parse_open(p, TOKEN_BRACE_OPEN, "\"{\" and the arms of the race, or \"each\"", &scope))
 		return false;
-	uint32_t close = p->tokens[open].match;
-	if (p->at == close)
+	if (p->at == scope.close)
 		parse_unexpected(p, "an arm: name = expression -> expression");
-	while (p->at < close && !p->hopeless) {
+	while (p->at < scope.close && !p->hopeless) {
 		uint32_t start = p->at;
 		struct syntax_race_arm arm = {0};
 		if (parse_race_arm(p, &arm))
 			buffer_append(&p->scratch, &arm, sizeof arm);
 		else
-			parse_resync(p, start, close, starts_race_arm);
+			parse_resync(p, start, scope.close, starts_race_arm);
 		refuse_comma(p, "arms are not separated by commas", "leave it out");
 	}
 	*ret_arms = parse_collect(p, mark, sizeof **ret_arms, ret_count);
-	parse_close(p, open);
+	parse_close(p, &scope);
 	return true;
 }

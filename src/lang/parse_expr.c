@@ -56,11 +56,11 @@ static bool call_argument(struct parser *p, void *context)
 static bool parse_args(struct parser *p, struct syntax_arg **ret_args, uint32_t *ret_count)
 {
 	struct call_context context = {false};
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
 	if (!parse_enter(p))
 		return false;
-	parse_items(p, open, call_argument, &context);
+	parse_items(p, &scope, call_argument, &context);
 	parse_leave(p);
 	*ret_args = parse_collect(p, mark, sizeof **ret_args, ret_count);
 	return true;
@@ -106,18 +106,18 @@ static struct syntax_expr *parse_label(struct parser *p, uint32_t first, struct 
 		paren = false;
 	}
 	if (paren) {
-		uint32_t open = p->at++;
+		struct scope scope = parse_begin(p);
 		if (!parse_enter(p))
 			return NULL;
 		payload = parse_expr(p);
 		parse_leave(p);
-		if (payload != NULL && p->at != p->tokens[open].match) {
+		if (payload != NULL && p->at != scope.close) {
 			bool comma = parse_kind(p, 0) == TOKEN_COMMA;
 			struct diagnostic *diagnostic = parse_unexpected(p, "\")\"");
 			if (comma)
 				diagnostics_hint(p->diagnostics, diagnostic, "a label carries one value; a pair is ((a, b))");
 		}
-		parse_close(p, open);
+		parse_close(p, &scope);
 		if (payload == NULL)
 			return NULL;
 	}
@@ -163,14 +163,14 @@ static struct syntax_expr *parse_lower(struct parser *p)
 static struct syntax_expr *parse_sleep(struct parser *p)
 {
 	uint32_t first = p->at++;
-	uint32_t open = parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and a duration: sleep(30s)");
-	if (open == BRACKET_NONE || !parse_enter(p))
+	struct scope scope;
+	if (!parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and a duration: sleep(30s)", &scope) || !parse_enter(p))
 		return NULL;
 	struct syntax_expr *duration = parse_expr(p);
 	parse_leave(p);
-	if (duration != NULL && p->at != p->tokens[open].match)
+	if (duration != NULL && p->at != scope.close)
 		parse_unexpected(p, "\")\"");
-	parse_close(p, open);
+	parse_close(p, &scope);
 	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_SLEEP, first);
 	expr->operand = duration;
 	return duration != NULL ? expr : NULL;
@@ -182,15 +182,14 @@ static struct syntax_expr *parse_signal(struct parser *p)
 	uint32_t first = p->at++;
 	struct syntax_name name;
 	struct syntax_expr *key = NULL;
-	uint32_t open = parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and the signal's name: signal(\"paid\")");
-	if (open == BRACKET_NONE)
+	struct scope scope;
+	if (!parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and the signal's name: signal(\"paid\")", &scope))
 		return NULL;
-	uint32_t close = p->tokens[open].match;
 	bool good = parse_kind(p, 0) == TOKEN_STRING && parse_key(p, "the signal's name", &name);
 	if (!good) {
 		struct diagnostic *diagnostic = parse_unexpected(p, "the signal's name");
 		diagnostics_hint(p->diagnostics, diagnostic, "it is a string, written out: signal(\"paid\")");
-	} else if (parse_accept(p, TOKEN_COMMA) && p->at < close) {
+	} else if (parse_accept(p, TOKEN_COMMA) && p->at < scope.close) {
 		good = parse_enter(p);
 		if (good) {
 			key = parse_expr(p);
@@ -199,9 +198,9 @@ static struct syntax_expr *parse_signal(struct parser *p)
 		}
 		parse_accept(p, TOKEN_COMMA);
 	}
-	if (good && p->at != close)
+	if (good && p->at != scope.close)
 		parse_unexpected(p, "\")\"");
-	parse_close(p, open);
+	parse_close(p, &scope);
 	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_SIGNAL, first);
 	if (!good)
 		return NULL;
@@ -214,13 +213,13 @@ static struct syntax_expr *parse_signal(struct parser *p)
 
 static struct syntax_expr *parse_list(struct parser *p)
 {
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
 	if (!parse_enter(p))
 		return NULL;
-	parse_items(p, open, expr_item, NULL);
+	parse_items(p, &scope, expr_item, NULL);
 	parse_leave(p);
-	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_LIST, open);
+	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_LIST, scope.open);
 	expr->list.items = parse_collect(p, mark, sizeof *expr->list.items, &expr->list.count);
 	return expr;
 }
@@ -237,22 +236,22 @@ static bool tuple_item(struct parser *p, void *context)
 
 static struct syntax_expr *parse_tuple(struct parser *p)
 {
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	uint32_t entered = 0;
 	uint32_t count = 0;
 	size_t mark = p->scratch.size;
-	bool empty = p->at == p->tokens[open].match;
-	parse_items(p, open, tuple_item, &entered);
+	bool empty = p->at == scope.close;
+	parse_items(p, &scope, tuple_item, &entered);
 	while (entered-- > 0)
 		parse_leave(p);
 	struct syntax_expr **items = parse_collect(p, mark, sizeof *items, &count);
 	if (empty)
-		return expr_make(p, SYNTAX_EXPR_UNIT, open);
+		return expr_make(p, SYNTAX_EXPR_UNIT, scope.open);
 	if (count == 0)
 		return NULL;
 	struct syntax_expr *expr = items[count - 1];
 	for (uint32_t i = count - 1; i-- > 0;) {
-		struct syntax_expr *pair = expr_make(p, SYNTAX_EXPR_PAIR, open);
+		struct syntax_expr *pair = expr_make(p, SYNTAX_EXPR_PAIR, scope.open);
 		if (i > 0)
 			pair->span = span_join(items[i]->span, items[count - 1]->span);
 		pair->parts[0] = items[i];
@@ -278,13 +277,13 @@ static bool record_field(struct parser *p, void *context)
 
 static struct syntax_expr *parse_record(struct parser *p)
 {
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
 	if (!parse_enter(p))
 		return NULL;
-	parse_items(p, open, record_field, NULL);
+	parse_items(p, &scope, record_field, NULL);
 	parse_leave(p);
-	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_RECORD, open);
+	struct syntax_expr *expr = expr_make(p, SYNTAX_EXPR_RECORD, scope.open);
 	expr->record.fields = parse_collect(p, mark, sizeof *expr->record.fields, &expr->record.count);
 	parse_refuse_twice(p, expr->record.fields, expr->record.count, sizeof *expr->record.fields, "this key");
 	return expr;

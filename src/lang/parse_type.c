@@ -30,17 +30,17 @@ static bool record_member(struct parser *p, void *context)
 
 static struct syntax_type *parse_record(struct parser *p)
 {
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
-	if (p->at == p->tokens[open].match) {
+	if (p->at == scope.close) {
 		struct diagnostic *diagnostic = parse_unexpected(p, "a member of the record");
 		diagnostics_hint(p->diagnostics, diagnostic, "the type of nothing is ()");
 	}
 	if (!parse_enter(p))
 		return NULL;
-	parse_items(p, open, record_member, NULL);
+	parse_items(p, &scope, record_member, NULL);
 	parse_leave(p);
-	struct syntax_type *type = type_make(p, SYNTAX_TYPE_RECORD, open);
+	struct syntax_type *type = type_make(p, SYNTAX_TYPE_RECORD, scope.open);
 	type->members = parse_collect(p, mark, sizeof *type->members, &type->member_count);
 	parse_refuse_twice(p, type->members, type->member_count, sizeof *type->members, "this member");
 	return type;
@@ -49,28 +49,28 @@ static struct syntax_type *parse_record(struct parser *p)
 /* "[" type "]" or "(" [type] ")" */
 static struct syntax_type *parse_enclosed(struct parser *p)
 {
-	uint32_t open = p->at++;
-	uint32_t close = p->tokens[open].match;
-	bool list = p->tokens[open].kind == TOKEN_BRACKET_OPEN;
+	struct scope scope = parse_begin(p);
+	bool list = p->tokens[scope.open].kind == TOKEN_BRACKET_OPEN;
+	bool unit = !list && p->at == scope.close;
 	struct syntax_type *inner = NULL;
-	if (p->at < close || list) {
+	if (!unit) {
 		if (!parse_enter(p))
 			return NULL;
 		inner = parse_type(p);
 		parse_leave(p);
-		if (inner == NULL)
-			return NULL;
 	}
-	if (p->at != close) {
+	if (inner != NULL && p->at != scope.close) {
 		bool comma = parse_kind(p, 0) == TOKEN_COMMA;
 		struct diagnostic *diagnostic = parse_unexpected(p, list ? "\"]\"" : "\")\"");
 		if (comma)
 			diagnostics_hint(p->diagnostics, diagnostic, "a pair's type is written A * B");
 	}
-	parse_close(p, open);
-	if (!list && inner != NULL)
+	parse_close(p, &scope);
+	if (inner == NULL && !unit)
+		return NULL;
+	if (!list && !unit)
 		return inner;
-	struct syntax_type *type = type_make(p, list ? SYNTAX_TYPE_LIST : SYNTAX_TYPE_UNIT, open);
+	struct syntax_type *type = type_make(p, list ? SYNTAX_TYPE_LIST : SYNTAX_TYPE_UNIT, scope.open);
 	type->parts[0] = inner;
 	return type;
 }
@@ -141,14 +141,14 @@ static bool parse_alternative(struct parser *p)
 	if (!parse_name(p, TOKEN_LOWER, "a label", &label.name))
 		return false;
 	if (parse_kind(p, 0) == TOKEN_PAREN_OPEN) {
-		uint32_t open = p->at++;
+		struct scope scope = parse_begin(p);
 		if (!parse_enter(p))
 			return false;
 		label.type = parse_type(p);
 		parse_leave(p);
-		if (label.type != NULL && p->at != p->tokens[open].match)
+		if (label.type != NULL && p->at != scope.close)
 			parse_unexpected(p, "\")\"");
-		parse_close(p, open);
+		parse_close(p, &scope);
 	}
 	buffer_append(&p->scratch, &label, sizeof label);
 	return true;

@@ -65,13 +65,13 @@ static bool list_item(struct parser *p, void *context)
 static struct syntax_value *parse_list(struct parser *p, enum flavour flavour)
 {
 	struct value_context context = {flavour};
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
 	if (!parse_enter(p))
 		return NULL;
-	parse_items(p, open, list_item, &context);
+	parse_items(p, &scope, list_item, &context);
 	parse_leave(p);
-	struct syntax_value *value = value_make(p, SYNTAX_VALUE_LIST, open);
+	struct syntax_value *value = value_make(p, SYNTAX_VALUE_LIST, scope.open);
 	value->items = parse_collect(p, mark, sizeof *value->items, &value->item_count);
 	return value;
 }
@@ -93,13 +93,13 @@ static bool object_entry(struct parser *p, void *context)
 static struct syntax_value *parse_object(struct parser *p, enum flavour flavour)
 {
 	struct value_context context = {flavour};
-	uint32_t open = p->at++;
+	struct scope scope = parse_begin(p);
 	size_t mark = p->scratch.size;
 	if (!parse_enter(p))
 		return NULL;
-	parse_items(p, open, object_entry, &context);
+	parse_items(p, &scope, object_entry, &context);
 	parse_leave(p);
-	struct syntax_value *value = value_make(p, SYNTAX_VALUE_OBJECT, open);
+	struct syntax_value *value = value_make(p, SYNTAX_VALUE_OBJECT, scope.open);
 	value->entries = parse_collect(p, mark, sizeof *value->entries, &value->entry_count);
 	parse_refuse_twice(p, value->entries, value->entry_count, sizeof *value->entries, "this key");
 	return value;
@@ -169,13 +169,13 @@ void parse_settings_entries(struct parser *p, uint32_t close, struct syntax_sett
 
 struct syntax_settings *parse_settings(struct parser *p, const char *expected)
 {
-	uint32_t open = parse_open(p, TOKEN_BRACE_OPEN, expected);
+	struct scope scope;
 	struct syntax_settings *settings = arena_alloc(p->arena, sizeof *settings);
-	if (open == BRACKET_NONE || !parse_enter(p))
+	if (!parse_open(p, TOKEN_BRACE_OPEN, expected, &scope) || !parse_enter(p))
 		return NULL;
-	parse_settings_entries(p, p->tokens[open].match, settings);
+	parse_settings_entries(p, scope.close, settings);
 	parse_leave(p);
-	parse_close(p, open);
-	settings->span = parse_span(p, open);
+	parse_close(p, &scope);
+	settings->span = parse_span(p, scope.open);
 	return settings;
 }

@@ -39,10 +39,10 @@ static bool parse_signature(struct parser *p, struct syntax_declaration *declara
 {
 	bool defaults = false;
 	size_t mark = p->scratch.size;
-	uint32_t open = parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and parameters");
-	if (open == BRACKET_NONE || !parse_enter(p))
+	struct scope scope;
+	if (!parse_open(p, TOKEN_PAREN_OPEN, "\"(\" and parameters", &scope) || !parse_enter(p))
 		return false;
-	parse_items(p, open, parse_param, &defaults);
+	parse_items(p, &scope, parse_param, &defaults);
 	parse_leave(p);
 	declaration->params = parse_collect(p, mark, sizeof *declaration->params, &declaration->param_count);
 	if (!parse_accept(p, TOKEN_ARROW)) {
@@ -196,7 +196,9 @@ static bool any_faulty(const struct parser *p, uint32_t first, uint32_t last)
 /* What stands up to p->end: a declaration, and behind it perhaps others that do not begin as they should. */
 static void parse_segment(struct parser *p)
 {
-	while (p->at < p->end) {
+	uint32_t end = p->end;
+	bool end_faulty = p->end_faulty;
+	while (p->at < end) {
 		uint32_t first = p->at;
 		const struct keyword *keyword = keyword_at(p, first);
 		p->failed = false;
@@ -211,6 +213,8 @@ static void parse_segment(struct parser *p)
 		struct syntax_declaration declaration = {0};
 		p->at++;
 		bool good = keyword->parse(p, &declaration);
+		p->end = end; /* in what is nested too deep scopes are not closed */
+		p->end_faulty = p->end_faulty && end_faulty;
 		if (!good)
 			skip_to_keyword(p, first);
 		declaration.span = parse_span(p, first);

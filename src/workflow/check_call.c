@@ -2,7 +2,8 @@
 
 #define SIGNATURE_SHOWN_MAX 160
 
-/* Puts each argument at its parameter. Each is looked at, also when the callee is not known or takes none of that name. */
+/* Puts each argument at its parameter. All are looked at, also when the callee is not known or takes none of that
+ * name. */
 struct call_args {
 	const struct definition *callee; /* NULL: not known */
 	const struct declared *declared; /* of this unit, or NULL */
@@ -60,8 +61,9 @@ static uint32_t find_param(struct checker *checker, struct call_args *args, cons
 		}
 	}
 	if (param < callee->param_count && args->given[param] != NULL) {
-		struct diagnostic *diagnostic = diagnostics_error(
-			checker->diagnostics, arg->span, "`%.*s` is given twice", SLICE_ARGS(callee->params[param].name));
+		struct slice name = callee->params[param].name;
+		struct diagnostic *diagnostic = diagnostics_error(checker->diagnostics, arg->span,
+		                                                  "`%.*s` is given twice", SLICE_ARGS(name));
 		diagnostics_note(checker->diagnostics, diagnostic, args->given[param]->span, "here first");
 		param = callee->param_count;
 	}
@@ -203,8 +205,9 @@ struct core *check_signal(struct checker *checker, const struct syntax_expr *exp
 	core->signal.key = key;
 	if (expected->type != NULL && !check_same(checker, expected->type, signal->type)) {
 		struct diagnostic *diagnostic = diagnostics_error(
-			checker->diagnostics, expr->span, "signal `%.*s` is expected to be %s here, but is %s elsewhere",
-			SLICE_ARGS(name), check_show(checker, expected->type), check_show(checker, signal->type));
+			checker->diagnostics, expr->span,
+			"signal `%.*s` is expected to be %s here, but is %s elsewhere", SLICE_ARGS(name),
+			check_show(checker, expected->type), check_show(checker, signal->type));
 		diagnostics_note(checker->diagnostics, diagnostic, signal->span, "here");
 		diagnostics_hint(checker->diagnostics, diagnostic, "a signal has one type in a workflow");
 		return NULL;

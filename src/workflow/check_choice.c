@@ -123,13 +123,15 @@ static void check_coverage(struct checker *checker, struct case_check *check)
 		if (check->taken[i] != NULL)
 			continue;
 		if (++count <= 5)
-			buffer_format(&missing, "%s`%.*s`", count > 1 ? ", " : "", SLICE_ARGS(label_name(check->type, i)));
+			buffer_format(&missing, "%s`%.*s`", count > 1 ? ", " : "",
+			              SLICE_ARGS(label_name(check->type, i)));
 	}
 	if (count > 5)
 		buffer_format(&missing, " and %u more", count - 5);
 	if (count > 0 && !check->any && check->labels_fine) {
-		struct diagnostic *diagnostic = diagnostics_error(
-			checker->diagnostics, check_head(check->expr->span, 4), "not covered: %s", buffer_string(&missing));
+		struct span span = check_head(check->expr->span, 4);
+		struct diagnostic *diagnostic =
+			diagnostics_error(checker->diagnostics, span, "not covered: %s", buffer_string(&missing));
 		diagnostics_hint(checker->diagnostics, diagnostic, "add an arm for each, or end with `_ -> …`");
 		check->fine = false;
 	}

@@ -123,6 +123,14 @@ static struct core *check_literal(struct checker *checker, const struct syntax_e
 	return check_conform(checker, check_constant(checker, type, json, expr->span), expected);
 }
 
+/* () */
+static struct core *check_unit(struct checker *checker, const struct syntax_expr *expr,
+                               const struct expected *expected)
+{
+	const struct type *type = check_takes_anything(expected->type) ? expected->type : &check_type_unit;
+	return check_conform(checker, check_constant(checker, type, SLICE("null"), expr->span), expected);
+}
+
 static struct core *check_name(struct checker *checker, const struct syntax_expr *expr,
                                const struct expected *expected)
 {
@@ -236,8 +244,9 @@ static bool check_binding(struct checker *checker, const struct syntax_binding *
 {
 	bool fine = true;
 	if (delays_nothing(from)) {
-		struct diagnostic *diagnostic = diagnostics_error(checker->diagnostics, from->span,
-		                                                  "this delays nothing: what else is here does not wait for it");
+		struct diagnostic *diagnostic =
+			diagnostics_error(checker->diagnostics, from->span,
+		                          "this delays nothing: what else is here does not wait for it");
 		diagnostics_hint(checker->diagnostics, diagnostic, "write `… after %.*s` behind what shall wait",
 		                 SLICE_ARGS(span_text(from->value->span)));
 		fine = false;
@@ -379,11 +388,7 @@ struct core *check_expression(struct checker *checker, const struct syntax_expr 
 	case SYNTAX_EXPR_LIST:
 		return check_list(checker, expr, expected);
 	case SYNTAX_EXPR_UNIT:
-		return check_conform(checker,
-		                     check_constant(checker,
-		                                    check_takes_anything(expected->type) ? expected->type : &check_type_unit,
-		                                    SLICE("null"), expr->span),
-		                     expected);
+		return check_unit(checker, expr, expected);
 	case SYNTAX_EXPR_PAIR:
 		return check_pair(checker, expr, expected);
 	case SYNTAX_EXPR_RECORD:

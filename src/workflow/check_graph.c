@@ -92,7 +92,8 @@ static void merge_callee(struct merging *merging, struct declared *caller, const
 {
 	const struct definition *callee = link->target.definition;
 	for (uint32_t i = 0; i < callee->signal_count; i++)
-		merge_signal(merging, caller, callee->signals[i].name, callee->signals[i].type, link->span, callee->name);
+		merge_signal(merging, caller, callee->signals[i].name, callee->signals[i].type, link->span,
+		             callee->name);
 }
 
 static void store_signals(struct checker *checker, const struct declared *from, struct definition *definition)

@@ -15,7 +15,8 @@ struct variable *check_bind(struct checker *checker, struct slice name, struct s
 		struct diagnostic *diagnostic = diagnostics_error(checker->diagnostics, span,
 		                                                  "`%.*s` is bound already", SLICE_ARGS(name));
 		diagnostics_note(checker->diagnostics, diagnostic, there->span, "here");
-		diagnostics_hint(checker->diagnostics, diagnostic, "a visible name is not bound again; take another one");
+		diagnostics_hint(checker->diagnostics, diagnostic,
+		                 "a visible name is not bound again; take another one");
 		return NULL;
 	}
 	struct variable *variable = arena_alloc(&checker->arena, sizeof *variable);

@@ -104,7 +104,8 @@ static void apply_command(struct setting_context *context, const struct syntax_s
 	}
 	context->exec = setting;
 	if (value->kind != SYNTAX_VALUE_LIST || value->item_count == 0) {
-		struct diagnostic *diagnostic = refuse_value(context, value, setting, "a list of words, the program first");
+		struct diagnostic *diagnostic =
+			refuse_value(context, value, setting, "a list of words, the program first");
 		if (value->kind == SYNTAX_VALUE_STRING)
 			diagnostics_hint(context->checker->diagnostics, diagnostic,
 			                 "there is no shell unless one is named: [\"sh\", \"-c\", %.*s]",

@@ -186,8 +186,9 @@ bool check_type_fits(struct checker *checker, const struct type *type, struct sp
 {
 	const struct type_info *info = info_of(checker, type);
 	if (info->size > CHECK_TYPE_SIZE_MAX)
-		diagnostics_error(checker->diagnostics, span, "this type takes about %zu bytes written out; the limit is %u",
-		                  info->size, CHECK_TYPE_SIZE_MAX);
+		diagnostics_error(checker->diagnostics, span,
+		                  "this type takes about %zu bytes written out; the limit is %u", info->size,
+		                  CHECK_TYPE_SIZE_MAX);
 	else if (info->depth > CHECK_TYPE_DEPTH_MAX)
 		diagnostics_error(checker->diagnostics, span, "this type is nested %u deep; the limit is %u",
 		                  info->depth, CHECK_TYPE_DEPTH_MAX);
@@ -256,8 +257,9 @@ void check_declare_alias(struct checker *checker, const struct syntax_declaratio
 	}
 	struct alias *first = find_alias(checker, name);
 	if (first != NULL) {
-		struct diagnostic *diagnostic = diagnostics_error(
-			checker->diagnostics, declaration->name.span, "type `%.*s` is declared twice", SLICE_ARGS(name));
+		struct diagnostic *diagnostic =
+			diagnostics_error(checker->diagnostics, declaration->name.span,
+		                          "type `%.*s` is declared twice", SLICE_ARGS(name));
 		diagnostics_note(checker->diagnostics, diagnostic, first->declaration->name.span, "here first");
 		return;
 	}

@@ -256,8 +256,10 @@ struct core *check_label(struct checker *checker, const struct syntax_expr *expr
 	if (type != NULL && member == NULL)
 		check_unknown_member(checker, type, name);
 	if (member != NULL && member->type != NULL)
-		part = (struct expected){.type = member->type,
-		                         .why = check_format(checker, "what label `%.*s` carries", SLICE_ARGS(name->text))};
+		part = (struct expected){
+			.type = member->type,
+			.why = check_format(checker, "what label `%.*s` carries", SLICE_ARGS(name->text)),
+		};
 	if (member != NULL && (member->type != NULL) != (expr->label.payload != NULL)) {
 		diagnostics_error(checker->diagnostics, expr->span,
 		                  member->type != NULL ? "label `%.*s` carries a value: write `%.*s(…)`"

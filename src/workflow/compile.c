@@ -332,7 +332,8 @@ struct program *compile_workflow(struct checker *checker, const struct declared 
 	draft_close(block);
 	if (draft.full)
 		diagnostics_error(checker->diagnostics, declared->syntax->name.span,
-		                  "`%.*s` compiles to more than %u terms", SLICE_ARGS(definition->name), DRAFT_TERMS_MAX);
+		                  "`%.*s` compiles to more than %u terms", SLICE_ARGS(definition->name),
+		                  DRAFT_TERMS_MAX);
 	else if (!compiler.failed)
 		program = draft_program(&draft, out);
 	draft_finish(&draft);

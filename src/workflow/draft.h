@@ -1,5 +1,5 @@
-/* A program while it is made. Channels have numbers that are given anew at the end; variables that are read several times
- * or never get their copy or discard when the block that they are written in is closed. */
+/* A program while it is made. Channels have numbers that are given anew at the end; variables that are read several
+ * times or never get their copy or discard when the block that they are written in is closed. */
 #ifndef CLUSTERD_WORKFLOW_DRAFT_H
 #define CLUSTERD_WORKFLOW_DRAFT_H
 
@@ -86,7 +86,7 @@ uint32_t draft_callee(struct draft *draft, const struct definition *callee);
 uint32_t draft_constant(struct draft *draft, struct text *text);
 uint32_t draft_body(struct draft *draft, struct program *body);
 
-/* Adds a term to a block. Operands are given with it, or beforehand with draft_operand, whose first index is `first`. */
+/* Adds a term to a block. Its operands were added with draft_operand just before; the first of them is `first`. */
 size_t draft_operand(struct draft *draft, uint32_t operand);
 void draft_term(struct block_draft *block, enum term_kind kind, uint32_t subject, uint32_t index, size_t first);
 void draft_term1(struct block_draft *block, enum term_kind kind, uint32_t subject, uint32_t index, uint32_t operand);

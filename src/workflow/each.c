@@ -38,7 +38,7 @@ static void element_start(struct instance *instance, struct task *task)
 
 	struct channel out = object_part(each->out, element->index);
 	state_link(instance, frame_channel(frame, body->param_count), out);
-	state_resolve(instance, out).cell->readers++; /* the element's own, until it is ground */
+	state_read_once_more(instance, out); /* the element itself, until it is ground */
 	element->pending = 1;
 	bool ground = ground_watch(instance, out, &element->watch);
 	assert(!ground);

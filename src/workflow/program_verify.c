@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Linearity: a block leaves a list of channel ends that it uses and does not match itself. A channel whose two ends have
- * met is closed and may not be met again; the branches of a case must leave the same list. */
+/* Linearity: a block leaves a list of channel ends that it uses and does not match itself. A channel whose two ends
+ * have met is closed and may not be met again; the branches of a case must leave the same list. */
 enum channel_end { END_READ, END_WRITTEN };
 
 struct end {

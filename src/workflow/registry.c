@@ -150,8 +150,8 @@ static int report(const struct diagnostics *found, struct buffer *diagnostics, s
 		if (found->error_count == 1)
 			result = error_set(error, ERR_INVALID, "%.*s", (int)size, text.data);
 		else
-			result = error_set(error, ERR_INVALID, "%zu errors; the first: %.*s", found->error_count, (int)size,
-			                   text.data);
+			result = error_set(error, ERR_INVALID, "%zu errors; the first: %.*s", found->error_count,
+			                   (int)size, text.data);
 	}
 	buffer_finish(&text);
 	return result;

@@ -169,6 +169,21 @@ struct channel state_resolve(struct instance *instance, struct channel channel)
 	return channel;
 }
 
+/* One of those who wrote or read through this very cell has done so. A forward that nobody uses any more is taken away: it
+ * would hold its place, and could close a circle of places that hold one another. */
+static void used(struct instance *instance, struct channel channel)
+{
+	struct cell *cell = channel.cell;
+	if (cell->state != CELL_FORWARD)
+		return;
+	assert(cell->readers > 0);
+	if (--cell->readers != 0)
+		return;
+	cell->state = CELL_SPENT;
+	if (cell->forward.place != channel.place)
+		state_release(instance, cell->forward.place);
+}
+
 static void wake(struct instance *instance, struct value value, struct watch *watch)
 {
 	if (watch->kind == WATCH_TERM)
@@ -177,10 +192,8 @@ static void wake(struct instance *instance, struct value value, struct watch *wa
 		ground_sent(instance, value, watch);
 }
 
-void state_send(struct instance *instance, struct channel channel, struct value take_value)
+static void cell_send(struct instance *instance, struct cell *cell, struct value take_value)
 {
-	struct channel target = state_resolve(instance, channel);
-	struct cell *cell = target.cell;
 	assert(cell->state == CELL_OPEN);
 	struct watch *watch = cell->watches.first;
 	if (cell->readers == 0) {
@@ -198,34 +211,8 @@ void state_send(struct instance *instance, struct channel channel, struct value 
 	}
 }
 
-void state_link(struct instance *instance, struct channel from, struct channel to)
+static struct value cell_take(struct cell *cell)
 {
-	from = state_resolve(instance, from);
-	to = state_resolve(instance, to);
-	assert(from.cell != to.cell);
-	if (from.cell->state == CELL_SENT) {
-		state_send(instance, to, state_take(instance, from));
-		return;
-	}
-	assert(from.cell->state == CELL_OPEN && to.cell->state == CELL_OPEN && from.cell->readers > 0);
-	bool from_is_older = from.place->serial <= to.place->serial;
-	struct channel older = from_is_older ? from : to;
-	struct channel newer = from_is_older ? to : from;
-	older.cell->readers = from.cell->readers - 1 + to.cell->readers;
-	watch_concat(&older.cell->watches, &newer.cell->watches);
-	forward_set(newer, older);
-}
-
-void state_share(struct instance *instance, struct channel from, struct channel to)
-{
-	from = state_resolve(instance, from);
-	from.cell->readers++;
-	state_link(instance, from, to);
-}
-
-struct value state_take(struct instance *instance, struct channel channel)
-{
-	struct cell *cell = state_resolve(instance, channel).cell;
 	assert(cell->state == CELL_SENT && cell->readers > 0);
 	if (--cell->readers != 0)
 		return value_hold(cell->value);
@@ -233,14 +220,82 @@ struct value state_take(struct instance *instance, struct channel channel)
 	return cell->value;
 }
 
+void state_send(struct instance *instance, struct channel channel, struct value take_value)
+{
+	struct channel target = state_resolve(instance, channel);
+	cell_send(instance, target.cell, take_value);
+	if (target.cell != channel.cell)
+		used(instance, channel);
+}
+
+/* Both are open. */
+static void join(struct channel from, struct channel to)
+{
+	bool from_is_older = from.place->serial <= to.place->serial;
+	struct channel older = from_is_older ? from : to;
+	struct channel newer = from_is_older ? to : from;
+	assert(from.cell->state == CELL_OPEN && to.cell->state == CELL_OPEN && from.cell->readers > 0);
+	/* Who uses the newer one: its readers but not this link, or its writer, which is this link or not. */
+	uint32_t users = from_is_older ? to.cell->readers : from.cell->readers;
+	older.cell->readers = from.cell->readers - 1 + to.cell->readers;
+	watch_concat(&older.cell->watches, &newer.cell->watches);
+	newer.cell->readers = users;
+	if (users != 0)
+		forward_set(newer, older);
+	else
+		newer.cell->state = CELL_SPENT;
+}
+
+void state_link(struct instance *instance, struct channel from, struct channel to)
+{
+	struct channel source = state_resolve(instance, from);
+	struct channel target = state_resolve(instance, to);
+	assert(source.cell != target.cell);
+	if (source.cell->state == CELL_SENT)
+		cell_send(instance, target.cell, cell_take(source.cell));
+	else
+		join(source, target);
+	if (source.cell != from.cell)
+		used(instance, from);
+	if (target.cell != to.cell)
+		used(instance, to);
+}
+
+struct channel state_read_once_more(struct instance *instance, struct channel channel)
+{
+	struct channel target = state_resolve(instance, channel);
+	target.cell->readers++;
+	if (target.cell != channel.cell)
+		channel.cell->readers++;
+	return target;
+}
+
+void state_share(struct instance *instance, struct channel from, struct channel to)
+{
+	state_read_once_more(instance, from);
+	state_link(instance, from, to);
+}
+
+struct value state_take(struct instance *instance, struct channel channel)
+{
+	struct channel target = state_resolve(instance, channel);
+	struct value value = cell_take(target.cell);
+	if (target.cell != channel.cell)
+		used(instance, channel);
+	return value;
+}
+
 void state_discard(struct instance *instance, struct channel channel)
 {
-	struct cell *cell = state_resolve(instance, channel).cell;
+	struct channel target = state_resolve(instance, channel);
+	struct cell *cell = target.cell;
 	assert(cell->readers > 0);
 	if (--cell->readers == 0 && cell->state == CELL_SENT) {
 		cell->state = CELL_SPENT;
 		value_release(instance, cell->value);
 	}
+	if (target.cell != channel.cell)
+		used(instance, channel);
 }
 
 void state_give_part(struct instance *instance, struct object *object, uint32_t index, struct channel to)

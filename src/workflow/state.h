@@ -94,7 +94,7 @@ struct cell {
 		struct value value;        /* SENT */
 		struct channel forward;    /* FORWARD */
 	};
-	uint32_t readers;
+	uint32_t readers; /* to come. FORWARD: users of this very cell to come, readers or a writer */
 	uint8_t state;
 	bool taken; /* part of an object: the object itself reads it no more */
 };
@@ -239,7 +239,9 @@ struct channel state_resolve(struct instance *instance, struct channel channel);
 void state_send(struct instance *instance, struct channel channel, struct value take_value);
 /* What comes on `from` goes out on `to`; counts as reading `from` once. */
 void state_link(struct instance *instance, struct channel from, struct channel to);
-/* The same, but `from` can be read once more than before. */
+/* Makes room for one more reader; gives what the channel is an alias of. */
+struct channel state_read_once_more(struct instance *instance, struct channel channel);
+/* A link by such a reader. */
 void state_share(struct instance *instance, struct channel from, struct channel to);
 struct value state_take(struct instance *instance, struct channel channel);
 void state_discard(struct instance *instance, struct channel channel);

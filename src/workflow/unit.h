@@ -21,8 +21,8 @@ struct unit *unit_create(const struct source_file *files, size_t file_count);
 void unit_destroy(struct unit *unit);
 /* The same bytes where they live as long as the unit: in its sources, or copied into its arena. */
 struct slice unit_keep(struct unit *unit, struct slice slice);
-/* A text for these bytes, the unit's; one for each place where bytes stand, so that a default is held once however often
- * it is used. The bytes stay in place until compiling is over. */
+/* A text for these bytes, the unit's; one for each place where bytes stand, so that a default is held once however
+ * often it is used. The bytes stay in place until compiling is over. */
 struct text *unit_text(struct unit *unit, struct slice json);
 
 #endif

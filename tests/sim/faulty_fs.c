@@ -366,6 +366,8 @@ static int faulty_rename(struct fs *fs, const char *from, const char *to)
 static int faulty_remove(struct fs *fs, const char *name)
 {
 	struct faulty_fs *faulty = faulty_of(fs);
+	if (!name_allowed(name))
+		return -EINVAL;
 	struct name *found = directory_find(&faulty->now, name);
 	int result = changing(faulty);
 	if (result < 0)

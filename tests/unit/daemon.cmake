@@ -1,1 +1,2 @@
 clusterd_unit_test(executor clusterd_executor)
+clusterd_unit_test(pool clusterd_executor)

@@ -1,2 +1,4 @@
 clusterd_unit_test(lexer clusterd_lang)
 clusterd_unit_test(parser clusterd_lang)
+clusterd_unit_test(mistakes clusterd_lang)
+clusterd_unit_test(diagnostic clusterd_lang)

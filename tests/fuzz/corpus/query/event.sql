@@ -1,0 +1,1 @@
+SELECT * FROM pi_event ORDER BY seq

@@ -1,0 +1,1 @@
+EXPLAIN QUERY PLAN SELECT count(*), group_concat(id) OVER () FROM pi_instance LEFT JOIN pi_call ON id=instance GROUP BY state HAVING id LIKE 1

@@ -1,0 +1,202 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "store/jobs.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEADLINE_MS 20000
+
+struct work {
+	struct job job;
+	unsigned number;
+	unsigned *ran;         /* counted on the thread */
+	unsigned *done;        /* counted on the loop's */
+	unsigned seen;         /* what `ran` was */
+	unsigned again;        /* give so many more, one after the other, when done */
+	struct jobs *jobs;
+	bool own;              /* free it when done */
+	int gate;              /* wait until this can be read; −1: no gate */
+	pthread_t loop;
+	bool fine;             /* what run looks at is as it should be */
+};
+
+static void run(struct job *base)
+{
+	struct work *work = (struct work *)base;
+	sigset_t blocked;
+	char byte;
+	bool open = work->gate < 0 || read(work->gate, &byte, 1) == 1;
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	bool quiet = sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGCHLD) == 1;
+	work->fine = open && quiet && !pthread_equal(work->loop, pthread_self());
+	work->seen = (*work->ran)++;
+}
+
+static void done(struct job *base);
+
+static struct work *work_create(struct jobs *jobs, unsigned number, unsigned *ran, unsigned *done_count)
+{
+	struct work *work = mem_zero(sizeof *work);
+	*work = (struct work){
+		.job = {.run = run, .done = done}, .number = number, .ran = ran, .done = done_count, .jobs = jobs, .own = true,
+		.gate = -1, .loop = pthread_self(),
+	};
+	return work;
+}
+
+static void done(struct job *base)
+{
+	struct work *work = (struct work *)base;
+	assert_true(pthread_equal(work->loop, pthread_self()));
+	assert_true(work->fine);
+	assert_int_equal(work->seen, work->number);
+	assert_int_equal(*work->done, work->number);
+	(*work->done)++;
+	if (work->again > 0) {
+		struct work *next = work_create(work->jobs, work->number + 1, work->ran, work->done);
+		next->again = work->again - 1;
+		jobs_give(work->jobs, &next->job);
+	}
+	if (work->own)
+		mem_free(work);
+}
+
+static bool readable(int fd, int timeout_ms)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+static void collect_until_idle(struct jobs *jobs)
+{
+	while (!jobs_idle(jobs)) {
+		assert_true(readable(jobs_descriptor(jobs), DEADLINE_MS));
+		jobs_collect(jobs);
+	}
+}
+
+static void jobs_run_and_are_collected_in_order(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	assert_true(jobs_idle(jobs));
+	for (unsigned i = 0; i < 5000; i++) {
+		jobs_give(jobs, &work_create(jobs, i, &ran, &done_count)->job);
+		if (i % 100 == 0)
+			jobs_collect(jobs);
+	}
+	collect_until_idle(jobs);
+	assert_int_equal(done_count, 5000);
+	jobs_destroy(jobs);
+}
+
+static void the_descriptor_is_readable_only_when_a_job_is_done(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	int gate[2];
+	assert_int_equal(pipe(gate), 0);
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	struct work *work = work_create(jobs, 0, &ran, &done_count);
+	work->gate = gate[0];
+	jobs_give(jobs, &work->job);
+	assert_false(readable(jobs_descriptor(jobs), 0));
+	jobs_collect(jobs);
+	assert_int_equal(done_count, 0);
+	assert_false(jobs_idle(jobs));
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	assert_true(readable(jobs_descriptor(jobs), DEADLINE_MS));
+	assert_false(jobs_idle(jobs));
+	jobs_collect(jobs);
+	assert_int_equal(done_count, 1);
+	assert_true(jobs_idle(jobs));
+	assert_false(readable(jobs_descriptor(jobs), 0));
+	jobs_destroy(jobs);
+	close(gate[0]);
+	close(gate[1]);
+}
+
+static void destroying_runs_and_collects_what_was_given(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	for (unsigned i = 0; i < 300; i++)
+		jobs_give(jobs, &work_create(jobs, i, &ran, &done_count)->job);
+	jobs_destroy(jobs);
+	assert_int_equal(ran, 300);
+	assert_int_equal(done_count, 300);
+}
+
+static void a_done_job_may_give_another_even_while_destroying(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	struct work *work = work_create(jobs, 0, &ran, &done_count);
+	work->again = 50;
+	jobs_give(jobs, &work->job);
+	jobs_destroy(jobs);
+	assert_int_equal(done_count, 51);
+}
+
+static void one_job_can_be_given_again(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	struct work *work = work_create(jobs, 0, &ran, &done_count);
+	work->own = false;
+	for (unsigned i = 0; i < 100; i++) {
+		work->number = i;
+		jobs_give(jobs, &work->job);
+		collect_until_idle(jobs);
+	}
+	assert_int_equal(done_count, 100);
+	mem_free(work);
+	jobs_destroy(jobs);
+}
+
+static void destroying_without_jobs_ends(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(jobs_create("fifteen-letters", &jobs), 0);
+		jobs_destroy(jobs);
+	}
+	jobs_destroy(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(jobs_run_and_are_collected_in_order),
+		cmocka_unit_test(the_descriptor_is_readable_only_when_a_job_is_done),
+		cmocka_unit_test(destroying_runs_and_collects_what_was_given),
+		cmocka_unit_test(a_done_job_may_give_another_even_while_destroying),
+		cmocka_unit_test(one_job_can_be_given_again),
+		cmocka_unit_test(destroying_without_jobs_ends),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
