@@ -41,7 +41,8 @@ static int ask_number(struct catalog *catalog, const char *sql, int64_t *ret_val
 	return result;
 }
 
-/* Which schema the file has; 0: it is empty. Nothing is written before this is known, for the file may be somebody else's. */
+/* Which schema the file has; 0: it is empty. Nothing is written before this is known, for the file may be somebody
+ * else's. */
 static int find_version(struct catalog *catalog, int64_t *ret_version)
 {
 	int64_t application = 0, objects = 0;

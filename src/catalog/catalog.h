@@ -1,9 +1,15 @@
-/* The catalog: SQLite, and every SQL statement of the project that changes it. A handle, nothing global. Not thread-safe: the
- * loop's thread. INTERFACE ("The catalog") is the contract of the tables that people read.
+/* The catalog: SQLite, and every SQL statement of the project that changes it. A handle, nothing global. Not thread-
+ * safe: the loop's thread. INTERFACE ("The catalog") is the contract of the tables that people read.
  *
- * Functions return 0 or an ERR_ (ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, …) with the text in catalog_error; after an I/O error
- * the node ends. Slices given are copied by SQLite; slices received are valid until the next call on the same cursor.
- * An absent text is a slice with data NULL and becomes SQL NULL. */
+ * Functions return 0 or an ERR_ (ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, …) with the text in catalog_error; after an I/O
+ * error the node ends: the first one is remembered, and every later call fails with it. Not remembered are ERR_BUSY,
+ * ERR_EXISTS (the row's key is taken), ERR_LIMIT and ERR_NOT_FOUND.
+ *
+ * Slices given are copied by SQLite; slices received are valid until the next call on the same cursor. An absent
+ * text is a slice with data NULL and becomes SQL NULL, or '' in a column that cannot be NULL.
+ *
+ * A callback `each` that returns an int ends the walk with anything but 0, which is then the result. It must not
+ * call the function that calls it. */
 #ifndef CLUSTERD_CATALOG_CATALOG_H
 #define CLUSTERD_CATALOG_CATALOG_H
 
@@ -18,17 +24,19 @@
 
 struct catalog;
 
-/* Opens DIRECTORY/catalog.db (made when absent, schema and migrations run), WAL, synchronous=NORMAL, no automatic checkpoint,
- * page size and auto_vacuum=INCREMENTAL set at creation. `vfs`: name of a registered SQLite VFS, NULL for the default one.
- * ERR_VERSION: a newer program made it. */
+/* Opens the file (made when absent, schema and migrations run), WAL, synchronous=NORMAL, no automatic checkpoint, page
+ * size and auto_vacuum=INCREMENTAL set at creation. `vfs`: name of a registered SQLite VFS, NULL for the default one.
+ * ERR_VERSION: a newer program made it. ERR_CORRUPT: no database, or one that is not a catalog; it is left as it is. */
 int catalog_open(const char *path, const char *vfs, struct catalog **ret_catalog, struct error *error);
 void catalog_close(struct catalog *catalog);
 const char *catalog_error(const struct catalog *catalog); /* text of the last failure */
 
+/* Writes outside of begin and commit are transactions of their own. ERR_BUSY: somebody else is writing. */
 int catalog_begin(struct catalog *catalog);
 /* COMMIT. A failure ends the node (nothing after it can be trusted). */
 int catalog_commit(struct catalog *catalog);
-/* Somebody else wrote to the file since the last call (PROTOCOL, rule 11). */
+/* Somebody else wrote to the file since the last call (PROTOCOL, rule 11). catalog_begin has looked: after it this
+ * costs nothing (some nanoseconds); outside of a transaction it is a read of its own (4 µs). */
 bool catalog_foreign_write(struct catalog *catalog);
 
 /* meta: integers and texts. Absent: 0, empty. */
@@ -90,8 +98,10 @@ int catalog_instance_read(struct catalog *catalog, uint64_t id, struct catalog_i
 int catalog_instance_by_key(struct catalog *catalog, struct slice key, uint64_t *ret_id);
 /* Ids of unfinished instances above `after`, ascending, up to `count`; returns how many or an ERR_. */
 int catalog_instances_open(struct catalog *catalog, uint64_t after, uint64_t *ret_ids, int count);
-/* Retention: deletes up to `count` instances that finished before `before`, with their calls, history and signals; oldest
- * first, ties by id. Returns how many or an ERR_. */
+/* Retention: deletes up to `count` instances that finished before `before`, with their calls, history and signals;
+ * oldest first, ties by id. Returns how many or an ERR_. Bounded: at most 64 · count rows of calls and history go at
+ * once, so that a large instance takes several calls, and fewer than `count` does not mean that none is left. Gives
+ * free pages back, some at a time, also when it deletes nothing. */
 int catalog_instances_expire(struct catalog *catalog, msec before, int count);
 
 struct catalog_call {
@@ -122,7 +132,8 @@ int catalog_calls(struct catalog *catalog, uint64_t instance, enum catalog_call_
 /* 1: some instance finished before `before`; 0: none; or an ERR_. */
 int catalog_finished_before(struct catalog *catalog, msec before);
 
-/* History: `detail` is a JSON object. */
+/* History: `detail` is a JSON object. ref 0: of no call (SQL NULL). Values are not repeated: the view pi_event shows
+ * those of pi_call and pi_instance beside their events. */
 int catalog_history_append(struct catalog *catalog, uint64_t seq, uint64_t instance, msec time, struct slice kind,
                            uint32_t ref, struct slice detail);
 
@@ -151,10 +162,12 @@ int catalog_signals_drop(struct catalog *catalog, uint64_t instance); /* all of 
 /* --- sessions ----------------------------------------------------------------------------------------------------- */
 
 /* session(id, opened_ms, answered_below, answers): `answers` is the state machine's own text. */
-int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below, struct slice answers);
+int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below,
+                        struct slice answers);
 int catalog_session_delete(struct catalog *catalog, uint64_t id);
 int catalog_sessions(struct catalog *catalog,
-                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below, struct slice answers),
+                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below,
+                                 struct slice answers),
                      void *context);
 
 /* --- nodes -------------------------------------------------------------------------------------------------------- */
@@ -173,12 +186,19 @@ int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
 
 /* --- the whole file ----------------------------------------------------------------------------------------------- */
 
-/* On a connection of its own, from any one thread: moves WAL frames into the file and syncs it. `ret_applied_index`: the
- * applied index that is in the file for sure when it returns 0; only meaningful when `ret_complete`. */
+/* On a connection of its own, from any one thread: moves WAL frames into the file and syncs it. `ret_applied_index`:
+ * the applied index that is in the file for sure when it returns 0; only meaningful when `ret_complete`. Never
+ * blocks a writer, waits for no reader. Not complete: a reader holds frames back, or another checkpoint is under
+ * way.
+ *
+ * The WAL begins anew with the first transaction that begins after a checkpoint moved all that was there. Beside a
+ * writer that never pauses there is no such moment: when catalog_wal_size has passed a limit, begin no transaction
+ * while a checkpoint runs (after one beside the writer, so that little is left to move). */
 int catalog_checkpoint(const char *path, uint64_t *ret_applied_index, bool *ret_complete, struct error *error);
-/* A consistent copy (backup in one step), from any one thread. */
+/* A consistent copy (backup in one step), from any one thread: written beside `destination` (".partial"), synced,
+ * renamed. It is one file, not in WAL mode, that opens from read-only media too. */
 int catalog_copy(const char *path, const char *destination, struct error *error);
-uint64_t catalog_wal_size(const struct catalog *catalog); /* bytes */
+uint64_t catalog_wal_size(const struct catalog *catalog); /* bytes in use; the file itself may be longer */
 /* XXH3-64 over all rows of all tables in a fixed order: equal on nodes that applied the same log. */
 int catalog_hash(struct catalog *catalog, uint64_t *ret_hash);
 

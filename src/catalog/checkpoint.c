@@ -24,13 +24,13 @@ static int read_applied_index(sqlite3 *database, uint64_t *ret_index)
 	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-/* Why the index may be relied on. It is read in a read transaction of its own: the commit that wrote it, and all before, are
- * in frames that the WAL has at that moment. The checkpoint begins later: it syncs the WAL, then looks at all frames that it
- * has by then (`frames`), moves those that no reader still needs out of its way (`moved`), and syncs the file. When the
- * two are equal, the frames of the index are among them. (Should the writer add frames meanwhile, SQLite leaves the sync of
- * the file to the checkpoint that catches up; until then the WAL is not begun anew, and its frames were synced first. And
- * if the WAL was begun anew in between, then all earlier frames had been moved and synced before.) Either way no loss of
- * power takes the index away.
+/* Why the index may be relied on. It is read in a read transaction of its own: the commit that wrote it, and all
+ * before, are in frames that the WAL has at that moment. The checkpoint begins later. It takes note of all frames that
+ * the WAL has by then (`frames`), syncs the WAL, moves the frames that no reader holds back (`moved`), and syncs the
+ * file. When the two are equal, the frames of the index are among them. (Should the writer add frames meanwhile,
+ * SQLite leaves the sync of the file to the checkpoint that catches up; until then the WAL is not begun anew, and its
+ * frames were synced first. And if the WAL was begun anew in between, then all earlier frames had been moved and
+ * synced before.) Either way no loss of power takes the index away.
  *
  * PASSIVE takes no lock that a writer needs, and waits for no reader. */
 static int checkpoint(sqlite3 *database, uint64_t *ret_index, bool *ret_complete)
@@ -94,7 +94,8 @@ static int back_up(sqlite3 *from, const char *path, const char *copy, struct err
 	return result;
 }
 
-/* The copy says of itself, as the original does, that it has a WAL. Without one, it opens from a medium that is read-only. */
+/* The copy says of itself, as the original does, that it has a WAL. Without one, it opens from a medium that is
+ * read-only. */
 static int leave_wal(const char *copy, struct error *error)
 {
 	sqlite3 *database;

@@ -5,8 +5,8 @@
 
 #include <assert.h>
 
-/* Retention deletes this many rows of calls and history for each instance it may delete, all together: an instance that has
- * more is deleted in several calls. */
+/* Retention deletes this many rows of calls and history for each instance it may delete, all together: an instance
+ * that has more is deleted in several calls. */
 #define EXPIRE_ROWS_PER_INSTANCE 64
 
 /* Pages go back to the file system when they are many and a good part of the file; otherwise new rows will use them. */

@@ -1,5 +1,5 @@
-/* Reading beside the node: one statement, on a read-only connection of its own, bounded in time, rows and bytes. From any one
- * thread. */
+/* Reading beside the node: one statement, on a read-only connection of its own, bounded in time, rows and bytes.
+ * From any one thread. */
 #ifndef CLUSTERD_CATALOG_QUERY_H
 #define CLUSTERD_CATALOG_QUERY_H
 
@@ -27,7 +27,8 @@ struct query_result {
 	bool truncated;        /* a limit on rows or bytes was reached */
 };
 
-/* ERR_INVALID: not exactly one statement, not a reading one, or SQL's own error; ERR_TIMEOUT. 0 limits: the defaults. */
+/* ERR_INVALID: not exactly one statement, not a reading one, or SQL's own error; ERR_TIMEOUT. 0 limits: the
+ * defaults. */
 int query_run(struct query_reader *reader, const char *sql, const char *const *parameters, uint32_t parameter_count,
               uint32_t row_limit, msec time_limit, struct query_result *ret_result, struct error *error);
 void query_result_finish(struct query_result *result);

@@ -4,11 +4,14 @@
 
 #include <assert.h>
 
-/* A migration that has been released is never edited: what it made is in people's files. The next one is added below it.
+/* A migration that has been released is never edited: what it made is in people's files. The next one is added below
+ * it.
  *
  * Why the tables are as they are:
- * - Rows of one instance lie together: pi_call and pi_history are clustered by instance, and have no second index to keep.
- * - pi_instance_finished answers both "which are unfinished" (NULL comes first, then ascending ids) and "which finished before".
+ * - Rows of one instance lie together: pi_call and pi_history are clustered by instance, and have no second index to
+ *   keep.
+ * - pi_instance_finished answers both "which are unfinished" (NULL comes first, then ascending ids) and "which
+ *   finished before".
  * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
 static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	/* 1 */

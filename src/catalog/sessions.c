@@ -2,7 +2,8 @@
 #include "catalog/catalog.h"
 #include "catalog/statement.h"
 
-int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below, struct slice answers)
+int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below,
+                        struct slice answers)
 {
 	sqlite3_stmt *statement;
 	int result = statement_get(catalog, STATEMENT_SESSION_PUT, &statement);
@@ -26,7 +27,8 @@ int catalog_session_delete(struct catalog *catalog, uint64_t id)
 }
 
 int catalog_sessions(struct catalog *catalog,
-                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below, struct slice answers),
+                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below,
+                                 struct slice answers),
                      void *context)
 {
 	sqlite3_stmt *statement;

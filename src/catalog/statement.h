@@ -67,7 +67,8 @@ struct catalog {
 	struct error error;
 };
 
-/* Result codes. A code that says that the file or the disk cannot be trusted is remembered: everything fails after it. */
+/* Result codes. A code that says that the file or the disk cannot be trusted is remembered: everything fails after
+ * it. */
 int catalog_failure(struct catalog *catalog, int code, const char *action);
 int catalog_refuse(struct catalog *catalog, int error_code, const char *text);
 /* For connections that are not the handle: ERR_ and a text. */

@@ -97,7 +97,8 @@ static int write_all(int file, struct slice content)
 	return 0;
 }
 
-static int keep(struct attachments *attachments, struct attachment *attachment, struct slice content, struct error *error)
+static int keep(struct attachments *attachments, struct attachment *attachment, struct slice content,
+                struct error *error)
 {
 	int file = openat(attachments->directory, attachment->hash, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
 	if (file < 0)
@@ -111,7 +112,8 @@ static int keep(struct attachments *attachments, struct attachment *attachment, 
 	return result;
 }
 
-static int fetch(struct attachments *attachments, struct slice hash, struct attachment **ret_attachment, struct error *error)
+static int fetch(struct attachments *attachments, struct slice hash, struct attachment **ret_attachment,
+                 struct error *error)
 {
 	struct buffer content = BUFFER_EMPTY;
 	struct attachment *attachment = mem_zero(sizeof *attachment);

@@ -11,8 +11,8 @@
 
 enum call_kind { CALL_EXEC, CALL_POOL };
 
-/* One attempt, from executor_start until `finished` or, abandoned, until its child is done with it. The head of `struct
- * exec_call` and `struct pool_call`. */
+/* One attempt, from executor_start until `finished` or, abandoned, until its child is done with it. The head of
+ * `struct exec_call` and `struct pool_call`. */
 struct call {
 	struct executor *executor;
 	struct executor_key key; /* its padding is zero: it is hashed as bytes */
@@ -59,21 +59,24 @@ struct executor {
 
 /* ---- executor.c ---- */
 
-void call_init(struct call *call, struct executor *executor, enum call_kind kind, struct executor_key key, struct text *args);
-/* Takes the call out of all lists but those of its kind, and lets its arguments go. The memory is the caller's to free. */
+void call_init(struct call *call, struct executor *executor, enum call_kind kind, struct executor_key key,
+               struct text *args);
+/* Takes the call out of all lists but those of its kind, and lets its arguments go. The memory is the caller's to
+ * free. */
 void call_forget(struct call *call);
 /* Tell of the end, unless abandoned, after call_forget. */
 void call_succeed(struct call *call, struct slice value, struct slice metadata);
 void call_fail(struct call *call, bool final, struct slice message);
 /* The same, from the loop: for what fails inside executor_start. The call is freed afterwards. */
 void call_fail_soon(struct call *call, const char *message);
-void call_start_grace(struct call *call); /* exec_grace_over or pool_grace_over follows, unless it is forgotten before */
+void call_start_grace(struct call *call); /* …_grace_over follows, unless it is forgotten before */
 void executor_wake_by(struct executor *executor, msec deadline);
 void executor_turn(struct executor *executor); /* wants executor's `turn` to run soon */
 
 /* ---- exec.c ---- */
 
-void exec_submit(struct executor *executor, struct executor_key key, const struct definition *process, struct text *args);
+void exec_submit(struct executor *executor, struct executor_key key, const struct definition *process,
+                 struct text *args);
 void exec_pump(struct executor *executor); /* starts what waits */
 void exec_abandon(struct call *call);
 void exec_grace_over(struct call *call);
@@ -81,7 +84,8 @@ void exec_destroy_all(struct executor *executor);
 
 /* ---- pool.c ---- */
 
-void pool_submit(struct executor *executor, struct executor_key key, const struct definition *process, struct text *args);
+void pool_submit(struct executor *executor, struct executor_key key, const struct definition *process,
+                 struct text *args);
 uint32_t pool_room(const struct executor *executor, const struct definition *process);
 void pool_abandon(struct call *call);
 void pool_grace_over(struct call *call);

@@ -81,7 +81,7 @@ const char *const *command_line_environment(const struct environment *environmen
 	if (environment->key != NULL) {
 		set_number(&variables, "CLUSTERD_INSTANCE", environment->key->instance);
 		set_number(&variables, "CLUSTERD_CALL", environment->key->ref);
-		set_number(&variables, "CLUSTERD_ATTEMPT", environment->key->attempt);
+		set_number(&variables, "CLUSTERD_ATTEMPT", environment->key->attempt & EXECUTOR_ATTEMPT_MASK);
 	}
 	set(&variables, SLICE("CLUSTERD_PROCESS"), environment->process);
 	set(&variables, SLICE("CLUSTERD_NODE"), slice_of(environment->node));

@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "daemon/executor.h"
 
-/* Words of `exec` with the values of parameters from `args`, a JSON object; NULL at the end; in the arena. ERR_INVALID: a
- * parameter has no value. */
+/* Words of `exec` with the values of parameters from `args`, a JSON object; NULL at the end; in the arena.
+ * ERR_INVALID: a parameter has no value. */
 int command_line_words(const struct definition *process, struct slice args, struct arena *arena,
                        const char *const **ret_words, struct error *error);
 

@@ -105,7 +105,8 @@ static int execute(struct exec_call *call, struct error *error)
 	struct child_options options = {0};
 	int result = workdirs_add(executor->workdirs, &call->directory, error);
 	if (result == 0)
-		result = attachments_place(executor->attachments, settings->files, settings->file_count, call->directory, error);
+		result = attachments_place(executor->attachments, settings->files, settings->file_count, call->directory,
+		                           error);
 	if (result == 0)
 		result = command_line_words(call->process, args, &arena, &options.argv, error);
 	if (result == 0) {
@@ -113,7 +114,8 @@ static int execute(struct exec_call *call, struct error *error)
 		                                        &call->call.key, settings->env, settings->env_count};
 		options.env = command_line_environment(&environment, &arena);
 		options.directory = call->directory;
-		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, call, &call->child, error);
+		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, call,
+		                     &call->child, error);
 	}
 	if (result == 0) {
 		const struct slice line[] = {args, SLICE("\n")};
@@ -156,7 +158,8 @@ void exec_pump(struct executor *executor)
 		executor_turn(executor); /* counts anew */
 }
 
-void exec_submit(struct executor *executor, struct executor_key key, const struct definition *process, struct text *args)
+void exec_submit(struct executor *executor, struct executor_key key, const struct definition *process,
+                 struct text *args)
 {
 	struct exec_call *call = mem_zero(sizeof *call);
 	call->process = process;

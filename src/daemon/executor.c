@@ -15,7 +15,8 @@
 
 /* ---- Calls ---- */
 
-void call_init(struct call *call, struct executor *executor, enum call_kind kind, struct executor_key key, struct text *args)
+void call_init(struct call *call, struct executor *executor, enum call_kind kind, struct executor_key key,
+               struct text *args)
 {
 	call->executor = executor;
 	call->kind = kind;

@@ -14,8 +14,9 @@ struct executor;
 struct executor_key {
 	uint64_t instance;
 	uint32_t ref;
-	uint64_t attempt;
+	uint64_t attempt; /* its low 16 bits count the attempts of the call from 1 on: what the child is told */
 };
+#define EXECUTOR_ATTEMPT_MASK 0xFFFFu
 
 struct executor_result {
 	struct executor_key key;
@@ -39,10 +40,11 @@ struct executor_options {
 	uint32_t exec_slots;       /* exec children at once */
 	uint32_t pool_children;    /* children of one pool at most */
 	uint32_t pool_depth;       /* calls that one pool child has at once at most; default 64 */
-	uint32_t output_max;       /* bytes of a child's output; default 1 MiB, at most 16 MiB. More: the attempt fails, the child is killed */
+	uint32_t output_max;       /* bytes of a child's output; default 1 MiB, at most 16 MiB. More: the attempt
+	                              fails, the child is killed */
 	uint32_t stderr_max;       /* bytes of the end of stderr kept for the message; default 4 KiB */
 	msec kill_grace;           /* from SIGTERM to SIGKILL; default 5 s */
-	msec pool_idle;            /* a pool child without calls is ended, unless it is the last of its pool; default 60 s */
+	msec pool_idle;            /* then a pool child without calls is ended, unless it is the last; default 60 s */
 	msec pool_idle_last;       /* … and then the last one; default 10 min */
 };
 

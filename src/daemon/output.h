@@ -7,7 +7,8 @@
 #include "net/child.h"
 #include "workflow/definition.h"
 
-/* stdout as JSON. `ret_value` points into `printed`, or into `scratch` when it had to be made. ERR_INVALID, ERR_LIMIT. */
+/* stdout as JSON. `ret_value` points into `printed`, or into `scratch` when it had to be made. ERR_INVALID,
+ * ERR_LIMIT. */
 int output_value(enum stdout_form form, struct slice printed, struct buffer *scratch, struct slice *ret_value,
                  struct error *error);
 /* Appends bytes as text that is UTF-8 and without NUL. */

@@ -16,8 +16,8 @@ struct piped_handler {
 	void (*broken)(void *context);
 	/* It takes input again (STREAM_LOW_MARK). May be NULL. */
 	void (*drained)(void *context);
-	/* Called once: it has ended, what it left behind is gone, all that it printed has been shown. Destroy it here or later;
-	 * in the other calls it must not be destroyed. */
+	/* Called once: it has ended, what it left behind is gone, all that it printed has been shown. Destroy it here
+	 * or later; in the other calls it must not be destroyed. */
 	void (*ended)(void *context, const struct child_exit *how);
 };
 

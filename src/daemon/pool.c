@@ -259,7 +259,8 @@ msec pool_tick(struct executor *executor, msec now)
 
 /* ---- Calls ---- */
 
-void pool_submit(struct executor *executor, struct executor_key key, const struct definition *process, struct text *args)
+void pool_submit(struct executor *executor, struct executor_key key, const struct definition *process,
+                 struct text *args)
 {
 	struct pool *pool = find_or_make_pool(executor, process);
 	struct pool_call *call = mem_zero(sizeof *call);

@@ -28,7 +28,8 @@ uint32_t pool_child_load(const struct pool_child *child)
 
 bool pool_child_takes_calls(const struct pool_child *child)
 {
-	return !child->ending && child->overdue_count == 0 && pool_child_load(child) < executor_of(child)->options.pool_depth
+	return !child->ending && child->overdue_count == 0
+	       && pool_child_load(child) < executor_of(child)->options.pool_depth
 	       && piped_queued(child->piped) < STREAM_HIGH_MARK;
 }
 
@@ -353,7 +354,8 @@ static int execute(struct pool_child *child, struct error *error)
 	struct arena arena = {0};
 	int result = workdirs_add(executor->workdirs, &child->directory, error);
 	if (result == 0)
-		result = attachments_place(executor->attachments, settings->files, settings->file_count, child->directory, error);
+		result = attachments_place(executor->attachments, settings->files, settings->file_count, child->directory,
+		                           error);
 	if (result == 0) {
 		const struct environment environment = {child->directory, executor->node_name, slice_of(pool->name), NULL,
 		                                        settings->env, settings->env_count};
@@ -362,7 +364,8 @@ static int execute(struct pool_child *child, struct error *error)
 			.env = command_line_environment(&environment, &arena),
 			.directory = child->directory,
 		};
-		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, child, &child->piped, error);
+		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, child,
+		                     &child->piped, error);
 	}
 	arena_finish(&arena);
 	return result;

@@ -50,7 +50,8 @@ static int discard(struct workdirs *workdirs, int directory, const char *name)
 	return -1;
 }
 
-/* Opens a directory whatever its mode is, and makes it one that can be emptied. Never follows a link. −1: it is none. */
+/* Opens a directory whatever its mode is, and makes it one that can be emptied. Never follows a link. −1: it is
+ * none. */
 static int open_to_empty(int parent, const char *name)
 {
 	char path[64];
@@ -82,8 +83,8 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Empties and removes one entry of the trash; takes from `budget`, and returns early when it is used up. False: something
- * in it cannot be removed. */
+/* Empties and removes one entry of the trash; takes from `budget`, and returns early when it is used up. False:
+ * something in it cannot be removed. */
 static bool remove_outer(struct workdirs *workdirs, const char *name, int *budget)
 {
 	struct dirent *entry;
@@ -222,7 +223,8 @@ int workdirs_add(struct workdirs *workdirs, char **ret_path, struct error *error
 {
 	char *path = mem_format("%s/work/%llu", workdirs->root, (unsigned long long)++workdirs->next_work);
 	if (mkdir(path, 0700) != 0) {
-		int result = error_set(error, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot make %s: %s", path, strerror(errno));
+		int code = errno == ENOSPC ? ERR_NO_SPACE : ERR_IO;
+		int result = error_set(error, code, "cannot make %s: %s", path, strerror(errno));
 		mem_free(path);
 		return result;
 	}

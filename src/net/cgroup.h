@@ -1,5 +1,5 @@
-/* A control group (version 2) of its own for each child, below the daemon's, where that is allowed: ending a group is one
- * write, and nothing that forks can outrun it. Without it, everything works by the process tree alone. */
+/* A control group (version 2) of its own for each child, below the daemon's, where that is allowed: ending a group
+ * is one write, and nothing that forks can outrun it. Without it, everything works by the process tree alone. */
 #ifndef CLUSTERD_NET_CGROUP_H
 #define CLUSTERD_NET_CGROUP_H
 

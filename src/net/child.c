@@ -27,8 +27,8 @@ struct child {
 };
 
 /* What is left to do of children that are gone: shims of those that were destroyed before they had exited end by
- * themselves soon; control groups of shims that were killed can be removed when the last process in them has died. Both are
- * tried when the next child comes or goes. Processes belong to the whole program, so the list does too. */
+ * themselves soon; control groups of shims that were killed can be removed when the last process in them has died.
+ * Both are tried when the next child comes or goes. Processes belong to the whole program, so the list does too. */
 struct remains {
 	pid_t pid;
 	bool group; /* its control group; false: the shim */
@@ -195,7 +195,8 @@ static int spawn(const struct lines *lines, char **argv, char **env, pid_t *ret_
 	return failure;
 }
 
-static int start_shim(const struct child_options *options, const struct lines *lines, pid_t *ret_pid, struct error *error)
+static int start_shim(const struct child_options *options, const struct lines *lines, pid_t *ret_pid,
+                      struct error *error)
 {
 	char limits[80];
 	char **argv = shim_argv(options, limits);
@@ -213,7 +214,8 @@ static int start_shim(const struct child_options *options, const struct lines *l
 
 /* ---- Ending ---- */
 
-/* The shim was killed, so nobody has killed what the command left behind; with a control group it can still be done. */
+/* The shim was killed, so nobody has killed what the command left behind; with a control group it can still be
+ * done. */
 static void describe_lost_shim(const struct child *child, int status, struct child_exit *how)
 {
 	int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -25,7 +25,7 @@ struct child_options {
 	const char *const *env;         /* "NAME=value", NULL at the end; nothing else is inherited */
 	const char *directory;          /* working directory */
 	struct child_limits limits;
-	bool without_group;             /* no control group, even where one is allowed: only the tree of processes is known */
+	bool without_group;             /* no control group, even where one is allowed: the tree of processes must do */
 };
 
 /* How it ended. */

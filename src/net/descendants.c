@@ -51,9 +51,9 @@ bool descendants_reap(descendants_reaped *reaped, void *context)
 	}
 }
 
-/* Signals the own children in the order in which the kernel lists them, reading little at a time, so that even a process
- * that only forks and exits is met alive. Their ids cannot be reused before this process has collected them. False: this
- * kernel has no such list. */
+/* Signals the own children in the order in which the kernel lists them, reading little at a time, so that even a
+ * process that only forks and exits is met alive. Their ids cannot be reused before this process has collected
+ * them. False: this kernel has no such list. */
 static bool signal_children(int number)
 {
 	char text[256];
@@ -134,8 +134,8 @@ static void list_processes(struct processes *processes)
 		qsort(processes->all, processes->count, sizeof *processes->all, order_by_pid);
 }
 
-/* Walks up to this process or to what is known already, then gives all on the way the same place. The list was not taken
- * in one moment, so it may hold circles: the number of steps is bounded. */
+/* Walks up to this process or to what is known already, then gives all on the way the same place. The list was not
+ * taken in one moment, so it may hold circles: the number of steps is bounded. */
 static void place_process(struct processes *processes, struct process *process, pid_t self)
 {
 	struct process *top = process;
@@ -169,7 +169,8 @@ static size_t freeze(struct processes *processes, const struct processes *before
 	return fresh;
 }
 
-/* Who has a stop signal pending does not fork any more: when a look finds nobody new, all stand still, and are killed. */
+/* Who has a stop signal pending does not fork any more: when a look finds nobody new, all stand still, and are
+ * killed. */
 static void freeze_and_kill(void)
 {
 	struct processes lists[2] = {{0}, {0}};

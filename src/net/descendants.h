@@ -1,5 +1,5 @@
-/* Ends all processes below this one, which must be a subreaper with SIGCHLD blocked: whatever is below it then sooner or
- * later becomes its child, so that "no child is left" means "nothing is left". */
+/* Ends all processes below this one, which must be a subreaper with SIGCHLD blocked: whatever is below it then
+ * sooner or later becomes its child, so that "no child is left" means "nothing is left". */
 #ifndef CLUSTERD_NET_DESCENDANTS_H
 #define CLUSTERD_NET_DESCENDANTS_H
 

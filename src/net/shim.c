@@ -132,7 +132,8 @@ static void not_started(struct shim *shim, const char *what, int failure)
 			hint = " (no program, and without a #! line)";
 	}
 	shim->exit = (struct child_exit){.code = -1, .not_started = true};
-	snprintf(shim->exit.text, sizeof shim->exit.text, "could not be executed: %.150s: %s%s", what, strerror(failure), hint);
+	snprintf(shim->exit.text, sizeof shim->exit.text, "could not be executed: %.150s: %s%s", what, strerror(failure),
+	         hint);
 }
 
 static void note_end(void *context, pid_t pid, int status)

@@ -10,12 +10,12 @@
 #define SHIM_DIRECTORY 3
 #define SHIM_COMMAND 4
 
-/* The command's environment is the shim's with this before every variable: so LD_PRELOAD and its like act on the command,
- * not on the shim, and values stay where only the owner can read them. */
+/* The command's environment is the shim's with this before every variable: so LD_PRELOAD and its like act on the
+ * command, not on the shim, and values stay where only the owner can read them. */
 #define SHIM_VARIABLE_PREFIX '@'
 
-/* Descriptors 0, 1, 2 are the command's; this one is the shim's end of a socket pair that keeps message boundaries. The
- * daemon sends orders of one byte; the shim sends one `struct child_exit` when all is over. */
+/* Descriptors 0, 1, 2 are the command's; this one is the shim's end of a socket pair that keeps message boundaries.
+ * The daemon sends orders of one byte; the shim sends one `struct child_exit` when all is over. */
 #define SHIM_CONTROL 3
 #define SHIM_TERMINATE 'T'
 #define SHIM_KILL 'K'

@@ -272,7 +272,7 @@ static uint32_t resolve(struct draft *draft, uint32_t channel)
 /* Calls `change` for each channel of a term. */
 static void each_channel(struct draft *draft, struct term *term, void (*change)(struct draft *, uint32_t *))
 {
-	uint32_t *operands = draft->operands + term->first;
+	uint32_t *operands = term->count != 0 ? draft->operands + term->first : NULL;
 	change(draft, &term->subject);
 	switch (term->kind) {
 	case TERM_RECORD_OUT:

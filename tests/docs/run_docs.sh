@@ -158,7 +158,7 @@ session() {
 	exit 0
 }
 
-# shellcheck disable=SC2046,SC2317 # a list of numbers; called by the trap
+# shellcheck disable=SC2086,SC2317 # a list of numbers; called by the trap
 stop_jobs() {
 	local status=$?
 	trap - EXIT

@@ -1,5 +1,5 @@
-/* Files of SQLite in memory, for tests and simulators: any operation can be made to fail, and a loss of power takes what was
- * not synced, all of it or some of its sectors. Deterministic: a seed, no clock, no sleep. Not thread-safe. */
+/* Files of SQLite in memory, for tests and simulators: any operation can be made to fail, and a loss of power takes
+ * what was not synced, all of it or some of its sectors. Deterministic: a seed, no clock, no sleep. Not thread-safe. */
 #ifndef CLUSTERD_SIM_FAULTY_VFS_H
 #define CLUSTERD_SIM_FAULTY_VFS_H
 
@@ -17,12 +17,12 @@ enum faulty_operation {
 	FAULTY_READ,
 	FAULTY_WRITE,
 	FAULTY_TRUNCATE,
-	FAULTY_SYNC, /* one that fails also forgets what it should have synced, as kernels do: a second one does not bring it back */
+	FAULTY_SYNC, /* one that fails forgets what it should have synced, as kernels do: another does not bring it back */
 	FAULTY_OPERATIONS
 };
 
-/* The `nth` such operation from now on (1: the next) fails with SQLite's `code`, and does nothing; with `lasting`, so do all
- * after it. One wish per operation: a new one replaces the old, nth = 0 withdraws it. */
+/* The `nth` such operation from now on (1: the next) fails with SQLite's `code`, and does nothing; with `lasting`,
+ * so do all after it. One wish per operation: a new one replaces the old, nth = 0 withdraws it. */
 void faulty_vfs_fail(struct faulty_vfs *vfs, enum faulty_operation operation, uint64_t nth, int code, bool lasting);
 uint64_t faulty_vfs_count(const struct faulty_vfs *vfs, enum faulty_operation operation); /* so far, failed ones too */
 

@@ -91,7 +91,8 @@ static inline void note_heartbeat(void *context, struct executor_key key)
 
 static const char script[] = "#!/bin/sh\ncat >/dev/null\necho '\"from the script\"'\necho changed >run.sh\n";
 
-static inline int fetch(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content, struct error *error)
+static inline int fetch(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content,
+                        struct error *error)
 {
 	(void)context;
 	fixture.fetches++;

@@ -143,8 +143,8 @@ static void damaged_page_is_corrupt(void **state)
 	assert_int_equal(result, ERR_CORRUPT);
 }
 
-/* Whatever operation fails when, in making the file, writing and closing: an error, never a crash; and then the file opens, and
- * holds all transactions up to some point. */
+/* Whatever operation fails when, in making the file, writing and closing: an error, never a crash; and then the file
+ * opens, and holds all transactions up to some point. */
 static void every_operation_may_fail_at_any_time(void **state)
 {
 	static const struct {

@@ -341,7 +341,8 @@ static void signals_are_at_their_defaults(void **state)
 	wait_for_exit(&run);
 	assert_int_equal(run.how.signal, SIGPIPE);
 	finish(&run);
-	assert_prints("exec grep -E 'Sig(Blk|Ign)' /proc/self/status", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_prints("exec grep -E 'Sig(Blk|Ign)' /proc/self/status",
+	              "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
 
 static void limits_hold_for_the_command(void **state)
@@ -442,9 +443,10 @@ static void orphans_are_collected_while_it_runs(void **state)
 	(void)state;
 	/* Ten orphans that end at once; without a parent that collects them they would stay as zombies for ever. */
 	assert_prints("for i in 1 2 3 4 5 6 7 8 9 10; do (true &); done; "
-	              "zombies() { for f in /proc/[0-9]*/stat; do read -r line <$f && case \"$line\" in *\" Z $PPID \"*) echo z;; esac; "
-	              "done 2>/dev/null; }; "
-	              "for i in 1 2 3 4 5 6 7 8 9 10; do left=$(zombies); [ -z \"$left\" ] && break; sleep 0.1; done; echo \"<$left>\"",
+	              "zombies() { for f in /proc/[0-9]*/stat; do read -r line <$f && "
+	              "case \"$line\" in *\" Z $PPID \"*) echo z;; esac; "
+	              "done 2>/dev/null; }; for i in 1 2 3 4 5 6 7 8 9 10; do "
+	              "left=$(zombies); [ -z \"$left\" ] && break; sleep 0.1; done; echo \"<$left>\"",
 	              "<>\n");
 }
 

@@ -40,8 +40,9 @@ static void exec_has_the_documented_environment_only(void **state)
 	start(1, &process);
 	wait_for(1);
 	snprintf(expected, sizeof expected,
-	         "[\"PATH=/bin:/usr/bin\",\"HOME=%s/work/1\",\"CLUSTERD_INSTANCE=7\",\"CLUSTERD_CALL=1\",\"CLUSTERD_ATTEMPT=3\","
-	         "\"CLUSTERD_PROCESS=Exec\",\"CLUSTERD_NODE=node-1\",\"EXECUTOR_MARK=%s\"]", fixture.directory, fixture.mark);
+	         "[\"PATH=/bin:/usr/bin\",\"HOME=%s/work/1\",\"CLUSTERD_INSTANCE=7\",\"CLUSTERD_CALL=1\","
+	         "\"CLUSTERD_ATTEMPT=3\",\"CLUSTERD_PROCESS=Exec\",\"CLUSTERD_NODE=node-1\",\"EXECUTOR_MARK=%s\"]",
+	         fixture.directory, fixture.mark);
 	assert_value(1, expected);
 }
 

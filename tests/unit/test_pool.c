@@ -35,7 +35,8 @@ static void answers_may_come_in_any_order(void **state)
 	struct process pool;
 	(void)state;
 	open_executor();
-	init_shell_pool(&pool, "if [ $id = 3 ]; then for i in 3 2 1; do echo \"{\\\"output\\\":$i,\\\"call\\\":$i}\"; done; fi");
+	init_shell_pool(&pool, "if [ $id = 3 ]; then for i in 3 2 1; do "
+	                       "echo \"{\\\"output\\\":$i,\\\"call\\\":$i}\"; done; fi");
 	for (uint32_t i = 1; i <= 3; i++)
 		start(i, &pool);
 	wait_for(3);
@@ -214,7 +215,8 @@ static void answers_nobody_waits_for_are_logged_and_dropped(void **state)
 	start(1, &pool);
 	wait_for(1);
 	assert_value(1, "1");
-	assert_string_equal(last_log, "Pool: a pool child answered call 77, which it does not have (any more); this is said once");
+	assert_string_equal(last_log, "Pool: a pool child answered call 77, which it does not have (any more); "
+	                              "this is said once");
 	start(2, &pool);
 	wait_for(2);
 	assert_value(2, "1");
@@ -340,7 +342,8 @@ static void files_and_environment_reach_pool_children(void **state)
 	struct process pool;
 	(void)state;
 	open_executor();
-	init_shell_pool(&pool, "echo \"{\\\"call\\\":$id,\\\"output\\\":\\\"$(cat data) $CLUSTERD_PROCESS $CLUSTERD_NODE\\\"}\"");
+	init_shell_pool(&pool, "echo \"{\\\"call\\\":$id,"
+	                       "\\\"output\\\":\\\"$(cat data) $CLUSTERD_PROCESS $CLUSTERD_NODE\\\"}\"");
 	pool.files[0] = (struct process_file){SLICE("data"), SLICE("data")};
 	pool.definition.settings.file_count = 1;
 	start(1, &pool);

@@ -69,7 +69,8 @@ static void refuses(struct query_fixture *query, const char *sql, int code, cons
 static void values_become_json(void **state)
 {
 	struct query_fixture *query = *state;
-	gives(query, "SELECT 1, -2, NULL, 'a\"b\\\n', x'00FFab', x'', ''", "[[1,-2,null,\"a\\\"b\\\\\\n\",\"00ffab\",\"\",\"\"]]");
+	gives(query, "SELECT 1, -2, NULL, 'a\"b\\\n', x'00FFab', x'', ''",
+	      "[[1,-2,null,\"a\\\"b\\\\\\n\",\"00ffab\",\"\",\"\"]]");
 	gives(query, "SELECT 9223372036854775807, -9223372036854775808, 9007199254740993",
 	      "[[9223372036854775807,-9223372036854775808,9007199254740993]]");
 	gives(query, "SELECT 0.1, 1.0, -2.5e-300, 1e100, 1.0/3, 9e999, -9e999",
@@ -249,7 +250,8 @@ static void values_and_statements_have_a_largest_size(void **state)
 
 static void time_is_limited(void **state)
 {
-	static const char endless[] = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+	static const char endless[] = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+				      " SELECT count(*) FROM n";
 	struct query_fixture *query = *state;
 	struct query_result result;
 	assert_int_equal(query_run(query->reader, endless, NULL, 0, 0, 20, &result, &query->error), ERR_TIMEOUT);

@@ -1,0 +1,258 @@
+#include "node.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "clusterctl/client.h"
+#include "process.h"
+#include "wire/content.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define START_PATIENCE_MS 120000
+#define ANSWER_PATIENCE_MS 60000
+#define END_PATIENCE_MS 10000
+#define ARGUMENTS_MAX 32
+#define LAST_WORDS 2000 /* bytes of its messages that are shown when it ended unasked */
+
+struct node {
+	pid_t child;
+	struct status status;
+	double start_ms;
+	char *directory;
+	char *address;
+	char *messages; /* path of the file that its stderr goes to */
+};
+
+/* --- starting ------------------------------------------------------------------------------------------------------ */
+
+static void run_program(const char *program, const struct node *node, const char *const *arguments, pid_t parent)
+{
+	const char *argv[ARGUMENTS_MAX] = {program,    "--data-dir",    node->directory, "--listen", "127.0.0.1:0",
+	                                   "--name",   "bench",         "--drain-timeout", "0ms"};
+	size_t count = 9;
+	int messages = open(node->messages, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	for (; arguments != NULL && *arguments != NULL && count + 1 < ARGUMENTS_MAX; arguments++)
+		argv[count++] = *arguments;
+	if (!process_dies_with(parent) || messages < 0 || dup2(messages, STDOUT_FILENO) < 0 ||
+	    dup2(messages, STDERR_FILENO) < 0)
+		_exit(126);
+	execv(program, (char *const *)(uintptr_t)argv);
+	dprintf(STDERR_FILENO, "%s cannot be run: %s\n", program, strerror(errno));
+	_exit(127);
+}
+
+static void last_words(const struct node *node, struct error *error)
+{
+	char text[LAST_WORDS + 1];
+	FILE *file = fopen(node->messages, "re");
+	if (file == NULL)
+		return;
+	if (fseek(file, -LAST_WORDS, SEEK_END) != 0)
+		rewind(file);
+	size_t size = fread(text, 1, LAST_WORDS, file);
+	fclose(file);
+	while (size > 0 && text[size - 1] == '\n')
+		size--;
+	text[size] = '\0';
+	const char *line = strrchr(text, '\n');
+	error_set(error, ERR_CLOSED, "clusterd ended: %s", line != NULL ? line + 1 : text);
+}
+
+static bool has_ended(struct node *node, struct error *error)
+{
+	if (waitpid(node->child, NULL, WNOHANG) == 0)
+		return false;
+	node->child = 0;
+	last_words(node, error);
+	return true;
+}
+
+static char *read_endpoint(const struct node *node)
+{
+	char line[128] = "";
+	char *path = mem_format("%s/endpoint", node->directory);
+	FILE *file = fopen(path, "re");
+	mem_free(path);
+	if (file == NULL)
+		return NULL;
+	bool whole = fgets(line, sizeof line, file) != NULL && strchr(line, '\n') != NULL;
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	return whole ? mem_string(line) : NULL;
+}
+
+static int ask(const struct node *node, Clusterd__Wire__Request *request, msec patience, struct buffer *ret_payload,
+               struct error *error)
+{
+	struct client_options options = {node->address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience};
+	struct client *client;
+	struct reply reply;
+	int code = client_open(&options, &client, error);
+	if (code != 0)
+		return code;
+	code = client_ask(client, request, SLICE(""), &reply, error);
+	if (code == 0) {
+		buffer_append_slice(ret_payload, buffer_slice(&reply.payload));
+		reply_finish(&reply);
+	}
+	client_close(client);
+	return code;
+}
+
+static int ask_status(struct node *node, bool wait_ready, msec patience, struct error *error)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Status body = CLUSTERD__WIRE__STATUS__INIT;
+	struct buffer json = BUFFER_EMPTY;
+	body.wait_ready = wait_ready;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
+	request.status = &body;
+	int code = ask(node, &request, patience, &json, error);
+	double now_us = clock_us();
+	if (code == 0)
+		code = status_parse(buffer_slice(&json), &node->status, error);
+	if (wait_ready)
+		node->start_ms = now_us / 1e3 - node->start_ms;
+	buffer_finish(&json);
+	return code;
+}
+
+static int await_ready(struct node *node, struct error *error)
+{
+	double until = clock_us() + START_PATIENCE_MS * 1e3;
+	while ((node->address = read_endpoint(node)) == NULL) {
+		if (has_ended(node, error))
+			return ERR_CLOSED;
+		if (clock_us() > until)
+			return error_set(error, ERR_TIMEOUT, "clusterd did not begin to listen in %d s", START_PATIENCE_MS / 1000);
+		pause_us(200);
+	}
+	int code = ask_status(node, true, START_PATIENCE_MS, error);
+	if (code != 0 && has_ended(node, error))
+		return ERR_CLOSED;
+	return code;
+}
+
+int node_start(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
+               struct error *error)
+{
+	struct node *node = mem_zero(sizeof *node);
+	pid_t self = getpid();
+	node->directory = mem_string(directory);
+	node->messages = mem_format("%s.messages", directory);
+	char *endpoint = mem_format("%s/endpoint", directory);
+	unlink(endpoint); /* of its former life */
+	mem_free(endpoint);
+	node->start_ms = clock_us() / 1e3;
+	node->child = fork();
+	if (node->child == 0)
+		run_program(program, node, arguments, self);
+	int code = node->child < 0 ? error_set(error, ERR_IO, "clusterd cannot be started: %s", strerror(errno))
+	                           : await_ready(node, error);
+	if (code != 0) {
+		node_kill(node);
+		return code;
+	}
+	*ret_node = node;
+	return 0;
+}
+
+/* --- using --------------------------------------------------------------------------------------------------------- */
+
+double node_start_ms(const struct node *node)
+{
+	return node->start_ms;
+}
+
+const char *node_address(const struct node *node)
+{
+	return node->address;
+}
+
+pid_t node_pid(const struct node *node)
+{
+	return (pid_t)node->status.pid;
+}
+
+int node_status(struct node *node, struct status *ret_status, struct error *error)
+{
+	int code = ask_status(node, false, ANSWER_PATIENCE_MS, error);
+	if (code == 0)
+		*ret_status = node->status;
+	else
+		has_ended(node, error);
+	return code;
+}
+
+int node_register(struct node *node, const struct node_file *source, const struct node_file *attachment,
+                  struct error *error)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Register body = CLUSTERD__WIRE__REGISTER__INIT;
+	Clusterd__Wire__SourceFile file = CLUSTERD__WIRE__SOURCE_FILE__INIT;
+	Clusterd__Wire__SourceFile *files[1] = {&file};
+	Clusterd__Wire__Attachment attached = CLUSTERD__WIRE__ATTACHMENT__INIT;
+	Clusterd__Wire__Attachment *attachments[1] = {&attached};
+	char hash[CONTENT_HASH_SIZE];
+	struct buffer json = BUFFER_EMPTY;
+	file.path = (char *)(uintptr_t)source->path;
+	file.text.data = (uint8_t *)(uintptr_t)source->content.data;
+	file.text.len = source->content.size;
+	body.files = files;
+	body.n_files = 1;
+	if (attachment != NULL) {
+		content_hash(attachment->content, hash);
+		attached.path = (char *)(uintptr_t)attachment->path;
+		attached.hash = hash;
+		attached.content.data = (uint8_t *)(uintptr_t)attachment->content.data;
+		attached.content.len = attachment->content.size;
+		body.attachments = attachments;
+		body.n_attachments = 1;
+	}
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_REGISTER;
+	request.register_ = &body;
+	int code = ask(node, &request, ANSWER_PATIENCE_MS, &json, error);
+	buffer_finish(&json);
+	return code;
+}
+
+/* --- ending -------------------------------------------------------------------------------------------------------- */
+
+static void end(struct node *node, int signal)
+{
+	if (node == NULL)
+		return;
+	if (node->child > 0)
+		process_end(node->child, signal, END_PATIENCE_MS);
+	mem_free(node->directory);
+	mem_free(node->address);
+	mem_free(node->messages);
+	mem_free(node);
+}
+
+void node_stop(struct node *node)
+{
+	end(node, SIGTERM);
+}
+
+void node_kill(struct node *node)
+{
+	end(node, SIGKILL);
+}
+
+void node_forget_catalog(const char *directory)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		char *path = mem_format("%s/catalog.db%s", directory, suffixes[i]);
+		unlink(path);
+		mem_free(path);
+	}
+}
