@@ -1,5 +1,5 @@
-/* The catalog: SQLite, and every SQL statement of the project that changes it. A handle, nothing global. Not thread-
- * safe: the loop's thread. INTERFACE ("The catalog") is the contract of the tables that people read.
+/* The catalog: SQLite, and every SQL statement of the project that changes it. A handle, nothing global. Not
+ * thread-safe: the loop's thread. INTERFACE ("The catalog") is the contract of the tables that people read.
  *
  * Functions return 0 or an ERR_ (ERR_IO, ERR_NO_SPACE, ERR_CORRUPT, …) with the text in catalog_error; after an I/O
  * error the node ends: the first one is remembered, and every later call fails with it. Not remembered are ERR_BUSY,

@@ -79,8 +79,8 @@ enum syntax_type_kind {
 	SYNTAX_TYPE_PAIR,   /* parts[0] * parts[1] */
 	SYNTAX_TYPE_SUM,    /* parts[0] + parts[1] */
 	SYNTAX_TYPE_LIST,   /* [parts[0]] */
-	SYNTAX_TYPE_RECORD, /* members, at least one */
-	SYNTAX_TYPE_CHOICE, /* members: the labels, at least one; type NULL: without payload. Only right below `type X =` */
+	SYNTAX_TYPE_RECORD, /* members, at least one, no name twice */
+	SYNTAX_TYPE_CHOICE, /* members: the labels, at least one, no name twice. Only right below `type X =` */
 };
 
 struct syntax_type;

@@ -12,6 +12,7 @@ struct matcher {
 	uint32_t last;
 	struct diagnostics *diagnostics;
 	bool reported;
+	uint32_t place;  /* where a bracket was last reported as missing */
 	bool deep;       /* deeper than anything that is parsed */
 	uint32_t *stack; /* the opening brackets that are not yet closed */
 	size_t count;
@@ -36,10 +37,13 @@ static const char *mark_of(enum token_kind kind)
 static void report_missing(struct matcher *m, struct span place, uint32_t open)
 {
 	enum token_kind kind = m->tokens[open].kind;
+	if (m->reported && m->place == place.offset)
+		return; /* one at a time */
+	m->place = place.offset;
 	struct diagnostic *diagnostic =
 		diagnostics_error(m->diagnostics, place, "\"%s\" is missing", mark_of(closer_of(kind)));
-	diagnostics_note(m->diagnostics, diagnostic, token_span(m->source, m->tokens[open]), "it would close this \"%s\"",
-	                 mark_of(kind));
+	diagnostics_note(m->diagnostics, diagnostic, token_span(m->source, m->tokens[open]),
+	                 "it would close this \"%s\"", mark_of(kind));
 	m->reported = true;
 }
 
@@ -123,8 +127,9 @@ static void close_other(struct matcher *m, uint32_t index)
 	uint32_t open = top(m);
 	close->faulty = true;
 	struct diagnostic *diagnostic =
-		diagnostics_error(m->diagnostics, token_span(m->source, *close), "this \"%s\" does not close the \"%s\"",
-	                          mark_of(close->kind), mark_of(m->tokens[open].kind));
+		diagnostics_error(m->diagnostics, token_span(m->source, *close),
+	                          "this \"%s\" does not close the \"%s\"", mark_of(close->kind),
+	                          mark_of(m->tokens[open].kind));
 	diagnostics_note(m->diagnostics, diagnostic, token_span(m->source, m->tokens[open]), "which was opened here");
 	m->reported = true;
 	if (index + 1 < m->last && close[1].kind == closer_of(m->tokens[open].kind))

@@ -8,9 +8,9 @@
 #define BRACKET_NONE UINT32_MAX
 
 /* For tokens [first, last) sets ->match: of an opening bracket the index of the token that closes it, or, when that is
- * missing, of the token before which it is missing, as far as that can be told (at most `last`); of a closing bracket the
- * one it closes, or BRACKET_NONE. tokens[last] exists. What is between an opening bracket and its ->match is closed there,
- * too.
+ * missing, of the token before which it is missing, as far as that can be told (at most `last`); of a closing bracket
+ * the one it closes, or BRACKET_NONE. tokens[last] exists. Brackets opened between an opening bracket and its ->match
+ * are closed there, too.
  * Returns the index from which on what the parser finds is likely a consequence of what was reported: `last` when
  * nothing is. */
 uint32_t brackets_match(const struct source *source, struct token *tokens, uint32_t first, uint32_t last,

@@ -172,9 +172,9 @@ static void render_one(const struct diagnostic *diagnostic, struct buffer *out)
 	uint32_t gutter = gutter_of(diagnostic->span);
 	if (diagnostic->note != NULL && gutter_of(diagnostic->note_span) > gutter)
 		gutter = gutter_of(diagnostic->note_span);
+	const char *kind = diagnostic->severity == SEVERITY_ERROR ? "error" : "warning";
 
-	render_place(diagnostic->span, diagnostic->severity == SEVERITY_ERROR ? "error" : "warning", diagnostic->message,
-	             out);
+	render_place(diagnostic->span, kind, diagnostic->message, out);
 	if (diagnostic->span.source != NULL)
 		excerpt_append(diagnostic->span, gutter, out);
 	if (diagnostic->note != NULL) {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #define ARITHMETIC_HINT "workflows only coordinate: let a process compute it"
+#define COMPARISON_HINT "let a process compare, and take its answer apart with case"
+#define DECISION_HINT "let a process decide, and take its answer apart with case"
 
 static void begin_line(struct lexer *lexer, uint32_t offset)
 {
@@ -221,8 +223,11 @@ static size_t foreign_letter(struct slice text)
 
 static enum token_kind reserved_kind(struct slice name)
 {
-	static const char *const words[] = {"case",  "each", "in",   "race", "try",   "else", "fail",  "undo",  "after",
-	                                    "with",  "as",   "left", "right", "true", "false", "null", "sleep", "signal"};
+	static const char *const words[] = {
+		"case", "each", "in",   "race",  "try",  "else",  "fail", "undo",  "after",
+		"with", "as",   "left", "right", "true", "false", "null", "sleep", "signal",
+	};
+	_Static_assert(sizeof words / sizeof words[0] == TOKEN_RESERVED_LAST - TOKEN_RESERVED_FIRST + 1, "one each");
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		if (slice_is(name, words[i]))
 			return (enum token_kind)(TOKEN_RESERVED_FIRST + i);
@@ -243,9 +248,10 @@ static struct token read_name(struct lexer *lexer)
 		plain = plain && foreign == 0;
 		size += foreign == 0 ? 1 : foreign;
 	}
-	if (!plain)
-		report(lexer, lexer->at, size, NULL, "%s", text.data[0] == '_' ? "a name begins with a letter; _ stands alone"
-		                                                                : "names are made of A-Z, a-z, 0-9 and _");
+	if (!plain && text.data[0] == '_')
+		report(lexer, lexer->at, size, NULL, "a name begins with a letter; _ stands alone");
+	else if (!plain)
+		report(lexer, lexer->at, size, NULL, "names are made of A-Z, a-z, 0-9 and _");
 	bool upper = text.data[0] >= 'A' && text.data[0] <= 'Z';
 	enum token_kind kind = upper ? TOKEN_UPPER : reserved_kind((struct slice){text.data, size});
 	return token_make(lexer, kind, (uint32_t)size);
@@ -300,15 +306,15 @@ static const struct slip {
 	{"=>", TOKEN_ARROW, "an arrow is written ->", "write -> instead of =>"},
 	{"\xE2\x86\x92", TOKEN_ARROW, "an arrow is written ->", "write -> instead of \xE2\x86\x92"},
 	{"::", TOKEN_COLON, "a type follows one colon", "write : instead of ::"},
-	{"==", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{"!=", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{"<=", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{">=", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{"<", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{">", TOKEN_BAD, "there is no comparison", "let a process compare, and take its answer apart with case"},
-	{"&&", TOKEN_BAD, "there are no logical operators", "let a process decide, and take its answer apart with case"},
-	{"||", TOKEN_BAD, "there are no logical operators", "let a process decide, and take its answer apart with case"},
-	{"!", TOKEN_BAD, "there are no logical operators", "let a process decide, and take its answer apart with case"},
+	{"==", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{"!=", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{"<=", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{">=", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{"<", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{">", TOKEN_BAD, "there is no comparison", COMPARISON_HINT},
+	{"&&", TOKEN_BAD, "there are no logical operators", DECISION_HINT},
+	{"||", TOKEN_BAD, "there are no logical operators", DECISION_HINT},
+	{"!", TOKEN_BAD, "there are no logical operators", DECISION_HINT},
 	{"-", TOKEN_BAD, "there is no arithmetic", ARITHMETIC_HINT},
 	{"/", TOKEN_BAD, "there is no arithmetic", ARITHMETIC_HINT},
 	{"%", TOKEN_BAD, "there is no arithmetic", ARITHMETIC_HINT},
@@ -335,7 +341,8 @@ static struct token read_mark(struct lexer *lexer)
 	for (size_t i = 0; i < sizeof slips / sizeof slips[0]; i++) {
 		if (!rest_begins(lexer, slips[i].text))
 			continue;
-		bool in_name = slips[i].text[0] == '-' && touches_operand(lexer) && literal_is_letter(byte_at(lexer, 1));
+		bool in_name = slips[i].text[0] == '-' && touches_operand(lexer) &&
+		               literal_is_letter(byte_at(lexer, 1));
 		report(lexer, lexer->at, strlen(slips[i].text),
 		       in_name ? "a name has no \"-\": write _ instead" : slips[i].hint, "%s", slips[i].message);
 		return token_make(lexer, slips[i].kind, (uint32_t)strlen(slips[i].text));

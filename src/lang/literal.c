@@ -93,9 +93,10 @@ bool literal_string_fault(struct slice string, size_t from, struct literal_fault
 		}
 		if (utf8_is_control(character)) {
 			ret_fault->message = "a control character in a string";
-			ret_fault->hint = character == '\t' ? "write it as \\t" : "write it as \\u and four hexadecimal digits";
-			if (character == 0)
-				ret_fault->hint = NULL;
+			if (character == '\t')
+				ret_fault->hint = "write it as \\t";
+			else if (character != 0)
+				ret_fault->hint = "write it as \\u and four hexadecimal digits";
 			return true;
 		}
 	}

@@ -80,7 +80,8 @@ void parse_subtree_end(struct parser *p, uint32_t outer);
 
 /* --- siblings --- */
 
-/* What stands between two brackets. Where the second one is missing, what is parsed ends (p->end) where it should be. */
+/* What stands between two brackets. Where the second one is missing, what is parsed ends (p->end) where it should
+ * be. */
 struct scope {
 	uint32_t open;
 	uint32_t close; /* tokens[open].match */
@@ -96,8 +97,8 @@ void parse_close(struct parser *p, const struct scope *scope);
 /* Items with commas between them, and the closing bracket. An item that fails is skipped. */
 void parse_items(struct parser *p, const struct scope *scope, bool (*item)(struct parser *p, void *context),
                  void *context);
-/* After something that began at token `start` failed: goes on to the next token that begins a line (behind start, before
- * close, not inside brackets) and is indented as start is, or that `starts` says yes to; else to close. */
+/* After something that began at token `start` failed: goes on to the next token that begins a line (behind start,
+ * before close, not inside brackets) and is indented as start is, or that `starts` says yes to; else to close. */
 void parse_resync(struct parser *p, uint32_t start, uint32_t close, bool (*starts)(const struct parser *, uint32_t));
 /* Moves what was put on p->scratch since it had `mark` bytes into the arena. */
 void *parse_collect(struct parser *p, size_t mark, size_t item_size, uint32_t *ret_count);

@@ -39,7 +39,9 @@ static struct syntax_pattern *parse_tuple_pattern(struct parser *p)
 		return NULL;
 	struct syntax_pattern *pattern = items[count - 1];
 	for (uint32_t i = count - 1; i-- > 0;) {
-		struct span span = i == 0 ? parse_span(p, scope.open) : span_join(items[i]->span, items[count - 1]->span);
+		struct span span = parse_span(p, scope.open);
+		if (i > 0)
+			span = span_join(items[i]->span, items[count - 1]->span);
 		struct syntax_pattern *pair = pattern_make(p, SYNTAX_PATTERN_PAIR, span);
 		pair->parts[0] = items[i];
 		pair->parts[1] = pattern;
@@ -216,7 +218,8 @@ static bool parse_statement(struct parser *p, struct syntax_block *block, struct
 	if (!parse_binding(p, ret_binding))
 		return false;
 	buffer_append(&p->scratch, ret_binding, sizeof *ret_binding);
-	return !refuse_comma(p, "bindings are not separated by commas", "leave it out; a record is written {key: value}");
+	return !refuse_comma(p, "bindings are not separated by commas",
+	                     "leave it out; a record is written {key: value}");
 }
 
 static void parse_statements(struct parser *p, const struct scope *scope, struct syntax_block *block)
@@ -301,7 +304,8 @@ static bool parse_race_arm(struct parser *p, struct syntax_race_arm *ret_arm)
 			return false;
 	}
 	ret_arm->contender = parse_expr(p);
-	if (ret_arm->contender == NULL || !parse_expect(p, TOKEN_ARROW, "\"->\" and what follows when this comes first"))
+	if (ret_arm->contender == NULL ||
+	    !parse_expect(p, TOKEN_ARROW, "\"->\" and what follows when this comes first"))
 		return false;
 	ret_arm->body = parse_expr(p);
 	ret_arm->span = parse_span(p, first);

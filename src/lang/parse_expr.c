@@ -41,7 +41,8 @@ static bool call_argument(struct parser *p, void *context)
 			return false;
 		call->named = true;
 	} else if (call->named) {
-		struct diagnostic *diagnostic = parse_error(p, first, "an argument without a name follows one with a name");
+		struct diagnostic *diagnostic =
+			parse_error(p, first, "an argument without a name follows one with a name");
 		diagnostics_hint(p->diagnostics, diagnostic, "put those without a name first, or name this one, too");
 	}
 	arg.value = parse_expr(p);
@@ -99,7 +100,8 @@ static struct syntax_expr *parse_label(struct parser *p, uint32_t first, struct 
 		return NULL;
 	bool paren = parse_kind(p, 0) == TOKEN_PAREN_OPEN;
 	if (paren && !parse_touches(p, p->at) && parse_same_line(p, p->at)) {
-		struct diagnostic *diagnostic = parse_error(p, p->at, "the \"(\" of a label touches the name before it");
+		struct diagnostic *diagnostic =
+			parse_error(p, p->at, "the \"(\" of a label touches the name before it");
 		diagnostics_hint(p->diagnostics, diagnostic, "write %.*s.%.*s(…)", NAME_ARGS(type.text),
 		                 NAME_ARGS(label.text));
 	} else if (paren && !parse_touches(p, p->at)) {
@@ -115,7 +117,8 @@ static struct syntax_expr *parse_label(struct parser *p, uint32_t first, struct 
 			bool comma = parse_kind(p, 0) == TOKEN_COMMA;
 			struct diagnostic *diagnostic = parse_unexpected(p, "\")\"");
 			if (comma)
-				diagnostics_hint(p->diagnostics, diagnostic, "a label carries one value; a pair is ((a, b))");
+				diagnostics_hint(p->diagnostics, diagnostic,
+				                 "a label carries one value; a pair is ((a, b))");
 		}
 		parse_close(p, &scope);
 		if (payload == NULL)
@@ -534,8 +537,8 @@ static struct syntax_expr *parse_word(struct parser *p)
 struct syntax_expr *parse_expr(struct parser *p)
 {
 	enum token_kind kind = parse_kind(p, 0);
-	if (kind != TOKEN_LEFT && kind != TOKEN_RIGHT && kind != TOKEN_FAIL && kind != TOKEN_TRY && kind != TOKEN_CASE &&
-	    kind != TOKEN_RACE && kind != TOKEN_EACH)
+	if (kind != TOKEN_LEFT && kind != TOKEN_RIGHT && kind != TOKEN_FAIL && kind != TOKEN_TRY &&
+	    kind != TOKEN_CASE && kind != TOKEN_RACE && kind != TOKEN_EACH)
 		return parse_postfix(p);
 	if (!parse_enter(p))
 		return NULL;

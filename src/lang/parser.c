@@ -170,7 +170,8 @@ static void report_no_declaration(struct parser *p)
 			diagnostics_hint(p->diagnostics, diagnostic, "did you mean \"%s\"?", keywords[i].word);
 	}
 	if (slice_is(text, "import") || slice_is(text, "include"))
-		diagnostics_hint(p->diagnostics, diagnostic, "files that are registered together see each other's names");
+		diagnostics_hint(p->diagnostics, diagnostic,
+		                 "files that are registered together see each other's names");
 }
 
 /* To the next keyword at the beginning of a line that is not in brackets. */

@@ -18,12 +18,20 @@ static struct slice copy_slice(struct arena *arena, struct slice slice)
 struct unit *unit_create(const struct source_file *files, size_t file_count)
 {
 	struct unit *unit = mem_zero(sizeof *unit);
+	size_t size = 0;
+	for (size_t i = 0; i < file_count; i++)
+		size += files[i].text.size;
 	unit->sources = mem_array(file_count != 0 ? file_count : 1, sizeof *unit->sources);
 	unit->source_count = file_count;
+	char *texts = arena_alloc(&unit->arena, size + 1);
+	unit->source_text = (struct slice){texts, size};
 	for (size_t i = 0; i < file_count; i++) {
+		if (files[i].text.size != 0)
+			memcpy(texts, files[i].text.data, files[i].text.size);
 		unit->sources[i].path = copy_slice(&unit->arena, files[i].path);
-		unit->sources[i].text = copy_slice(&unit->arena, files[i].text);
+		unit->sources[i].text = (struct slice){texts, files[i].text.size};
 		unit->sources[i].index = (uint32_t)i;
+		texts += files[i].text.size;
 	}
 	return unit;
 }
@@ -46,12 +54,10 @@ void unit_destroy(struct unit *unit)
 
 struct slice unit_keep(struct unit *unit, struct slice slice)
 {
-	for (size_t i = 0; i < unit->source_count; i++) {
-		uintptr_t begin = (uintptr_t)unit->sources[i].text.data;
-		uintptr_t at = (uintptr_t)slice.data;
-		if (at >= begin && at < begin + unit->sources[i].text.size)
-			return slice;
-	}
+	uintptr_t begin = (uintptr_t)unit->source_text.data;
+	uintptr_t at = (uintptr_t)slice.data;
+	if (at >= begin && at < begin + unit->source_text.size)
+		return slice;
 	return copy_slice(&unit->arena, slice);
 }
 

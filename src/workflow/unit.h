@@ -13,6 +13,7 @@ struct unit {
 	struct arena arena;     /* definitions, types, programs */
 	struct source *sources; /* copies; slices of definitions point into them */
 	size_t source_count;
+	struct slice source_text; /* all their texts, one after the other */
 	struct unit_text *texts;
 	struct unit *next; /* of the registry's list */
 };

@@ -7,7 +7,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#define MOST 256 /* of anything in a program */
+#define MOST 256     /* of anything in a program */
+#define OPERANDS 96  /* of a term */
+#define PARAMETERS 16
 
 struct declared {
 	struct definition definition;
@@ -163,13 +165,13 @@ struct draft {
 	enum term_kind kind;
 	uint32_t subject;
 	uint32_t index;
-	uint32_t operands[MOST];
+	uint32_t operands[OPERANDS];
 	uint32_t count;
 };
 
 static void operand(struct draft *draft, uint32_t value)
 {
-	assert(draft->count < MOST);
+	assert(draft->count < OPERANDS);
 	draft->operands[draft->count++] = value;
 }
 
@@ -328,12 +330,15 @@ static void take_term(struct program_set *set, struct program *program, struct d
 
 static uint32_t take_block(struct program_set *set, struct program *program)
 {
-	struct draft *drafts = mem_array(MOST, sizeof *drafts);
+	struct draft *drafts = NULL;
+	size_t capacity = 0;
 	uint32_t count = 0;
 	uint32_t block = program->block_count++;
 	expect(set, "{");
 	while (!take(set, "}")) {
-		assert(count < MOST && program->block_count < MOST);
+		assert(program->block_count < MOST);
+		mem_grow(drafts, capacity, count + 1);
+		drafts[count] = (struct draft){0};
 		take_term(set, program, &drafts[count++]);
 	}
 	program->blocks[block] = (struct term_block){program->term_count, count};
@@ -372,9 +377,10 @@ static struct program *take_program(struct program_set *set, struct slice name)
 static void take_process(struct program_set *set, struct definition *definition)
 {
 	definition->kind = DEFINITION_PROCESS;
-	definition->params = arena_alloc(&set->arena, MOST * sizeof *definition->params);
+	definition->params = arena_alloc(&set->arena, PARAMETERS * sizeof *definition->params);
 	expect(set, "(");
 	while (at_word(set)) {
+		assert(definition->param_count < PARAMETERS);
 		definition->params[definition->param_count++].name = take_word(set);
 		take(set, ",");
 	}
@@ -386,7 +392,8 @@ static void take_workflow(struct program_set *set, struct definition *definition
 	definition->kind = DEFINITION_WORKFLOW;
 	definition->program = take_program(set, definition->name);
 	definition->param_count = definition->program->param_count;
-	definition->params = arena_alloc(&set->arena, MOST * sizeof *definition->params);
+	assert(definition->param_count <= PARAMETERS);
+	definition->params = arena_alloc(&set->arena, PARAMETERS * sizeof *definition->params);
 	for (uint32_t i = 0; i < definition->param_count; i++)
 		definition->params[i].name = definition->program->channel_names[i];
 }

@@ -263,7 +263,8 @@ static inline void print_compound(struct buffer *out, const struct syntax_expr *
 		print_call(out, expr);
 		break;
 	case SYNTAX_EXPR_LABEL:
-		buffer_format(out, "(label %.*s %.*s", SLICE_ARGS(expr->label.type.text), SLICE_ARGS(expr->label.label.text));
+		print_text(out, "(label ", expr->label.type.text);
+		print_text(out, " ", expr->label.label.text);
 		if (expr->label.payload != NULL) {
 			buffer_append_string(out, " ");
 			print_expr(out, expr->label.payload);

@@ -332,7 +332,9 @@ static void oldest_finished_instances_expire_first_with_all_their_rows(void **st
 	finish_instance(fixture, 4, 900, 2);
 	struct catalog_instance running = sample_instance(5);
 	must(fixture, catalog_instance_insert(fixture->catalog, &running));
-	assert_int_equal(catalog_instances_expire(fixture->catalog, 300, 10), 0); /* before, not at */
+	assert_int_equal(catalog_finished_before(fixture->catalog, 300), 0); /* before, not at */
+	assert_int_equal(catalog_finished_before(fixture->catalog, 301), 1);
+	assert_int_equal(catalog_instances_expire(fixture->catalog, 300, 10), 0);
 	assert_int_equal(catalog_instances_expire(fixture->catalog, 900, 1), 1);
 	commit(fixture);
 	char *left = outside_text(fixture, "SELECT group_concat(id) FROM (SELECT id FROM pi_instance ORDER BY id)");

@@ -15,7 +15,8 @@ static void print_tokens(struct slice text, struct diagnostics *diagnostics, str
 	static const char *const kinds[] = {
 		"END",  "BAD",  "UPPER", "LOWER", "STRING", "NUMBER", "DURATION", "case", "each",  "in",   "race",
 		"try",  "else", "fail",  "undo",  "after",  "with",   "as",       "left", "right", "true", "false",
-		"null", "sleep", "signal", "{", "}", "(", ")", "[", "]", ",", ":", "=", "->", "|", "+", "*", ".", "@", "_",
+		"null", "sleep", "signal",
+		"{", "}", "(", ")", "[", "]", ",", ":", "=", "->", "|", "+", "*", ".", "@", "_",
 	};
 	struct source source = {SLICE("test.flow"), text, 0};
 	struct lexer lexer;
@@ -51,8 +52,8 @@ static void expect_errors(struct slice text, const char *tokens, const char *err
 	assert_string_equal(buffer_string(&out), tokens);
 	buffer_clear(&out);
 	for (size_t i = 0; i < diagnostics.count; i++)
-		buffer_format(&out, "%u+%u %s\n", diagnostics.entries[i]->span.offset, diagnostics.entries[i]->span.size,
-		              diagnostics.entries[i]->message);
+		buffer_format(&out, "%u+%u %s\n", diagnostics.entries[i]->span.offset,
+		              diagnostics.entries[i]->span.size, diagnostics.entries[i]->message);
 	assert_string_equal(buffer_string(&out), errors);
 	buffer_finish(&out);
 	diagnostics_finish(&diagnostics);
@@ -84,8 +85,8 @@ static void white_space_and_comments_are_skipped(void **state)
 static void numbers_are_those_of_json(void **state)
 {
 	(void)state;
-	expect_tokens("0 -0 7 -12 1.50 1e9 1E+2 -1.5e-3", "NUMBER:0 NUMBER:-0 NUMBER:7 NUMBER:-12 NUMBER:1.50 NUMBER:1e9 "
-	                                                  "NUMBER:1E+2 NUMBER:-1.5e-3");
+	expect_tokens("0 -0 7 -12 1.50 1e9 1E+2 -1.5e-3",
+	              "NUMBER:0 NUMBER:-0 NUMBER:7 NUMBER:-12 NUMBER:1.50 NUMBER:1e9 NUMBER:1E+2 NUMBER:-1.5e-3");
 	expect_tokens("123456789012345678901234567890 1e999999",
 	              "NUMBER:123456789012345678901234567890 NUMBER:1e999999");
 	expect_tokens("[1,-2]", "[ NUMBER:1 , NUMBER:-2 ]");
@@ -105,7 +106,8 @@ static void numbers_are_those_of_json(void **state)
 static void durations_are_whole_numbers_with_a_unit(void **state)
 {
 	(void)state;
-	expect_tokens("1ms 30s 5m 2h 7d 0s", "DURATION:1ms DURATION:30s DURATION:5m DURATION:2h DURATION:7d DURATION:0s");
+	expect_tokens("1ms 30s 5m 2h 7d 0s",
+	              "DURATION:1ms DURATION:30s DURATION:5m DURATION:2h DURATION:7d DURATION:0s");
 	expect_tokens("30s.x", "DURATION:30s . LOWER:x");
 	expect_errors(SLICE("30sec"), "NUMBER:30sec!", "0+5 this is not a duration\n");
 	expect_errors(SLICE("30s5"), "NUMBER:30s5!", "0+4 this is not a number\n");
@@ -201,7 +203,8 @@ static void names_are_plain(void **state)
 	expect_errors(SLICE("gr\xC3\xB6\xC3\x9F" "e x"), "LOWER:gr\xC3\xB6\xC3\x9F" "e! LOWER:x",
 	              "0+7 names are made of A-Z, a-z, 0-9 and _\n");
 	expect_errors(SLICE("_x __"), "LOWER:_x! LOWER:__!",
-	              "0+2 a name begins with a letter; _ stands alone\n3+2 a name begins with a letter; _ stands alone\n");
+	              "0+2 a name begins with a letter; _ stands alone\n"
+	              "3+2 a name begins with a letter; _ stands alone\n");
 	expect_errors(SLICE("a-b"), "LOWER:a BAD:-! LOWER:b", "1+1 there is no arithmetic\n");
 }
 
@@ -221,7 +224,8 @@ static void slips_are_read_as_what_they_mean(void **state)
 	expect_errors(SLICE("n >= m"), "LOWER:n BAD:>=! LOWER:m", "2+2 there is no comparison\n");
 	expect_errors(SLICE("n && m"), "LOWER:n BAD:&&! LOWER:m", "2+2 there are no logical operators\n");
 	expect_errors(SLICE("$ \xE2\x98\x83"), "BAD:$! BAD:\xE2\x98\x83!",
-	              "0+1 the character \"$\" has no meaning here\n2+3 the character \"\xE2\x98\x83\" has no meaning here\n");
+	              "0+1 the character \"$\" has no meaning here\n"
+	              "2+3 the character \"\xE2\x98\x83\" has no meaning here\n");
 }
 
 static void only_the_given_part_is_read(void **state)

@@ -63,8 +63,8 @@ static void expect_block(const char *text, const char *tree)
 static void expect_expr(const char *text, const char *tree)
 {
 	expect_block(text, tree);
-	expect_wrapped("workflow W() -> () { a = ", text, "\n(b, c) = d _ = e f }", "workflow W() -> () (do (= a ", tree,
-	               ") (= (, b c) d) (= _ e) f)\n");
+	expect_wrapped("workflow W() -> () { a = ", text, "\n(b, c) = d _ = e f }", "workflow W() -> () (do (= a ",
+	               tree, ") (= (, b c) d) (= _ e) f)\n");
 }
 
 static void expect_setting(const char *text, const char *tree)
@@ -115,7 +115,8 @@ static void contextual_words_are_names_elsewhere(void **state)
 	            "  a = job\n  b = type\n  process = workflow\n  each limit in limit limit 2 { latest }\n}",
 	            "workflow W(process:A workflow:A type:A job:A limit:A latest:A) -> B (do (= a job) (= b type) "
 	            "(= process workflow) (each limit limit 2 (do latest)))\n");
-	expect_file("type T = type | job | process\nprocess P() -> T", "type T (| type job process)\nprocess P() -> T\n");
+	expect_file("type T = type | job | process\nprocess P() -> T",
+	            "type T (| type job process)\nprocess P() -> T\n");
 	expect_file("job job { job = job\n type = type }", "job job {job='job type='type}\n");
 	expect_block("case x { job process -> type  type -> job }", "(case x (job process -> type) (type -> job))");
 }
@@ -240,7 +241,8 @@ static void prefix_words_take_the_longest_expression(void **state)
 {
 	(void)state;
 	expect_expr("left right fail a", "(left (right (fail a)))");
-	expect_expr("left case a { left b -> left c right d -> d }", "(left (case a (left b -> (left c)) (right d -> d)))");
+	expect_expr("left case a { left b -> left c right d -> d }",
+	            "(left (case a (left b -> (left c)) (right d -> d)))");
 	expect_expr("try left a after b", "(try (left (after a b)))");
 	expect_expr("fail try a else _ -> b", "(fail (try a else _ b))");
 	expect_expr("try a else e -> left e after b", "(try a else e (left (after e b)))");
@@ -262,7 +264,8 @@ static void cases_are_parsed(void **state)
 	expect_expr("case P(x) { left v -> left Q(v) right r -> right S(r) }",
 	            "(case (P x) (left v -> (left (Q v))) (right r -> (right (S r))))");
 	expect_expr("case x { true -> a false -> b }", "(case x (true -> a) (false -> b))");
-	expect_expr("case x { red -> a green (b, _) -> b _ -> c }", "(case x (red -> a) (green (, b _) -> b) (_ -> c))");
+	expect_expr("case x { red -> a green (b, _) -> b _ -> c }",
+	            "(case x (red -> a) (green (, b _) -> b) (_ -> c))");
 	expect_expr("case x { red _ -> a }", "(case x (red _ -> a))");
 	expect_expr("case {a: b} { red(c) -> c }", "(case (record a:b) (red c -> c))");
 	expect_expr("case x with {a = 1} { b -> {c = d c} }", "(case (with x {a=1}) (b -> (do (= c d) c)))");
@@ -272,7 +275,8 @@ static void cases_are_parsed(void **state)
 static void races_are_parsed(void **state)
 {
 	(void)state;
-	expect_expr("race { d = signal(\"s\") -> d sleep(2d) -> P(o) }", "(race (d = (signal s) -> d) ((sleep 172800000ms) -> (P o)))");
+	expect_expr("race { d = signal(\"s\") -> d sleep(2d) -> P(o) }",
+	            "(race (d = (signal s) -> d) ((sleep 172800000ms) -> (P o)))");
 	expect_expr("race { (a, b) = P(x) -> a _ = Q() -> b (c, d) -> e }",
 	            "(race ((, a b) = (P x) -> a) (_ = (Q) -> b) ((, c d) -> e))");
 	expect_expr("race each a in b { P(a) }", "(race (each a b 0 (do (P a))))");
@@ -450,7 +454,8 @@ static void tokens_of_a_declaration_leave_out_comments_and_space(void **state)
 
 static void a_configuration_file_is_the_inside_of_settings(void **state)
 {
-	struct source source = source_of(SLICE("# node\nname = \"a\"\njoin = [\"b:1\", \"c:2\"]\ntag = {zone: \"x\"}\n"));
+	struct source source =
+		source_of(SLICE("# node\nname = \"a\"\njoin = [\"b:1\", \"c:2\"]\ntag = {zone: \"x\"}\n"));
 	struct diagnostics diagnostics = {0};
 	struct arena arena = {0};
 	struct syntax_settings settings = {0};

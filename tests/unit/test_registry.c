@@ -300,6 +300,8 @@ static void too_large_a_unit_is_refused(void **state)
 	assert_int_equal(registry_register(fixture.registry, files + 1, 1, NULL, 0, false, &registration, NULL, NULL), 0);
 	assert_int_equal(registration.count, 0);
 	registration_finish(&registration);
+	assert_int_equal(registry_register(fixture.registry, NULL, 0, NULL, 0, false, &registration, NULL, NULL), 0);
+	registration_finish(&registration);
 	mem_free(large);
 }
 

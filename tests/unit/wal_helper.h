@@ -21,11 +21,12 @@ static inline void helper_body(struct buffer *body, uint64_t index, uint64_t see
 {
 	struct random random = {index * 1000003u + seed};
 	buffer_clear(body);
-	while (body->size < size) {
+	char *place = buffer_reserve(body, size + sizeof(uint64_t));
+	for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
 		uint64_t word = random_next(&random);
-		size_t left = size - body->size;
-		buffer_append(body, &word, left < sizeof word ? left : sizeof word);
+		memcpy(place + at, &word, sizeof word);
 	}
+	body->size = size;
 }
 
 /* Appends `count` entries behind the last one, of `size` bytes each, term = seed, as one batch. */

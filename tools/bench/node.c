@@ -231,6 +231,8 @@ static void end(struct node *node, int signal)
 		return;
 	if (node->child > 0)
 		process_end(node->child, signal, END_PATIENCE_MS);
+	if (node->child > 0 && node->status.pid != 0 && node_pid(node) != node->child)
+		kill(node_pid(node), SIGKILL); /* what a script has left behind */
 	mem_free(node->directory);
 	mem_free(node->address);
 	mem_free(node->messages);
