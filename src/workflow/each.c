@@ -89,7 +89,8 @@ void each_go_on(struct instance *instance, struct task *task)
 {
 	struct each *each = task->each;
 	each->queued = false;
-	while (each->next < each->count && each->running < each->window)
+	while (each->next < each->count && each->running < each->window &&
+	       instance->reductions <= instance->limits.reductions)
 		element_start(instance, task);
 	if (each->running == 0)
 		each_end(instance, task);

@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+
+#define uthash_malloc(size) mem_alloc(size)
+#define uthash_free(memory, size) mem_free(memory)
 #include <uthash.h>
 
 #define JSON_SHOWN 200 /* bytes of a value */
@@ -37,8 +40,10 @@ static bool *find_repeats(const struct program *program)
 		sorted[i] = &program->channel_names[i];
 	qsort(sorted, program->channel_count, sizeof(struct slice *), by_name);
 	for (uint32_t i = 1; i < program->channel_count; i++) {
-		if (slice_equal(*sorted[i - 1], *sorted[i]))
-			repeated[sorted[i - 1] - program->channel_names] = repeated[sorted[i] - program->channel_names] = true;
+		if (!slice_equal(*sorted[i - 1], *sorted[i]))
+			continue;
+		repeated[sorted[i - 1] - program->channel_names] = true;
+		repeated[sorted[i] - program->channel_names] = true;
 	}
 	mem_free(sorted);
 	return repeated;
@@ -305,8 +310,8 @@ static void print_tasks(struct printer *printer, const struct instance *instance
 			buffer_format(printer->out, "%" PRIu32 " ", task->ref);
 		print_term(printer, task->frame, task->term);
 		if (section == SECTION_EACH)
-			buffer_format(printer->out, ", %" PRIu32 " of %" PRIu32 " begun, %" PRIu32 " at work", task->each->next,
-			              task->each->count, task->each->running);
+			buffer_format(printer->out, ", %" PRIu32 " of %" PRIu32 " begun, %" PRIu32 " at work",
+			              task->each->next, task->each->count, task->each->running);
 		buffer_append_char(printer->out, '\n');
 	}
 }

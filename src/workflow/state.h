@@ -13,8 +13,9 @@
  * so that a value is shared; how many may still read it is counted, and the last one takes it away. Where that count is too
  * high a value stays until its place goes: that costs memory, never meaning.
  *
- * An alias is a forward, always from a newer place to an older one (or within one): so forwards form no cycle, a loop in
- * tail position hands on the channels of its first turn, and the frames between can go.
+ * An alias is a forward, always from a newer place to an older one (or within one): so forwards form no cycle, a loop
+ * in tail position hands on the channels of its first turn, and the frames between can go. A forward is taken away when
+ * all who use it have written or read.
  *
  * Places are counted: by tasks and queued blocks (frames), by values (objects), by forwards from other places. What falls
  * to zero is swept after each piece of work, so that pointers stay good within one, and nothing is released recursively. */

@@ -109,8 +109,9 @@ static void say_step(struct trace *trace, struct traced *traced)
 		struct slice name = call->kind == INSTANCE_CALL_PROCESS  ? call->process->name
 		                    : call->kind == INSTANCE_CALL_SIGNAL ? call->signal
 		                                                         : SLICE("sleep");
-		buffer_format(trace->out, "call %u %s%.*s %.*s\n", call->ref, call->kind == INSTANCE_CALL_SIGNAL ? "signal " : "",
-		              SLICE_ARGS(name), SLICE_ARGS(text_slice(call->args)));
+		const char *kind = call->kind == INSTANCE_CALL_SIGNAL ? "signal " : "";
+		buffer_format(trace->out, "call %u %s%.*s %.*s\n", call->ref, kind, SLICE_ARGS(name),
+		              SLICE_ARGS(text_slice(call->args)));
 	}
 	buffer_format(trace->out, "%s, %u open", states[step->state], instance_open_count(traced->instance));
 	if (step->state == INSTANCE_COMPLETED) {
@@ -161,8 +162,8 @@ static void propose(struct trace *trace)
 	for (uint32_t i = 0; i < count; i++) {
 		bool failed = results[i].outcome == OUTCOME_FAILED;
 		command->results[command->count++] = (struct result){results[i].ref, failed, text_hold(results[i].value)};
-		buffer_format(trace->out, "%s %u %s %.*s", i == 0 ? "" : ",", results[i].ref, failed ? "failed" : "returned",
-		              SLICE_ARGS(text_slice(results[i].value)));
+		buffer_format(trace->out, "%s %u %s %.*s", i == 0 ? "" : ",", results[i].ref,
+		              failed ? "failed" : "returned", SLICE_ARGS(text_slice(results[i].value)));
 	}
 	buffer_append_char(trace->out, '\n');
 }
@@ -370,8 +371,8 @@ static int compare(const char *path, const char *want, const char *got)
 		size_t want_size = strcspn(want, "\n");
 		size_t got_size = strcspn(got, "\n");
 		if (want_size != got_size || memcmp(want, got, want_size) != 0) {
-			fprintf(stderr, "%s:%d: differs\n  there: %.*s\n  made:  %.*s\n", path, number_of_line, (int)want_size, want,
-			        (int)got_size, got);
+			fprintf(stderr, "%s:%d: differs\n  there: %.*s\n  made:  %.*s\n", path, number_of_line,
+			        (int)want_size, want, (int)got_size, got);
 			return -1;
 		}
 		want += want_size;

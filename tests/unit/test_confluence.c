@@ -26,8 +26,10 @@ static char *run(struct fixture *fixture, const char *source, struct random *ran
 	fixture_start(fixture, source, "Main", "{}");
 	while (fixture->step.state == INSTANCE_RUNNING) {
 		mem_grow(open, capacity, count + fixture->step.call_count);
-		for (uint32_t i = 0; i < fixture->step.call_count; i++)
-			open[count++] = (struct open){fixture->step.calls[i].ref, program_random_answer(&fixture->step.calls[i])};
+		for (uint32_t i = 0; i < fixture->step.call_count; i++) {
+			const struct instance_call *call = &fixture->step.calls[i];
+			open[count++] = (struct open){call->ref, program_random_answer(call)};
+		}
 		assert_int_equal(count, instance_open_count(fixture->instance));
 		uint64_t batch = random != NULL ? 1 + random_below(random, 3) : 1;
 		for (uint64_t i = 0; i < batch && count != 0; i++) {

@@ -26,8 +26,8 @@ static int teardown(void **state)
 static void json_goes_through_byte_for_byte(void **state)
 {
 	static const char *const values[] = {
-		"1.0", "-0", "1E+2", "0.10", "123456789012345678901234567890", "\"\\u00e9\\/\"", "[ 1 ,2]", "{\"b\": 1,\"a\" :2}",
-		"null", "true", "\"\"",
+		"1.0", "-0", "1E+2", "0.10", "123456789012345678901234567890", "\"\\u00e9\\/\"", "\"\"", "null", "true",
+		"[ 1 ,2]", "{\"b\": 1,\"a\" :2}",
 	};
 	struct fixture *fixture = *state;
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {

@@ -25,9 +25,12 @@ struct bench {
 };
 
 bool bench_wants(const struct bench *bench, const char *scenario);
-/* A node on an empty directory of its own, whose path the caller frees; with the definitions when they are wanted (−1: not). */
-int bench_start_node(const struct bench *bench, const char *const *arguments, struct node **ret_node,
-                     char **ret_directory, struct error *error);
+/* A node on an empty directory of its own, that knows the definitions; `arguments` may be NULL. */
+int bench_start_node(const struct bench *bench, enum worker_kind kind, const char *const *arguments,
+                     struct node **ret_node, struct error *error);
+/* Stops it, and removes what it had written; NULL is fine. */
+void bench_end_node(const struct bench *bench, struct node *node);
+char *bench_node_directory(const struct bench *bench); /* of these nodes, one at a time; to be freed */
 /* What is being done, for who waits (stderr). */
 void bench_say(const struct bench *bench, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,0 +1,231 @@
+#include "bench.h"
+
+#include "base/memory.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* What the machine can do by itself: the floor for whatever writes a log and rows. */
+
+#define RECORD_SIZE 1024
+#define FILE_SIZE (4u << 20)
+#define SYNCS_MAX 200000
+#define ROWS_AT_ONCE 10000
+#define ROWS_MAX 2000000
+
+static const struct report_column sync_columns[] = {
+	{"per_s", "per s", 0},
+	{"mean_us", "mean µs", 1},
+	{"p50_us", "p50 µs", 1},
+	{"p99_us", "p99 µs", 1},
+};
+
+static const struct report_column row_columns[] = {
+	{"per_s", "per s", 0},
+	{"mean_us", "mean µs", 2},
+};
+
+/* --- who it is ----------------------------------------------------------------------------------------------------- */
+
+static void processor_name(char *name, size_t size)
+{
+	char line[256];
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	snprintf(name, size, "unknown processor");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+		const char *colon = strchr(line, ':');
+		if (strncmp(line, "model name", 10) != 0 || colon == NULL)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(name, size, "%s", colon + 2);
+		break;
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+static const char *file_system_name(long type)
+{
+	static const struct {
+		long type;
+		const char *name;
+	} known[] = {
+		{0xEF53, "ext4"},      {0x01021994, "tmpfs"},   {0x58465342, "xfs"}, {(long)0x9123683E, "btrfs"},
+		{0x794C7630, "overlay"}, {(long)0xF2F52010, "f2fs"}, {0x6969, "nfs"},    {0x2FC12FC1, "zfs"},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (known[i].type == type)
+			return known[i].name;
+	}
+	return "another file system";
+}
+
+static void report_facts(struct bench *bench)
+{
+	char processor[128];
+	struct utsname system;
+	struct statfs file_system;
+	double load[1] = {0};
+	processor_name(processor, sizeof processor);
+	uname(&system);
+	report_fact(bench->report, "processor", "%ld × %s", sysconf(_SC_NPROCESSORS_ONLN), processor);
+	report_fact(bench->report, "kernel", "%s %s", system.sysname, system.release);
+	if (statfs(bench->directory, &file_system) == 0)
+		report_fact(bench->report, "files", "%s (%s)%s", file_system_name((long)file_system.f_type), bench->directory,
+		            file_system.f_type == 0x01021994 ? ": in memory, syncs cost nothing" : "");
+	report_fact(bench->report, "sqlite", "%s", sqlite3_libversion());
+	report_fact(bench->report, "clusterd", "%s", bench->program);
+	if (getloadavg(load, 1) == 1)
+		report_fact(bench->report, "load", "%.2f when it began%s", load[0],
+		            load[0] > 0.5 ? ": the machine was not idle" : "");
+	report_fact(bench->report, "duration", "%.1f s for each measurement", (double)bench->duration / 1e3);
+}
+
+/* --- syncs --------------------------------------------------------------------------------------------------------- */
+
+static int compare_floats(const void *left, const void *right)
+{
+	float a = *(const float *)left;
+	float b = *(const float *)right;
+	return (a > b) - (a < b);
+}
+
+/* Written, not only reserved: so that a later write changes no metadata. */
+static int fill(int file)
+{
+	char block[16 * RECORD_SIZE] = {0};
+	for (size_t at = 0; at < FILE_SIZE; at += sizeof block) {
+		if (pwrite(file, block, sizeof block, (off_t)at) != (ssize_t)sizeof block)
+			return ERR_IO;
+	}
+	return fsync(file);
+}
+
+static int sync_often(const struct bench *bench, int file, float *times_us, size_t *ret_count)
+{
+	char record[RECORD_SIZE];
+	size_t count = 0;
+	double end_us = clock_us() + (double)bench->duration * 1e3 / 2;
+	memset(record, 'r', sizeof record);
+	while (count < SYNCS_MAX && clock_us() < end_us) {
+		double begin_us = clock_us();
+		off_t at = (off_t)(count * RECORD_SIZE % FILE_SIZE);
+		record[0] = (char)count;
+		if (pwrite(file, record, sizeof record, at) != (ssize_t)sizeof record || fdatasync(file) != 0)
+			return ERR_IO;
+		times_us[count++] = (float)(clock_us() - begin_us);
+	}
+	*ret_count = count;
+	return 0;
+}
+
+static int measure_syncs(struct bench *bench, struct error *error)
+{
+	char *path = mem_format("%s/syncs", bench->directory);
+	float *times_us = mem_array(SYNCS_MAX, sizeof *times_us);
+	size_t count = 0;
+	double sum_us = 0;
+	int code = 0;
+	int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (file < 0 || fill(file) != 0 || sync_often(bench, file, times_us, &count) != 0)
+		code = error_set(error, ERR_IO, "%s: %s", path, strerror(errno));
+	if (file >= 0)
+		close(file);
+	unlink(path);
+	mem_free(path);
+	if (code == 0) {
+		qsort(times_us, count, sizeof *times_us, compare_floats);
+		for (size_t i = 0; i < count; i++)
+			sum_us += (double)times_us[i];
+		bench->fdatasync_us = sum_us / (double)count;
+		report_group(bench->report, "machine", sync_columns, sizeof sync_columns / sizeof sync_columns[0]);
+		report_row(bench->report, "machine/fdatasync",
+		           (double[]){1e6 / bench->fdatasync_us, bench->fdatasync_us, (double)times_us[count / 2],
+		                      (double)times_us[count * 99 / 100]});
+	}
+	mem_free(times_us);
+	return code;
+}
+
+/* --- rows ---------------------------------------------------------------------------------------------------------- */
+
+static const char schema[] =
+	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+	"CREATE TABLE history (seq INTEGER NOT NULL, instance INTEGER NOT NULL, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
+	" ref INTEGER, detail TEXT, PRIMARY KEY (instance, seq)) STRICT, WITHOUT ROWID;"
+	"BEGIN";
+
+static int insert(sqlite3_stmt *statement, sqlite3_int64 seq)
+{
+	static const char detail[] = "{\"node\":\"bench\",\"attempt\":65537,\"metadata\":{\"took_ms\":12,\"bytes\":4711}}";
+	sqlite3_bind_int64(statement, 1, seq);
+	sqlite3_bind_int64(statement, 2, seq / 8);
+	sqlite3_bind_int64(statement, 3, 1700000000000 + seq);
+	sqlite3_bind_text(statement, 4, "return", 6, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 5, seq % 8);
+	sqlite3_bind_text(statement, 6, detail, sizeof detail - 1, SQLITE_STATIC);
+	int code = sqlite3_step(statement);
+	sqlite3_reset(statement);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int insert_many(const struct bench *bench, sqlite3 *database, double *ret_seconds, sqlite3_int64 *ret_rows)
+{
+	sqlite3_stmt *statement = NULL;
+	sqlite3_int64 rows = 0;
+	int code = sqlite3_exec(database, schema, NULL, NULL, NULL);
+	double begin_us = clock_us();
+	double end_us = begin_us + (double)bench->duration * 1e3 / 2;
+	if (code == SQLITE_OK)
+		code = sqlite3_prepare_v2(database, "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6)", -1, &statement, NULL);
+	while (code == SQLITE_OK && rows < ROWS_MAX && clock_us() < end_us) {
+		for (int i = 0; i < ROWS_AT_ONCE && code == SQLITE_OK; i++)
+			code = insert(statement, ++rows);
+	}
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
+	*ret_seconds = (clock_us() - begin_us) / 1e6;
+	*ret_rows = rows;
+	sqlite3_finalize(statement);
+	return code;
+}
+
+static int measure_rows(struct bench *bench, struct error *error)
+{
+	char *path = mem_format("%s/rows.db", bench->directory);
+	sqlite3 *database = NULL;
+	double seconds = 0;
+	sqlite3_int64 rows = 0;
+	int code = sqlite3_open(path, &database);
+	if (code == SQLITE_OK)
+		code = insert_many(bench, database, &seconds, &rows);
+	if (code != SQLITE_OK)
+		error_set(error, ERR_IO, "%s: %s", path, sqlite3_errmsg(database));
+	sqlite3_close(database);
+	unlink(path);
+	mem_free(path);
+	if (code != SQLITE_OK)
+		return ERR_IO;
+	report_group(bench->report, "", row_columns, sizeof row_columns / sizeof row_columns[0]);
+	report_row(bench->report, "machine/sqlite-rows",
+	           (double[]){(double)rows / seconds, seconds * 1e6 / (double)rows});
+	return 0;
+}
+
+int bench_machine(struct bench *bench, struct error *error)
+{
+	report_facts(bench);
+	int code = measure_syncs(bench, error);
+	if (code == 0)
+		code = measure_rows(bench, error);
+	return code;
+}

@@ -1,0 +1,160 @@
+#include "bench.h"
+
+#include "base/memory.h"
+#include "load.h"
+#include "process.h"
+#include "worker.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How many workflows, how fast, at what price. */
+
+#define CREDIT 1024
+#define LOOPBACK_US 200 /* what a step may cost besides its sync: messages, switches between processes, reductions */
+#define PATIENCE 10     /* times the duration: until one workflow of 1,000 steps has finished */
+
+static const uint32_t levels[] = {1, 16, 64, 256};
+#define LEVEL_COUNT (sizeof levels / sizeof levels[0])
+
+static const struct report_column columns[] = {
+	{"workflows_per_s", "wf/s", 0},
+	{"steps_per_s", "steps/s", 0},
+	{"p50_ms", "p50 ms", 2},
+	{"p99_ms", "p99 ms", 2},
+	{"node_cpu_us", "node µs/wf", 1},
+	{"worker_cpu_us", "work µs/wf", 1},
+	{"load_cpu_us", "load µs/wf", 1},
+	{"node_cpu_percent", "node CPU%", 0},
+	{"resident_mib", "RSS MiB", 1},
+	{"log_bytes_per_step", "log B/step", 0},
+	{"syncs_per_step", "sync/step", 3},
+	{"syncs_per_workflow", "sync/wf", 3},
+	{"entries_per_workflow", "entries/wf", 1},
+	{"floor_ratio", "× floor", 2},
+};
+
+struct run {
+	struct bench *bench;
+	struct node *node;
+	struct worker *worker; /* NULL: a pool */
+	/* What it had cost when measuring began, then what it cost. */
+	double node_cpu_us;
+	double worker_cpu_us;
+	double calls;
+};
+
+static void mark(void *context, bool end)
+{
+	struct run *run = context;
+	double node = process_cpu_us(node_pid(run->node));
+	double worker = run->worker != NULL ? process_cpu_us(worker_pid(run->worker))
+	                                    : process_descendants_cpu_us(node_pid(run->node));
+	double calls = run->worker != NULL ? (double)worker_calls(run->worker) : 0;
+	run->node_cpu_us = end ? node - run->node_cpu_us : node;
+	run->worker_cpu_us = end ? worker - run->worker_cpu_us : worker;
+	run->calls = end ? calls - run->calls : calls;
+}
+
+static double per(double value, double count)
+{
+	return count > 0 ? value / count : NAN;
+}
+
+static void report(struct run *run, const char *name, const struct shape *shape, uint32_t in_flight,
+                   const struct load_report *found)
+{
+	double finished = (double)found->finished;
+	double steps = run->worker != NULL ? run->calls : finished * shape->steps;
+	double floor_us = run->bench->fdatasync_us + LOOPBACK_US;
+	double syncs = (double)(found->after.log_syncs - found->before.log_syncs);
+	double bytes = (double)(found->after.log_appended_bytes - found->before.log_appended_bytes);
+	double entries = (double)(found->after.log_entries - found->before.log_entries);
+	const double values[] = {
+		finished / found->seconds,
+		steps / found->seconds,
+		finished > 0 ? found->p50_us / 1e3 : NAN,
+		finished > 0 ? found->p99_us / 1e3 : NAN,
+		per(run->node_cpu_us, finished),
+		per(run->worker_cpu_us, finished),
+		per(found->own_cpu_us, finished),
+		run->node_cpu_us / found->seconds / 1e4,
+		process_resident_mib(node_pid(run->node)),
+		per(bytes, steps),
+		per(syncs, steps),
+		per(syncs, finished),
+		per(entries, finished),
+		in_flight == 1 && finished > 0 ? found->p50_us / floor_us : NAN,
+	};
+	_Static_assert(sizeof values / sizeof values[0] == sizeof columns / sizeof columns[0], "a value for each column");
+	report_row(run->bench->report, name, values);
+	if (found->busy != 0)
+		report_note(run->bench->report, name, "the node was busy %" PRIu64 " times", found->busy);
+}
+
+static int run_one(struct bench *bench, const char *name, const struct shape *shape, enum worker_kind kind,
+                   uint32_t in_flight, struct error *error)
+{
+	struct run run = {.bench = bench};
+	struct load_report found;
+	int code = bench_start_node(bench, kind, NULL, &run.node, error);
+	if (code == 0 && kind == WORKER_NATIVE)
+		code = worker_start(node_address(run.node), "Step", CREDIT, &run.worker, error);
+	if (code == 0) {
+		struct load_plan plan = {
+			.address = node_address(run.node),
+			.workflow = shape->workflow,
+			.args = shape->args,
+			.in_flight = in_flight,
+			.warm_up = bench->duration / 4,
+			.duration = bench->duration,
+			.patience = bench->duration * PATIENCE,
+			.mark = mark,
+			.context = &run,
+		};
+		bench_say(bench, "%s: clusterd is process %d", name, (int)node_pid(run.node));
+		code = load_run(&plan, &found, error);
+	}
+	if (code == 0)
+		report(&run, name, shape, in_flight, &found);
+	worker_stop(run.worker);
+	bench_end_node(bench, run.node);
+	if (code != 0)
+		error_prefix(error, "%s", name);
+	return code;
+}
+
+static bool node_js_is_there(void)
+{
+	return system("command -v node >/dev/null 2>&1") == 0; /* as the node will look for it: in PATH */
+}
+
+static int run_kind(struct bench *bench, enum worker_kind kind, struct error *error)
+{
+	const char *prefix = kind == WORKER_POOL ? "pool" : "native";
+	bool can = kind != WORKER_POOL || node_js_is_there();
+	int code = 0;
+	for (size_t i = 0; i < SHAPE_COUNT * LEVEL_COUNT && code == 0; i++) {
+		const struct shape *shape = &shapes[i / LEVEL_COUNT];
+		uint32_t in_flight = levels[i % LEVEL_COUNT];
+		char *name = mem_format("%s/%s/%u", prefix, shape->name, in_flight);
+		if (bench_wants(bench, name) && can)
+			code = run_one(bench, name, shape, kind, in_flight, error);
+		mem_free(name);
+	}
+	if (!can)
+		report_note(bench->report, prefix, "left out: Node.js (node) is not in PATH");
+	return code;
+}
+
+int bench_workflows(struct bench *bench, struct error *error)
+{
+	report_group(bench->report, "workflow/in flight", columns, sizeof columns / sizeof columns[0]);
+	int code = run_kind(bench, WORKER_NATIVE, error);
+	if (code == 0)
+		code = run_kind(bench, WORKER_POOL, error);
+	return code;
+}
