@@ -10,9 +10,10 @@ find_program(PROTOC_C protoc-c REQUIRED)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
-# Asserts stay on in release.
+# Asserts stay on in release. -O3 makes nothing faster that a node waits for, and gcc's warnings less true.
 foreach(configuration RELEASE RELWITHDEBINFO MINSIZEREL)
   string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${configuration} "${CMAKE_C_FLAGS_${configuration}}")
+  string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_${configuration} "${CMAKE_C_FLAGS_${configuration}}")
 endforeach()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 

@@ -91,8 +91,8 @@ static int posix_write(struct fs_file *file, uint64_t offset, const void *data, 
 	return 0;
 }
 
-/* Zeroes are written, not only reserved (fallocate): the first write into a reserved block changes the file's map of blocks,
- * and the sync after it then has to write that too. */
+/* Zeroes are written, not only reserved (fallocate): the first write into a reserved block changes the file's map of
+ * blocks, and the sync after it then has to write that too. */
 static int posix_allocate(struct fs_file *file, uint64_t size)
 {
 	static char zeroes[ZEROES_SIZE];

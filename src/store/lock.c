@@ -38,8 +38,8 @@ static int make_directory(const char *directory, struct error *error)
 {
 	struct stat status;
 	if (strlen(directory) > PATH_MAX - 6)
-		return error_set(error, ERR_LIMIT, "the name of the data directory has %zu bytes, more than %d", strlen(directory),
-		                 PATH_MAX - 6);
+		return error_set(error, ERR_LIMIT, "the name of the data directory has %zu bytes, more than %d",
+		                 strlen(directory), PATH_MAX - 6);
 	if (mkdir(directory, 0700) == 0)
 		return sync_parent(directory, error);
 	/* EROFS: a directory that is there, on a file system that refuses before it looks. */

@@ -1,5 +1,5 @@
-/* Opening the log. Of all segments the headers are read, and that each continues the one before it is checked; the last two
- * are read whole. Entries in older ones are checked when they are read. */
+/* Opening the log. Of all segments the headers are read, and that each continues the one before it is checked; the last
+ * two are read whole. Entries in older ones are checked when they are read. */
 #include "store/wal_private.h"
 
 #include "base/memory.h"
@@ -80,11 +80,12 @@ static int read_header(struct wal *wal, const char *name, uint64_t number, struc
 		return wal_damaged(error, &named, (uint64_t)result, "the file ends within the header of the segment");
 	result = segment_header_decode(bytes, ret_header, &problem);
 	if (result == ERR_VERSION)
-		return error_set(error, ERR_VERSION, "log/%s was written by a version of clusterd that this one does not know", name);
+		return error_set(error, ERR_VERSION, "log/%s was written by a version of clusterd unknown to this one", name);
 	if (result < 0)
 		return wal_damaged(error, &named, 0, "%s", problem);
 	if (ret_header->generation != number)
-		return wal_damaged(error, &named, 0, "it is the segment %016" PRIx64 " under another name", ret_header->generation);
+		return wal_damaged(error, &named, 0, "it is the segment %016" PRIx64 " under another name",
+		                   ret_header->generation);
 	return 0;
 }
 
@@ -147,11 +148,12 @@ static int drop_void(struct wal *wal, struct error *error)
 			older--;
 		const struct segment_header *before = older > 0 ? &wal->segments[older - 1].header : NULL;
 		if (before != NULL && before->generation != header->previous)
-			return wal_damaged(error, &wal->segments[at], 0, "it continues %016" PRIx64 ".seg, which is missing",
-			                   header->previous);
+			return wal_damaged(error, &wal->segments[at], 0,
+			                   "it continues %016" PRIx64 ".seg, which is missing", header->previous);
 		if (before != NULL && before->first >= header->first)
 			return wal_damaged(error, &wal->segments[at], 0,
-			                   "it begins at entry %" PRIu64 ", not behind the segment it continues", header->first);
+			                   "it begins at entry %" PRIu64 ", not behind the segment it continues",
+			                   header->first);
 		int result = wal_retire(wal, older, at - older, error);
 		if (result < 0 || older == 0)
 			return result;
@@ -183,7 +185,8 @@ static int check_whole(struct wal *wal, size_t i, uint64_t *ret_term, struct err
 		if (result < 0)
 			result = read_failed(segment, result, error);
 		else if (result == 0)
-			result = wal_damaged(error, segment, reader->at.offset, "%s; entry %" PRIu64 ", which was synced, should be there",
+			result = wal_damaged(error, segment, reader->at.offset,
+			                     "%s; entry %" PRIu64 ", which was synced, should be there",
 			                     reader->problem, reader->at.index);
 		else if (record.kind == RECORD_ENTRY)
 			*ret_term = record.term;
@@ -239,8 +242,8 @@ static void survey_bytes(const struct wal *wal, const char *bytes, size_t size, 
 			continue;
 		if (!record_decode(bytes + at - 8, header->generation, &record))
 			continue;
-		/* No more entries can stand before it than there is room for: what only looks like a record, within the body
-		 * of one, is not believed easily. */
+		/* No more entries can stand before it than there is room for: what only looks like a record, within the
+		 * body of one, is not believed easily. */
 		uint64_t possible = wal->last + 1 + (offset - wal->position) / RECORD_HEADER_SIZE;
 		if (record.index > possible || record.synced > record.index)
 			continue;
@@ -260,7 +263,8 @@ static int survey_rest(struct wal *wal, struct survey *survey, struct error *err
 	int64_t got = SURVEY_CHUNK;
 	for (uint64_t offset = wal->position; offset < segment->header.size; offset += SURVEY_CHUNK - overlap) {
 		uint64_t left = segment->header.size - offset;
-		got = wal->fs->operations->read(wal->file, offset, bytes, left < SURVEY_CHUNK ? (size_t)left : SURVEY_CHUNK);
+		size_t wanted = left < SURVEY_CHUNK ? (size_t)left : SURVEY_CHUNK;
+		got = wal->fs->operations->read(wal->file, offset, bytes, wanted);
 		if (got <= 0)
 			break;
 		survey_bytes(wal, bytes, (size_t)got, offset, survey);
@@ -281,8 +285,8 @@ static int restore_size(struct wal *wal, struct error *error)
 	return size < 0 ? wal_fail(wal, error, size, "allocate", name) : 0;
 }
 
-/* Writes the bytes of [from, position) again, so that the next sync puts on disk what perhaps only the page cache holds (a
- * sync that failed marks pages clean). */
+/* Writes the bytes of [from, position) again, so that the next sync puts on disk what perhaps only the page cache holds
+ * (a sync that failed marks pages clean). */
 static int rewrite(struct wal *wal, uint64_t from, struct error *error)
 {
 	const struct segment *segment = wal_current(wal);
@@ -323,8 +327,8 @@ static int recover_tail(struct wal *wal, struct wal_recovery *recovery, struct e
 		return result;
 	if (survey.synced > wal->last)
 		return wal_damaged(error, segment, wal->position,
-		                   "%s; entry %" PRIu64 " should be there, and all up to entry %" PRIu64 " was synced", problem,
-		                   wal->last + 1, survey.synced);
+		                   "%s; entry %" PRIu64 " should be there, and all up to entry %" PRIu64 " was synced",
+		                   problem, wal->last + 1, survey.synced);
 	if (survey.torn_end > wal->position) {
 		recovery->torn_bytes = survey.torn_end - wal->position;
 		snprintf(recovery->torn_file, sizeof recovery->torn_file, "log/%s", name);

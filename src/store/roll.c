@@ -137,7 +137,8 @@ static int retire_one(struct wal *wal, const struct segment *segment, struct err
 		wal->old_file = NULL;
 	}
 	bool keep = segment->header.size == wal->options.segment_size && wal->spare_count < wal->options.spare_segments;
-	int result = keep ? wal->fs->operations->rename(wal->fs, name, spare) : wal->fs->operations->remove(wal->fs, name);
+	int result = keep ? wal->fs->operations->rename(wal->fs, name, spare)
+	                  : wal->fs->operations->remove(wal->fs, name);
 	if (result < 0)
 		return wal_fail(wal, error, result, keep ? "rename" : "remove", name);
 	/* On disk before the next one goes, or a crash could leave a gap; and before the file gets another header. */

@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <xxhash.h>
 
-/* The file, little-endian: 0 magic · 8 version · 16 term · 24 voted for · 32 node · 40 cluster (40) · 80 checksum of 0…79. */
+/* The file, little-endian: 0 magic · 8 version · 16 term · 24 voted for · 32 node · 40 cluster (40) · 80 checksum of all
+ * before it. */
 #define VOTE_FILE "vote"
 #define VOTE_NEW_FILE "vote.new"
 #define VOTE_VERSION 1u
@@ -51,7 +52,7 @@ static int decode(const char *bytes, size_t size, struct vote_state *ret_state, 
 		return error_set(error, ERR_CORRUPT, VOTE_FILE " is damaged: it has %s than %u bytes",
 		                 size < VOTE_SIZE ? "fewer" : "more", VOTE_SIZE);
 	if (memcmp(bytes, vote_magic, sizeof vote_magic) != 0)
-		return error_set(error, ERR_CORRUPT, VOTE_FILE " is damaged at offset 0: it does not begin as such a file does");
+		return error_set(error, ERR_CORRUPT, VOTE_FILE " is damaged: it does not begin as such a file does");
 	if (get_u64(bytes + 80) != XXH3_64bits(bytes, 80))
 		return error_set(error, ERR_CORRUPT, VOTE_FILE " is damaged: its checksum is wrong");
 	if (get_u64(bytes + 8) != VOTE_VERSION)
@@ -66,7 +67,8 @@ static int decode(const char *bytes, size_t size, struct vote_state *ret_state, 
 	return 0;
 }
 
-/* What was read may be in the cache only: a save that did not come to its end. It must not be acted on, and then be gone. */
+/* What was read may be in the cache only: a save that did not come to its end. It must not be acted on, and then be
+ * gone. */
 static int keep(struct fs *fs, struct fs_file *file, struct error *error)
 {
 	int result = fs->operations->sync(file);

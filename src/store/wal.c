@@ -160,12 +160,13 @@ static int check_batch(const struct wal *wal, const struct wal_record *records, 
 	for (size_t i = 0; i < count; i++) {
 		assert(records[i].index == records[0].index + i);
 		if (records[i].body.size > wal->options.body_size_max)
-			return error_set(error, ERR_LIMIT, "entry %" PRIu64 " has %zu bytes, more than the log's limit of %" PRIu32,
+			return error_set(error, ERR_LIMIT,
+			                 "entry %" PRIu64 " has %zu bytes, more than the log's limit of %" PRIu32,
 			                 records[i].index, records[i].body.size, wal->options.body_size_max);
 		size += record_size(records[i].body.size);
 		if (size > SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE)
-			return error_set(error, ERR_LIMIT, "a batch of the log has more than its limit of %" PRIu64 " bytes",
-			                 SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE);
+			return error_set(error, ERR_LIMIT,
+			                 "a batch of the log has more than its limit of %" PRIu64 " bytes", SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE);
 	}
 	*ret_size = size;
 	return 0;

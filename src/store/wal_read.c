@@ -117,7 +117,8 @@ static int read_segment(struct reading *reading, size_t i, uint64_t from, struct
 	if (result < 0)
 		return result;
 	struct place start = segment_place(segment, from);
-	if (wal->hint_generation == segment->header.generation && wal->hint.index <= from && wal->hint.index > start.index)
+	bool hinted = wal->hint_generation == segment->header.generation;
+	if (hinted && wal->hint.index <= from && wal->hint.index > start.index)
 		start = wal->hint;
 	reader_start(&wal->reader, wal->fs, file, &segment->header, start);
 	result = find(wal, segment, from, error);
@@ -150,7 +151,8 @@ int wal_read(struct wal *wal, uint64_t from, size_t count, size_t body_bytes, st
 	if (result < 0)
 		return result;
 	if (from < wal_first_index(wal))
-		return error_set(error, ERR_NOT_FOUND, "entry %" PRIu64 " is no longer in the log, which begins at %" PRIu64, from,
+		return error_set(error, ERR_NOT_FOUND,
+		                 "entry %" PRIu64 " is no longer in the log, which begins at %" PRIu64, from,
 		                 wal_first_index(wal));
 	if (from > wal->last || count == 0)
 		return 0;

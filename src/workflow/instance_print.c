@@ -13,66 +13,66 @@
 #define PARTS_SHOWN 16 /* of an object */
 #define BLOCKED_SHOWN 100 /* lines */
 
-/* Channels of a program that have the name of another one, too: they are printed with their number. */
-struct repeats {
+/* Which one among the channels of the same name each channel of a program is. */
+struct namesakes {
 	const struct program *program;
-	bool *repeated;
+	uint32_t *before; /* channels of that name with a lower number */
 	UT_hash_handle hh;
 };
 
 struct printer {
 	struct buffer *out;
-	struct repeats *repeats; /* of the programs met so far */
+	struct namesakes *namesakes; /* of the programs met so far */
 };
 
 static int by_name(const void *left, const void *right)
 {
 	const struct slice *const *first = left;
 	const struct slice *const *second = right;
-	return slice_compare(**first, **second);
+	int order = slice_compare(**first, **second);
+	return order != 0 ? order : *first < *second ? -1 : *first > *second;
 }
 
-static bool *find_repeats(const struct program *program)
+static uint32_t *count_namesakes(const struct program *program)
 {
-	bool *repeated = mem_array(program->channel_count, sizeof *repeated);
+	uint32_t *before = mem_array(program->channel_count, sizeof *before);
 	const struct slice **sorted = mem_array(program->channel_count, sizeof *sorted);
 	for (uint32_t i = 0; i < program->channel_count; i++)
 		sorted[i] = &program->channel_names[i];
 	qsort(sorted, program->channel_count, sizeof(struct slice *), by_name);
 	for (uint32_t i = 1; i < program->channel_count; i++) {
-		if (!slice_equal(*sorted[i - 1], *sorted[i]))
-			continue;
-		repeated[sorted[i - 1] - program->channel_names] = true;
-		repeated[sorted[i] - program->channel_names] = true;
+		if (slice_equal(*sorted[i - 1], *sorted[i]))
+			before[sorted[i] - program->channel_names] = before[sorted[i - 1] - program->channel_names] + 1;
 	}
 	mem_free(sorted);
-	return repeated;
+	return before;
 }
 
-static bool is_repeated(struct printer *printer, const struct program *program, uint32_t index)
+static uint32_t namesakes_before(struct printer *printer, const struct program *program, uint32_t index)
 {
-	struct repeats *found;
-	HASH_FIND_PTR(printer->repeats, &program, found);
+	struct namesakes *found;
+	HASH_FIND_PTR(printer->namesakes, &program, found);
 	if (found == NULL) {
 		found = mem_zero(sizeof *found);
 		found->program = program;
-		found->repeated = find_repeats(program);
-		HASH_ADD_PTR(printer->repeats, program, found);
+		found->before = count_namesakes(program);
+		HASH_ADD_PTR(printer->namesakes, program, found);
 	}
-	return found->repeated[index];
+	return found->before[index];
 }
 
 static void printer_finish(struct printer *printer)
 {
-	struct repeats *entry;
-	struct repeats *next;
-	HASH_ITER(hh, printer->repeats, entry, next) {
-		HASH_DEL(printer->repeats, entry);
-		mem_free(entry->repeated);
+	struct namesakes *entry;
+	struct namesakes *next;
+	HASH_ITER(hh, printer->namesakes, entry, next) {
+		HASH_DEL(printer->namesakes, entry);
+		mem_free(entry->before);
 		mem_free(entry);
 	}
 }
 
+/* As program_print writes it: the second channel of a name is x.1, the third x.2, … */
 static void print_name(struct printer *printer, const struct program *program, uint32_t index)
 {
 	struct slice name = program->channel_names != NULL ? program->channel_names[index] : (struct slice){NULL, 0};
@@ -82,8 +82,9 @@ static void print_name(struct printer *printer, const struct program *program, u
 		buffer_format(printer->out, "c%" PRIu32, index);
 	else
 		buffer_append_slice(printer->out, name);
-	if (name.size != 0 && is_repeated(printer, program, index))
-		buffer_format(printer->out, ":%" PRIu32, index);
+	uint32_t before = name.size != 0 ? namesakes_before(printer, program, index) : 0;
+	if (before != 0)
+		buffer_format(printer->out, ".%" PRIu32, before);
 }
 
 static void print_frame(struct printer *printer, const struct frame *frame)

@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "workflow/definition.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <uthash.h>
 
 /* How often a name of the source was given to a channel so far. */
@@ -98,7 +96,7 @@ static void print_channel(struct printer *printer, uint32_t channel)
 	buffer_append_string(printer->out, printer->names[channel]);
 }
 
-/* "a, b": operands from `from` on, each with `lead` before all but the first, or before all when from is the lead. */
+/* "a, b": the operands from `from` on; `first_lead` stands before the first one. */
 static void print_channels(struct printer *printer, const struct term *term, uint32_t from, const char *first_lead)
 {
 	const uint32_t *operands = printer->program->operands + term->first;

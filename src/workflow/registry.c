@@ -256,6 +256,7 @@ void registration_finish(struct registration *registration)
 
 /* Attachments. */
 
+/* One that is listed already; the key is its text. */
 struct path {
 	UT_hash_handle hh;
 };

@@ -47,8 +47,8 @@ static struct work *work_create(struct jobs *jobs, unsigned number, unsigned *ra
 {
 	struct work *work = mem_zero(sizeof *work);
 	*work = (struct work){
-		.job = {.run = run, .done = done}, .number = number, .ran = ran, .done = done_count, .jobs = jobs, .own = true,
-		.gate = -1, .loop = pthread_self(),
+		.job = {.run = run, .done = done}, .number = number, .ran = ran, .done = done_count, .jobs = jobs,
+		.own = true, .gate = -1, .loop = pthread_self(),
 	};
 	return work;
 }

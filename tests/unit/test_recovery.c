@@ -54,7 +54,8 @@ static void model_verify_entries(struct model *model)
 		buffer_clear(&bodies);
 		int count = wal_read(model->wal, next, 64, 1 + below(model, 20000), records, &bodies, &error);
 		if (count <= 0)
-			fail_msg("seed %" PRIu64 ": reading %" PRIu64 ": %s", model->seed, next, count < 0 ? error.text : "none");
+			fail_msg("seed %" PRIu64 ": reading %" PRIu64 ": %s", model->seed, next,
+			         count < 0 ? error.text : "none");
 		for (int i = 0; i < count; i++, next++)
 			helper_expect(&records[i], next, model->terms[next], model->sizes[next]);
 	}

@@ -66,9 +66,10 @@ static inline void helper_expect_range(struct wal *wal, uint64_t first, uint64_t
 	struct error error;
 	while (first <= last) {
 		buffer_clear(&bodies);
-		int count = wal_read(wal, first, last - first < 31 ? last - first + 1 : 32, SIZE_MAX, records, &bodies, &error);
+		size_t wanted = last - first < 31 ? last - first + 1 : 32;
+		int count = wal_read(wal, first, wanted, SIZE_MAX, records, &bodies, &error);
 		if (count <= 0)
-			fail_msg("reading entry %llu: %s", (unsigned long long)first, count < 0 ? error.text : "nothing");
+			fail_msg("reading entry %llu: %s", (unsigned long long)first, count < 0 ? error.text : "none");
 		for (int i = 0; i < count; i++)
 			helper_expect(&records[i], first++, seed, size);
 	}
