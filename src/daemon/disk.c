@@ -14,8 +14,10 @@
 #define READ_BYTES (4u << 20)
 
 struct disk {
-	struct jobs *jobs;
+	struct jobs *jobs;   /* the disk thread */
+	struct jobs *keeper; /* the thread that makes checkpoints */
 	struct loop_watch *watch;
+	struct loop_watch *keeper_watch;
 	const struct disk_handler *handler;
 	void *context;
 	struct fs *fs;     /* of the data directory */
@@ -32,6 +34,7 @@ struct disk {
 	uint64_t bytes;
 	uint64_t checkpoints;
 	bool checkpointing;
+	bool preparing;
 	bool idling;
 	bool appended; /* since the last disk_idle */
 	bool marked;   /* the synced index is written down */
@@ -51,12 +54,12 @@ struct disk_job {
 	size_t count;
 	uint64_t from, to;
 	struct buffer bodies;
+	bool wants_prepare; /* append, prepare */
 	/* vote */
 	struct vote_state vote;
-	/* idle */
-	bool mark;
-	/* checkpoint */
+	/* checkpoint, release */
 	bool complete;
+	uint64_t applied;
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
@@ -111,10 +114,9 @@ int disk_save_identity(struct disk *disk, const struct vote_state *state, struct
 
 static void jobs_ready(void *context, bool readable, bool writable)
 {
-	struct disk *disk = context;
 	(void)readable;
 	(void)writable;
-	jobs_collect(disk->jobs);
+	jobs_collect(context);
 }
 
 int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
@@ -123,10 +125,14 @@ int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *ha
 	disk->handler = handler;
 	disk->context = context;
 	int code = jobs_create("disk", &disk->jobs);
+	if (code == 0)
+		code = jobs_create("checkpoint", &disk->keeper);
 	if (code != 0)
-		return error_set(error, code, "the disk thread cannot be started");
-	disk->watch = loop_watch_create(loop, jobs_descriptor(disk->jobs), jobs_ready, disk);
+		return error_set(error, code, "the disk's threads cannot be started");
+	disk->watch = loop_watch_create(loop, jobs_descriptor(disk->jobs), jobs_ready, disk->jobs);
+	disk->keeper_watch = loop_watch_create(loop, jobs_descriptor(disk->keeper), jobs_ready, disk->keeper);
 	loop_watch_set(disk->watch, true, false);
+	loop_watch_set(disk->keeper_watch, true, false);
 	return 0;
 }
 
@@ -135,6 +141,9 @@ void disk_close(struct disk *disk)
 	if (disk == NULL)
 		return;
 	loop_watch_destroy(disk->watch);
+	loop_watch_destroy(disk->keeper_watch);
+	if (disk->keeper != NULL)
+		jobs_destroy(disk->keeper);
 	if (disk->jobs != NULL)
 		jobs_destroy(disk->jobs);
 	if (disk->wal != NULL)
@@ -191,7 +200,34 @@ static void append_run(struct job *base)
 	job->code = wal_append(job->disk->wal, job->records, job->count, &job->error);
 	if (job->code == 0)
 		job->code = wal_sync(job->disk->wal, &job->error);
+	job->wants_prepare = job->code == 0 && wal_wants_prepare(job->disk->wal);
 	job_measure(job);
+}
+
+static void prepare_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = wal_prepare(job->disk->wal, &job->error);
+	if (job->code == ERR_NO_SPACE)
+		job->code = 0; /* it will be said when there is something to write */
+	job_measure(job);
+}
+
+static void prepare_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->disk->preparing = false;
+	job_finish(job);
+	job_release(job);
+}
+
+/* A piece of the next segment, between two batches: writing it at once would hold up whoever waits for a sync. */
+static void need_prepare(struct disk *disk)
+{
+	if (disk->preparing)
+		return;
+	disk->preparing = true;
+	jobs_give(disk->jobs, &job_create(disk, prepare_run, prepare_done)->job);
 }
 
 static void append_done(struct job *base)
@@ -201,6 +237,8 @@ static void append_done(struct job *base)
 	disk->syncs++;
 	if (job_finish(job))
 		disk->handler->synced(disk->context, job->records[job->count - 1].index);
+	if (job->wants_prepare && !disk->failed)
+		need_prepare(disk);
 	job_release(job);
 }
 
@@ -272,27 +310,49 @@ void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for)
 	jobs_give(disk->jobs, &job->job);
 }
 
-static void checkpoint_run(struct job *base)
+static void release_run(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
-	struct disk *disk = job->disk;
-	uint64_t applied = 0;
-	job->code = catalog_checkpoint(disk->catalog_path, &applied, &job->complete, &job->error);
-	uint64_t last = wal_last_index(disk->wal);
-	uint64_t release = last > disk->log_tail ? last - disk->log_tail : 0;
-	if (release > applied)
-		release = applied;
-	if (job->code == 0 && job->complete && release > 0)
-		job->code = wal_release(disk->wal, release, &job->error);
+	uint64_t last = wal_last_index(job->disk->wal);
+	uint64_t tail = job->disk->log_tail;
+	uint64_t release = last > tail ? last - tail : 0;
+	if (release > job->applied)
+		release = job->applied;
+	if (release > 0)
+		job->code = wal_release(job->disk->wal, release, &job->error);
 	job_measure(job);
 }
 
+static void release_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job_finish(job);
+	job_release(job);
+}
+
+static void checkpoint_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = catalog_checkpoint(job->disk->catalog_path, &job->applied, &job->complete, &job->error);
+}
+
+/* Once everything is in the catalog's file, the log may let go of it. */
 static void checkpoint_done(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
-	job->disk->checkpointing = false;
-	job->disk->checkpoints += job->complete;
-	job_finish(job);
+	struct disk *disk = job->disk;
+	disk->checkpointing = false;
+	disk->checkpoints += job->complete;
+	job->log_size = disk->log_size;
+	job->log_first = disk->log_first;
+	if (job_finish(job)) {
+		if (job->complete) {
+			struct disk_job *release = job_create(disk, release_run, release_done);
+			release->applied = job->applied;
+			jobs_give(disk->jobs, &release->job);
+		}
+		disk->handler->checkpointed(disk->context, job->complete);
+	}
 	job_release(job);
 }
 
@@ -301,17 +361,13 @@ void disk_checkpoint(struct disk *disk)
 	if (disk->checkpointing || disk->failed)
 		return;
 	disk->checkpointing = true;
-	jobs_give(disk->jobs, &job_create(disk, checkpoint_run, checkpoint_done)->job);
+	jobs_give(disk->keeper, &job_create(disk, checkpoint_run, checkpoint_done)->job);
 }
 
 static void idle_run(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
-	job->code = wal_prepare(job->disk->wal, &job->error);
-	if (job->code == ERR_NO_SPACE)
-		job->code = 0; /* it will be said when there is something to write */
-	if (job->code == 0 && job->mark)
-		job->code = wal_mark_synced(job->disk->wal, &job->error);
+	job->code = wal_mark_synced(job->disk->wal, &job->error);
 	job_measure(job);
 }
 
@@ -325,15 +381,18 @@ static void idle_done(struct job *base)
 
 void disk_idle(struct disk *disk)
 {
-	bool mark = !disk->appended && !disk->marked;
-	if (disk->idling || disk->failed || (!disk->appended && !mark))
-		return;
-	struct disk_job *job = job_create(disk, idle_run, idle_done);
-	job->mark = mark;
-	disk->marked = disk->marked || mark;
+	bool quiet = !disk->appended;
 	disk->appended = false;
+	if (disk->idling || disk->failed || !quiet || disk->marked)
+		return;
+	disk->marked = true;
 	disk->idling = true;
-	jobs_give(disk->jobs, &job->job);
+	jobs_give(disk->jobs, &job_create(disk, idle_run, idle_done)->job);
+}
+
+bool disk_wants_idle(const struct disk *disk)
+{
+	return !disk->marked;
 }
 
 uint64_t disk_log_size(const struct disk *disk)
@@ -354,6 +413,11 @@ uint64_t disk_syncs(const struct disk *disk)
 uint64_t disk_bytes(const struct disk *disk)
 {
 	return disk->bytes;
+}
+
+int64_t disk_free_space(struct disk *disk)
+{
+	return disk->fs->operations->free_space(disk->fs);
 }
 
 bool disk_checkpointing(const struct disk *disk)

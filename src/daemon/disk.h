@@ -1,4 +1,5 @@
-/* The disk thread's work: appending to the log, votes, reading the log, checkpoints of the catalog. */
+/* What is done with the disk beside the loop: appending to the log, votes and reading the log on the disk thread; checkpoints of the
+ * catalog on a thread of their own, since a batch of the log must not wait behind megabytes of them. */
 #ifndef CLUSTERD_DAEMON_DISK_H
 #define CLUSTERD_DAEMON_DISK_H
 
@@ -15,6 +16,8 @@ struct disk_handler {
 	void (*vote_saved)(void *context);
 	/* The records are lent for the call. */
 	void (*entries)(void *context, const struct wal_record *records, size_t count);
+	/* `complete`: everything that was in the WAL has been moved. */
+	void (*checkpointed)(void *context, bool complete);
 	void (*failed)(void *context, const struct error *error);
 };
 
@@ -40,13 +43,15 @@ void disk_read(struct disk *disk, uint64_t from, uint64_t to);
 void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for);
 /* Moves the catalog's WAL into its file and lets go of the log that is covered. One at a time: more are ignored. */
 void disk_checkpoint(struct disk *disk);
-/* Called now and then: prepares the next segment, writes down what is synced when nothing was appended lately. */
+/* Called now and then: writes down what is synced when nothing was appended since the last call. */
 void disk_idle(struct disk *disk);
+bool disk_wants_idle(const struct disk *disk); /* it has something to do when it is called again */
 
 uint64_t disk_log_size(const struct disk *disk);      /* bytes */
 uint64_t disk_log_first(const struct disk *disk);     /* index */
 uint64_t disk_syncs(const struct disk *disk);
 uint64_t disk_bytes(const struct disk *disk);         /* bodies appended */
+int64_t disk_free_space(struct disk *disk);           /* bytes; below 0: not known */
 bool disk_checkpointing(const struct disk *disk);
 uint64_t disk_checkpoints(const struct disk *disk);   /* completed */
 

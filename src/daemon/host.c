@@ -22,7 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECKPOINT_WAL_BYTES (16u << 20) /* of the catalog's WAL: past it, its frames are moved into the file */
+#define CHECKPOINT_WAL_BYTES (16u << 20) /* growth of the catalog's WAL from one checkpoint to the next */
+#define WAL_WARNING_BYTES (256u << 20)
+#define WAL_BUSY_BYTES (1024u << 20)
+#define DISK_RESERVE_BYTES (64u << 20) /* less is free: nothing new is begun */
 #define IDLE_MS 500
 #define NODE_ID_LIMIT ((uint64_t)1 << 53)
 
@@ -37,6 +40,8 @@ struct host {
 	struct node *node;
 	struct loop_timer *node_timer;
 	struct loop_timer *idle_timer;
+	struct loop_timer *sweep_timer;
+	bool sweep_set;
 	struct loop_timer *drain_timer;
 	struct loop_signal *signals[3];
 	char *catalog_path;
@@ -45,9 +50,12 @@ struct host {
 	int lock;
 	bool ready_said;
 	bool stopping;
-	bool idle_needed;
+	bool idle_set;
+	bool holding;
+	bool wal_warned;
 	long long longest_stall_us;
-	uint64_t wal_at_checkpoint;
+	uint64_t wal_at_checkpoint; /* size of the catalog's WAL when the last checkpoint began; 0: it has begun anew since */
+	char refusal[160];          /* why nothing new is begun; empty: it is */
 	struct error failure; /* what ended the node; code 0: nothing did */
 };
 
@@ -207,7 +215,9 @@ static void disk_entries(void *context, const struct wal_record *records, size_t
 	node_entries(((struct host *)context)->node, records, count);
 }
 
-static const struct disk_handler disk_handler = {disk_synced, disk_vote_saved, disk_entries, host_fail};
+static void disk_checkpointed(void *context, bool complete);
+
+static const struct disk_handler disk_handler = {disk_synced, disk_vote_saved, disk_entries, disk_checkpointed, host_fail};
 
 static struct call_id call_of(struct executor_key key)
 {
@@ -282,17 +292,72 @@ static void say_ready(struct host *host)
 	notify_service_manager("READY=1");
 }
 
+/* The catalog's WAL grows with each transaction. A first checkpoint moves it into the file while transactions go on; SQLite begins
+ * the WAL anew with the next transaction after everything was moved, so a second one, over the little that has come
+ * meanwhile, is made while none begins. */
+static void watch_wal(struct host *host)
+{
+	uint64_t size = catalog_wal_size(host->catalog);
+	if (size < host->wal_at_checkpoint)
+		host->wal_at_checkpoint = 0;
+	if (size < host->wal_at_checkpoint + CHECKPOINT_WAL_BYTES || disk_checkpointing(host->disk))
+		return;
+	host->wal_at_checkpoint = size;
+	disk_checkpoint(host->disk);
+}
+
+static void disk_checkpointed(void *context, bool complete)
+{
+	struct host *host = context;
+	bool held = host->holding;
+	(void)complete;
+	host->holding = !held;
+	node_hold(host->node, host->holding);
+	if (host->holding)
+		disk_checkpoint(host->disk);
+}
+
+/* What makes the node begin nothing new until it is over: a full disk, or a reader of the catalog that does not end and so keeps
+ * the WAL from beginning anew (PROTOCOL, rules 11 and 12). */
+static void watch_room(struct host *host)
+{
+	int64_t room = disk_free_space(host->disk);
+	uint64_t wal = catalog_wal_size(host->catalog);
+	char was[sizeof host->refusal];
+	memcpy(was, host->refusal, sizeof was);
+	host->refusal[0] = '\0';
+	if (room >= 0 && room < DISK_RESERVE_BYTES)
+		snprintf(host->refusal, sizeof host->refusal, "the disk is nearly full: %lld MiB are free, %u are kept in reserve",
+		         (long long)room >> 20, DISK_RESERVE_BYTES >> 20);
+	else if (wal > WAL_BUSY_BYTES)
+		snprintf(host->refusal, sizeof host->refusal,
+		         "catalog.db-wal has %" PRIu64 " MiB: a reader of the catalog does not end", wal >> 20);
+	if (host->refusal[0] != '\0' && was[0] == '\0')
+		log_write(LOG_ERROR, "store", "%s: nothing new is begun", host->refusal);
+	if (host->refusal[0] == '\0' && was[0] != '\0')
+		log_write(LOG_INFO, "store", "there is room again");
+	if (wal > WAL_WARNING_BYTES && !host->wal_warned)
+		log_write(LOG_WARNING, "catalog", "catalog.db-wal has %" PRIu64 " MiB: a reader of the catalog does not end", wal >> 20);
+	host->wal_warned = wal > WAL_WARNING_BYTES;
+	node_refuse(host->node, host->refusal);
+}
+
 static void turn_end(void *context)
 {
 	struct host *host = context;
+	watch_wal(host);
 	node_turn(host->node);
 	if (!host->ready_said && node_ready(host->node))
 		say_ready(host);
 	if (host->stopping && node_quiet(host->node))
 		loop_stop(host->loop);
 	loop_timer_set(host->node_timer, node_deadline(host->node));
-	if (!host->idle_needed) {
-		host->idle_needed = true;
+	if (!host->sweep_set && service_counts(host->service)->connections > 0) {
+		host->sweep_set = true;
+		loop_timer_set(host->sweep_timer, loop_now(host->loop) + SERVICE_HELLO_MS);
+	}
+	if (!host->idle_set && (disk_wants_idle(host->disk) || host->refusal[0] != '\0')) {
+		host->idle_set = true;
 		loop_timer_set(host->idle_timer, loop_now(host->loop) + IDLE_MS);
 	}
 }
@@ -302,18 +367,20 @@ static void node_due(void *context)
 	(void)context; /* the end of this turn does what is due */
 }
 
-/* Upkeep some time after something happened; when nothing happens, nothing is done. */
+/* Some time after something was written; when nothing happens, nothing is done. */
 static void idle_due(void *context)
 {
 	struct host *host = context;
-	bool pending = node_applied_index(host->node) != host->wal_at_checkpoint;
-	host->idle_needed = false;
+	host->idle_set = false;
 	disk_idle(host->disk);
+	watch_room(host);
+}
+
+static void sweep_due(void *context)
+{
+	struct host *host = context;
+	host->sweep_set = false;
 	service_sweep(host->service);
-	if (pending && catalog_wal_size(host->catalog) > CHECKPOINT_WAL_BYTES && !disk_checkpointing(host->disk)) {
-		host->wal_at_checkpoint = node_applied_index(host->node);
-		disk_checkpoint(host->disk);
-	}
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
@@ -525,6 +592,7 @@ static void host_watch(struct host *host)
 {
 	host->node_timer = loop_timer_create(host->loop, node_due, host);
 	host->idle_timer = loop_timer_create(host->loop, idle_due, host);
+	host->sweep_timer = loop_timer_create(host->loop, sweep_due, host);
 	host->drain_timer = loop_timer_create(host->loop, drain_over, host);
 	host->signals[0] = loop_signal_create(host->loop, SIGTERM, asked_to_stop, host);
 	host->signals[1] = loop_signal_create(host->loop, SIGINT, asked_to_stop, host);
@@ -543,6 +611,7 @@ static void host_close(struct host *host)
 	if (host->loop != NULL) {
 		loop_timer_destroy(host->node_timer);
 		loop_timer_destroy(host->idle_timer);
+		loop_timer_destroy(host->sweep_timer);
 		loop_timer_destroy(host->drain_timer);
 		for (size_t i = 0; i < sizeof host->signals / sizeof host->signals[0]; i++)
 			loop_signal_destroy(host->signals[i]);

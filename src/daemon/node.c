@@ -11,6 +11,7 @@
 #define ASSIGNED_DELAY_MS 5
 #define APPLY_STRETCH_US 5000
 #define HOUSEKEEPING_MS 5000
+#define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
 void node_fail(struct node *node, const struct error *error)
 {
@@ -88,6 +89,7 @@ void node_destroy(struct node *node)
 	mem_free(node->datacenter);
 	mem_free(node->tags);
 	mem_free(node->assigned);
+	mem_free(node->refusal);
 	buffer_finish(&node->scratch);
 	arena_finish(&node->arena);
 	mem_free(node);
@@ -344,15 +346,17 @@ static void housekeeping(struct node *node)
 	node->next_housekeeping = now + HOUSEKEEPING_MS;
 	sessions_keep(node, now);
 	msec before = node->host->wall(node->context) - machine_settings(node->machine)->retention;
-	if (catalog_finished_before(node->catalog, before) > 0)
+	if (catalog_finished_before(node->catalog, before) > 0) {
 		node_propose(node, &(struct command){.kind = COMMAND_EXPIRE}, true);
+		node->next_housekeeping = now + EXPIRING_MS;
+	}
 }
 
 void node_turn(struct node *node)
 {
 	if (node->failed)
 		return;
-	if (node->again)
+	if (node->again && !node->hold)
 		apply_committed(node);
 	if (node->failed || !node->leader)
 		return;
@@ -380,7 +384,7 @@ msec node_deadline(const struct node *node)
 	msec deadline = dispatch_deadline(node->dispatch);
 	if (node->failed)
 		return MSEC_NEVER;
-	if (node->again || node->scanning)
+	if ((node->again && !node->hold) || node->scanning)
 		return now;
 	if (node->assigned_count > 0 && !node->disk_busy)
 		deadline = msec_earlier(deadline, node->assigned_since + ASSIGNED_DELAY_MS);
@@ -391,6 +395,17 @@ msec node_deadline(const struct node *node)
 	if (node->ready)
 		deadline = msec_earlier(deadline, node->next_housekeeping);
 	return deadline;
+}
+
+void node_hold(struct node *node, bool hold)
+{
+	node->hold = hold;
+}
+
+void node_refuse(struct node *node, const char *reason)
+{
+	mem_free(node->refusal);
+	node->refusal = reason[0] != '\0' ? mem_string(reason) : NULL;
 }
 
 void node_drain(struct node *node)

@@ -97,6 +97,12 @@ void node_call_heartbeat(struct node *node, struct call_id call);
 void node_turn(struct node *node);
 msec node_deadline(const struct node *node);
 
+/* While it holds, committed entries wait: the host wants no transaction to begin. */
+void node_hold(struct node *node, bool hold);
+
+/* Requests that change something are answered with `busy` and this reason; "": they are taken again. */
+void node_refuse(struct node *node, const char *reason);
+
 /* No new calls, no new requests; ready to stop when node_quiet. */
 void node_drain(struct node *node);
 bool node_quiet(const struct node *node);

@@ -92,6 +92,8 @@ struct node {
 	bool urgent;                /* something in the batch waits for its sync */
 	bool draining;
 	bool failed;
+	char *refusal;              /* why nothing new is begun; NULL: it is */
+	bool hold;                  /* the host wants no transaction to begin */
 	bool again;                 /* committed entries wait: apply goes on in the next turn */
 
 	/* Assignments made and not yet proposed: they go with the next batch, or soon. */

@@ -487,6 +487,11 @@ static bool admit(const struct request *request)
 		refuse(request, ERR_CLOSED, "the node is shutting down and takes no new requests");
 		return false;
 	}
+	if (node->refusal != NULL) {
+		node->counts.busy++;
+		refuse(request, ERR_BUSY, "%s", node->refusal);
+		return false;
+	}
 	if (node_overloaded(node)) {
 		node->counts.busy++;
 		refuse(request, ERR_BUSY, "the node has %zu commands waiting: come back later", node->entry_count);

@@ -166,7 +166,8 @@ static int check_batch(const struct wal *wal, const struct wal_record *records, 
 		size += record_size(records[i].body.size);
 		if (size > SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE)
 			return error_set(error, ERR_LIMIT,
-			                 "a batch of the log has more than its limit of %" PRIu64 " bytes", SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE);
+			                 "a batch of the log has more than its limit of %" PRIu64 " bytes",
+			                 SEGMENT_SIZE_MAX - 2 * SEGMENT_HEADER_SIZE);
 	}
 	*ret_size = size;
 	return 0;

@@ -328,6 +328,52 @@ static void blocked_list_is_bounded(void **state)
 	buffer_finish(&source);
 }
 
+static void channels_of_one_name_are_told_apart(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture->set = program_set_parse("workflow W() -> o { ParIn(x; a, b) ParIn(y; c, d) ParIn(z; e, f) }");
+	const struct program *program = program_set_find(fixture->set, "W")->program;
+	for (uint32_t i = 0; i < program->channel_count; i++) {
+		struct slice name = program->channel_names[i];
+		if (slice_is(name, "y") || slice_is(name, "z"))
+			program->channel_names[i] = SLICE("x");
+		else if (!slice_is(name, "x"))
+			program->channel_names[i] = (struct slice){NULL, 0};
+	}
+	fixture_start(fixture, NULL, "W", "{}");
+	assert_string_equal(fixture_print(fixture), "stuck\n"
+	                                            "inputs\n"
+	                                            "  W#1: ParIn(x; c2, c3)\n"
+	                                            "  W#1: ParIn(x.1; c5, c6)\n"
+	                                            "  W#1: ParIn(x.2; c8, c9)\n");
+	assert_non_null(strstr(fixture_blocked(fixture), "W#1.out is awaited by the result\n"));
+}
+
+static void print_shortens_what_is_long(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buffer source = BUFFER_EMPTY;
+	struct buffer args = BUFFER_EMPTY;
+	buffer_append_string(&args, "{\"x\":\"");
+	for (int i = 0; i < 150; i++)
+		buffer_append_string(&args, "é");
+	buffer_append_string(&args, "\"}");
+	buffer_append_string(&source, "workflow W(x) -> o { WithIn(y; red -> { } _ -> { }) Select(z, red) ListOut(o; z");
+	for (int i = 0; i < 30; i++)
+		buffer_format(&source, ", c%d", i);
+	buffer_append_string(&source, ") }");
+	fixture_start(fixture, buffer_string(&source), "W", buffer_string(&args));
+	const char *print = fixture_print(fixture);
+	/* 200 bytes would end in the middle of a character. */
+	assert_non_null(strstr(print, "é… (302 bytes)\n"));
+	assert_non_null(strstr(print, "W#1.c14, … (31 parts))\n"));
+	assert_null(strstr(print, "c15"));
+	assert_non_null(strstr(print, " = Choice(red)\n"));
+	assert_non_null(strstr(print, "WithIn(y; red, _)\n"));
+	buffer_finish(&source);
+	buffer_finish(&args);
+}
+
 static void runaway_is_stopped(void **state)
 {
 	struct fixture *fixture = *state;
@@ -575,6 +621,8 @@ int main(void)
 		TEST(stuck_instance_lists_its_blocked_channels),
 		TEST(waiting_call_keeps_an_instance_from_completing),
 		TEST(blocked_list_is_bounded),
+		TEST(channels_of_one_name_are_told_apart),
+		TEST(print_shortens_what_is_long),
 		TEST(runaway_is_stopped),
 		TEST(runaway_after_calls_lets_them_close),
 		TEST(scanning_much_json_counts),

@@ -128,6 +128,21 @@ static void result_may_be_as_large_as_the_limit(void **state)
 	assert_string_equal(fixture_result(fixture), "");
 }
 
+static void every_smaller_limit_is_passed(void **state)
+{
+	static const char source[] = "workflow W(x) -> o { RecOut(o; a=p, b=q, c=s) Select(p, left, x) ParOut(q; y, z)"
+	                             "  Out(y, \"y\") ListOut(z; v) Select(v, red) ListOut(s;) }";
+	static const char result[] = "{\"a\":{\"left\":[12]},\"b\":[\"y\",[\"red\"]],\"c\":[]}";
+	struct fixture *fixture = *state;
+	for (uint32_t size = 1; size < sizeof result - 1; size++) {
+		fixture->limits.value_size = size;
+		fixture_start(fixture, source, "W", "{\"x\":[12]}");
+		assert_int_equal(fixture->step.state, INSTANCE_OVERFLOW);
+	}
+	fixture->limits.value_size = sizeof result - 1;
+	assert_string_equal(fixture_run(fixture, source, "W", "{\"x\":[12]}"), result);
+}
+
 static void doubling_by_copies_is_bounded(void **state)
 {
 	struct fixture *fixture = *state;
@@ -290,6 +305,7 @@ int main(void)
 		TEST(value_is_dropped_when_its_last_reader_has_it),
 		TEST(arguments_may_be_as_large_as_the_limit),
 		TEST(result_may_be_as_large_as_the_limit),
+		TEST(every_smaller_limit_is_passed),
 		TEST(doubling_by_copies_is_bounded),
 		TEST(value_may_be_as_deep_as_json_may),
 		TEST(brackets_in_strings_are_no_depth),

@@ -21,7 +21,6 @@ struct bench {
 
 	const char *directory; /* ours alone, removed at the end */
 	struct report *report;
-	double fdatasync_us;   /* of this machine, 1 KiB */
 };
 
 bool bench_wants(const struct bench *bench, const char *scenario);
@@ -33,6 +32,9 @@ void bench_end_node(const struct bench *bench, struct node *node);
 char *bench_node_directory(const struct bench *bench); /* of these nodes, one at a time; to be freed */
 /* What is being done, for who waits (stderr). */
 void bench_say(const struct bench *bench, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a sync of 1 KiB takes just now: the median of as many as `duration` has room for. */
+int bench_sync_us(const struct bench *bench, msec duration, double *ret_median_us, struct error *error);
 
 /* The groups of scenarios. A negative return ends the run: the node or the machine did not do its part. */
 int bench_machine(struct bench *bench, struct error *error);

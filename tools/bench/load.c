@@ -157,7 +157,7 @@ static void time_is_up(void *context)
 		begin_measuring(load);
 	} else if (load->phase == PHASE_MEASURING) {
 		bool patient = clock_us() - load->begin_us < (double)load->plan->patience * 1e3;
-		if (load->report->finished == 0 && patient)
+		if (load->report->finished < load->plan->in_flight && patient)
 			loop_timer_set(load->timer, loop_now(load->loop) + EXTEND_MS);
 		else
 			end_measuring(load);

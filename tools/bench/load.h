@@ -13,7 +13,8 @@ struct load_plan {
 	struct slice args;
 	uint32_t in_flight;
 	bool detached;        /* a start is done when it is accepted, not when the workflow has finished */
-	/* By time: nothing of the warm-up counts; measuring goes on past `duration`, up to `patience`, until one has finished. */
+	/* By time: nothing of the warm-up counts; measuring goes on past `duration`, up to `patience`, until as many
+	 * have finished as are in flight. */
 	msec warm_up;
 	msec duration;
 	msec patience;

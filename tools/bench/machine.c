@@ -21,6 +21,7 @@
 #define SYNCS_MAX 200000
 #define ROWS_AT_ONCE 10000
 #define ROWS_MAX 2000000
+#define DURATION_MAX_MS 1000 /* longer is not truer */
 
 static const struct report_column sync_columns[] = {
 	{"per_s", "per s", 0},
@@ -33,6 +34,11 @@ static const struct report_column row_columns[] = {
 	{"per_s", "per s", 0},
 	{"mean_us", "mean µs", 2},
 };
+
+static msec duration_of(const struct bench *bench)
+{
+	return msec_earlier(bench->duration / 2, DURATION_MAX_MS);
+}
 
 /* --- who it is ----------------------------------------------------------------------------------------------------- */
 
@@ -110,11 +116,11 @@ static int fill(int file)
 	return fsync(file);
 }
 
-static int sync_often(const struct bench *bench, int file, float *times_us, size_t *ret_count)
+static int sync_often(int file, msec duration, float *times_us, size_t *ret_count)
 {
 	char record[RECORD_SIZE];
 	size_t count = 0;
-	double end_us = clock_us() + (double)bench->duration * 1e3 / 2;
+	double end_us = clock_us() + (double)duration * 1e3;
 	memset(record, 'r', sizeof record);
 	while (count < SYNCS_MAX && clock_us() < end_us) {
 		double begin_us = clock_us();
@@ -128,32 +134,59 @@ static int sync_often(const struct bench *bench, int file, float *times_us, size
 	return 0;
 }
 
-static int measure_syncs(struct bench *bench, struct error *error)
+/* Gives the times of many syncs in ascending order. */
+static int measure_syncs(const struct bench *bench, msec duration, float **ret_times_us, size_t *ret_count,
+                         struct error *error)
 {
 	char *path = mem_format("%s/syncs", bench->directory);
 	float *times_us = mem_array(SYNCS_MAX, sizeof *times_us);
 	size_t count = 0;
-	double sum_us = 0;
 	int code = 0;
 	int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (file < 0 || fill(file) != 0 || sync_often(bench, file, times_us, &count) != 0)
+	if (file < 0 || fill(file) != 0 || sync_often(file, duration, times_us, &count) != 0 || count == 0)
 		code = error_set(error, ERR_IO, "%s: %s", path, strerror(errno));
 	if (file >= 0)
 		close(file);
 	unlink(path);
 	mem_free(path);
-	if (code == 0) {
-		qsort(times_us, count, sizeof *times_us, compare_floats);
-		for (size_t i = 0; i < count; i++)
-			sum_us += (double)times_us[i];
-		bench->fdatasync_us = sum_us / (double)count;
-		report_group(bench->report, "machine", sync_columns, sizeof sync_columns / sizeof sync_columns[0]);
-		report_row(bench->report, "machine/fdatasync",
-		           (double[]){1e6 / bench->fdatasync_us, bench->fdatasync_us, (double)times_us[count / 2],
-		                      (double)times_us[count * 99 / 100]});
+	if (code != 0) {
+		mem_free(times_us);
+		return code;
 	}
+	qsort(times_us, count, sizeof *times_us, compare_floats);
+	*ret_times_us = times_us;
+	*ret_count = count;
+	return 0;
+}
+
+int bench_sync_us(const struct bench *bench, msec duration, double *ret_median_us, struct error *error)
+{
+	float *times_us;
+	size_t count;
+	int code = measure_syncs(bench, duration, &times_us, &count, error);
+	if (code != 0)
+		return code;
+	*ret_median_us = (double)times_us[count / 2];
 	mem_free(times_us);
-	return code;
+	return 0;
+}
+
+static int report_syncs(struct bench *bench, struct error *error)
+{
+	float *times_us;
+	size_t count;
+	double sum_us = 0;
+	int code = measure_syncs(bench, duration_of(bench), &times_us, &count, error);
+	if (code != 0)
+		return code;
+	for (size_t i = 0; i < count; i++)
+		sum_us += (double)times_us[i];
+	report_group(bench->report, "machine", sync_columns, sizeof sync_columns / sizeof sync_columns[0]);
+	report_row(bench->report, "machine/fdatasync",
+	           (double[]){(double)count * 1e6 / sum_us, sum_us / (double)count, (double)times_us[count / 2],
+	                      (double)times_us[count * 99 / 100]});
+	mem_free(times_us);
+	return 0;
 }
 
 /* --- rows ---------------------------------------------------------------------------------------------------------- */
@@ -184,7 +217,7 @@ static int insert_many(const struct bench *bench, sqlite3 *database, double *ret
 	sqlite3_int64 rows = 0;
 	int code = sqlite3_exec(database, schema, NULL, NULL, NULL);
 	double begin_us = clock_us();
-	double end_us = begin_us + (double)bench->duration * 1e3 / 2;
+	double end_us = begin_us + (double)duration_of(bench) * 1e3;
 	if (code == SQLITE_OK)
 		code = sqlite3_prepare_v2(database, "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6)", -1, &statement, NULL);
 	while (code == SQLITE_OK && rows < ROWS_MAX && clock_us() < end_us) {
@@ -215,7 +248,7 @@ static int measure_rows(struct bench *bench, struct error *error)
 	mem_free(path);
 	if (code != SQLITE_OK)
 		return ERR_IO;
-	report_group(bench->report, "", row_columns, sizeof row_columns / sizeof row_columns[0]);
+	report_group(bench->report, "machine", row_columns, sizeof row_columns / sizeof row_columns[0]);
 	report_row(bench->report, "machine/sqlite-rows",
 	           (double[]){(double)rows / seconds, seconds * 1e6 / (double)rows});
 	return 0;
@@ -224,7 +257,7 @@ static int measure_rows(struct bench *bench, struct error *error)
 int bench_machine(struct bench *bench, struct error *error)
 {
 	report_facts(bench);
-	int code = measure_syncs(bench, error);
+	int code = report_syncs(bench, error);
 	if (code == 0)
 		code = measure_rows(bench, error);
 	return code;

@@ -81,11 +81,9 @@ void bench_end_node(const struct bench *bench, struct node *node)
 
 /* --- options ------------------------------------------------------------------------------------------------------- */
 
-static int usage(const char *format, const char *word)
+static int usage(const char *before, const char *word, const char *behind)
 {
-	fprintf(stderr, "clusterd-bench: ");
-	fprintf(stderr, format, word);
-	fprintf(stderr, "; see clusterd-bench --help\n");
+	fprintf(stderr, "clusterd-bench: %s%s%s; see clusterd-bench --help\n", before, word, behind);
 	return 2;
 }
 
@@ -125,15 +123,15 @@ static int read_options(int argc, char **argv, struct bench *bench, const char *
 		else
 			known = strcmp(option, "--seconds") == 0 || strcmp(option, "-o") == 0;
 		if (!known)
-			return usage("there is no option %s", option);
+			return usage("there is no option ", option, "");
 		if (value == NULL)
-			return usage("%s needs a value", option);
+			return usage("", option, " needs a value");
 		if (strcmp(option, "--seconds") == 0 && !take_seconds(value, &bench->duration))
-			return usage("--seconds is a number from 0.1 to 3600, not %s", value);
+			return usage("--seconds is a number from 0.1 to 3600, not ", value, "");
 		if (strcmp(option, "-o") == 0 && strcmp(value, "json") == 0)
 			bench->format = REPORT_JSON;
 		else if (strcmp(option, "-o") == 0 && strcmp(value, "table") != 0)
-			return usage("-o is table or json, not %s", value);
+			return usage("-o is table or json, not ", value, "");
 		i++;
 	}
 	return 0;

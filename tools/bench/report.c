@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_WIDTH 24
-#define CELL_WIDTH 9
+#define NAME_WIDTH 21
+#define CELL_WIDTH 8
 
 struct row {
 	char *scenario;
@@ -26,6 +26,7 @@ struct report {
 	struct row *rows;
 	size_t row_count;
 	size_t row_capacity;
+	const char *title; /* of a group that has no row yet; else NULL */
 	const struct report_column *columns;
 	size_t column_count;
 };
@@ -77,19 +78,27 @@ static int cell_width(const struct report_column *column)
 
 void report_group(struct report *report, const char *title, const struct report_column *columns, size_t count)
 {
+	report->title = title;
 	report->columns = columns;
 	report->column_count = count;
-	if (report->format != REPORT_TABLE)
-		return;
-	printf("\n%-*s", NAME_WIDTH, title);
-	for (size_t i = 0; i < count; i++)
-		printf(" %*s%s", cell_width(&columns[i]) - shown_width(columns[i].title), "", columns[i].title);
-	putchar('\n');
-	fflush(stdout);
 }
 
-static void print_row(const struct row *row)
+/* The head of a group comes with its first row: there may be none. */
+static void print_title(struct report *report)
 {
+	if (report->title == NULL)
+		return;
+	printf("\n%-*s", NAME_WIDTH, report->title);
+	for (size_t i = 0; i < report->column_count; i++)
+		printf(" %*s%s", cell_width(&report->columns[i]) - shown_width(report->columns[i].title), "",
+		       report->columns[i].title);
+	putchar('\n');
+	report->title = NULL;
+}
+
+static void print_row(struct report *report, const struct row *row)
+{
+	print_title(report);
 	printf("%-*s", NAME_WIDTH, row->scenario);
 	for (size_t i = 0; i < row->count; i++) {
 		int width = cell_width(&row->columns[i]);
@@ -109,7 +118,7 @@ void report_row(struct report *report, const char *scenario, const double *value
 	mem_grow(report->rows, report->row_capacity, report->row_count + 1);
 	report->rows[report->row_count++] = row;
 	if (report->format == REPORT_TABLE)
-		print_row(&row);
+		print_row(report, &row);
 }
 
 void report_note(struct report *report, const char *scenario, const char *format, ...)
@@ -126,9 +135,11 @@ void report_note(struct report *report, const char *scenario, const char *format
 	buffer_append_string(&report->notes, ",\"note\":");
 	json_quote(&report->notes, buffer_slice(&text));
 	buffer_append_char(&report->notes, '}');
-	if (report->format == REPORT_TABLE)
+	if (report->format == REPORT_TABLE) {
+		print_title(report);
 		printf("%-*s   %s\n", NAME_WIDTH, scenario, buffer_string(&text));
-	fflush(stdout);
+		fflush(stdout);
+	}
 	buffer_finish(&text);
 }
 
@@ -159,6 +170,7 @@ void report_check(struct report *report, const char *scenario, const char *what,
 		char shown[32] = "-";
 		if (!isnan(value))
 			snprintf(shown, sizeof shown, "%.6g", value);
+		print_title(report);
 		printf("%-*s %-26s %12s  %-12s %s\n", NAME_WIDTH, scenario, what, shown, target, verdict);
 		return;
 	}

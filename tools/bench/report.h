@@ -21,7 +21,7 @@ struct report *report_create(enum report_format format);
 void report_destroy(struct report *report); /* prints what is left */
 /* A fact about the machine or the run. */
 void report_fact(struct report *report, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The rows that follow have these columns (of static storage). */
+/* The rows that follow have these columns (of static storage, as the title). */
 void report_group(struct report *report, const char *title, const struct report_column *columns, size_t count);
 /* A value for each column; NAN: there is none. */
 void report_row(struct report *report, const char *scenario, const double *values);
