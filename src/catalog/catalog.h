@@ -87,10 +87,10 @@ struct catalog_instance {
 	msec finished_ms; /* 0: not yet (SQL NULL) */
 	uint32_t step;    /* reductions made so far */
 	bool failing;     /* a call has failed for good, others are awaited */
-	bool cancelling;
+	struct slice limits; /* what bounds its reduction: the state machine's own text, given when it is inserted */
 };
 int catalog_instance_insert(struct catalog *catalog, const struct catalog_instance *instance);
-/* state, result, error, finished_ms, step, failing, cancelling. */
+/* state, result, error, finished_ms, step, failing. */
 int catalog_instance_update(struct catalog *catalog, const struct catalog_instance *instance);
 /* ERR_NOT_FOUND. Slices are valid until the next call of this function. */
 int catalog_instance_read(struct catalog *catalog, uint64_t id, struct catalog_instance *ret_instance);

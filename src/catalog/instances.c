@@ -31,7 +31,7 @@ int catalog_instance_insert(struct catalog *catalog, const struct catalog_instan
 	bind_time(statement, 10, instance->finished_ms);
 	bind_number(statement, 11, instance->step);
 	bind_number(statement, 12, instance->failing);
-	bind_number(statement, 13, instance->cancelling);
+	bind_text(statement, 13, instance->limits);
 	return statement_run(catalog, statement);
 }
 
@@ -48,9 +48,8 @@ static int update(struct catalog *catalog, enum statement_id id, const struct ca
 	bind_text(statement, 4, instance->error);
 	bind_number(statement, 5, instance->step);
 	bind_number(statement, 6, instance->failing);
-	bind_number(statement, 7, instance->cancelling);
 	if (id == STATEMENT_INSTANCE_UPDATE)
-		bind_time(statement, 8, instance->finished_ms);
+		bind_time(statement, 7, instance->finished_ms);
 	result = statement_run(catalog, statement);
 	return result != 0 ? result : sqlite3_changes(catalog->database);
 }
@@ -105,19 +104,20 @@ int catalog_instance_read(struct catalog *catalog, uint64_t id, struct catalog_i
 			.finished_ms = (msec)column_number(statement, 9),
 			.step = (uint32_t)column_number(statement, 10),
 			.failing = column_number(statement, 11) != 0,
-			.cancelling = column_number(statement, 12) != 0,
 		};
 		row.process = keep(catalog, statement, 2);
 		row.state = keep(catalog, statement, 4);
 		row.args = keep(catalog, statement, 5);
 		row.result = keep(catalog, statement, 6);
 		row.error = keep(catalog, statement, 7);
+		row.limits = keep(catalog, statement, 12);
 		const char *at = place(&row.key, catalog->row.data);
 		at = place(&row.process, at);
 		at = place(&row.state, at);
 		at = place(&row.args, at);
 		at = place(&row.result, at);
-		place(&row.error, at);
+		at = place(&row.error, at);
+		place(&row.limits, at);
 		*ret_instance = row;
 	}
 	statement_end(statement);

@@ -62,7 +62,7 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"  finished_ms INTEGER,"
 	"  step INTEGER NOT NULL,"
 	"  failing INTEGER NOT NULL,"
-	"  cancelling INTEGER NOT NULL"
+	"  limits TEXT"
 	") STRICT;"
 	"CREATE UNIQUE INDEX pi_instance_key ON pi_instance (key) WHERE key IS NOT NULL;"
 	"CREATE INDEX pi_instance_finished ON pi_instance (finished_ms);"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define INSTANCE_COLUMNS \
-	"id, key, process, version, state, args, result, error, started_ms, finished_ms, step, failing, cancelling"
+	"id, key, process, version, state, args, result, error, started_ms, finished_ms, step, failing, limits"
 #define CALL_COLUMNS \
 	"instance, ref, process, state, args, result, error, attempts, node, called_ms, returned_ms, kind, version, " \
 	"attempt, step, started_ms, due_ms"
@@ -31,10 +31,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_INSTANCE_INSERT] = "INSERT INTO pi_instance (" INSTANCE_COLUMNS ")"
 				      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	/* The usual case, which leaves the index on finished_ms alone. */
-	[STATEMENT_INSTANCE_SAVE] = "UPDATE pi_instance SET state = ?2, result = ?3, error = ?4, step = ?5, failing = ?6,"
-				    " cancelling = ?7 WHERE id = ?1 AND finished_ms IS NULL",
+	[STATEMENT_INSTANCE_SAVE] = "UPDATE pi_instance SET state = ?2, result = ?3, error = ?4, step = ?5, failing = ?6"
+				    " WHERE id = ?1 AND finished_ms IS NULL",
 	[STATEMENT_INSTANCE_UPDATE] = "UPDATE pi_instance SET state = ?2, result = ?3, error = ?4, step = ?5, failing = ?6,"
-				      " cancelling = ?7, finished_ms = ?8 WHERE id = ?1",
+				      " finished_ms = ?7 WHERE id = ?1",
 	[STATEMENT_INSTANCE_READ] = "SELECT " INSTANCE_COLUMNS " FROM pi_instance WHERE id = ?1",
 	[STATEMENT_INSTANCE_BY_KEY] = "SELECT id FROM pi_instance WHERE key = ?1",
 	[STATEMENT_INSTANCES_OPEN] = "SELECT id FROM pi_instance INDEXED BY pi_instance_finished"

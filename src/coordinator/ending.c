@@ -236,6 +236,7 @@ static int reopen_call(void *context, const struct catalog_call *row)
 struct retried {
 	const struct definition *workflow;
 	struct text *args;
+	struct instance_limits limits;
 	msec started_ms;
 	uint32_t step;
 };
@@ -260,6 +261,8 @@ static int read_retried(struct machine *machine, uint64_t id, struct retried *re
 	ret->workflow = registry_find(machine->registry, row.process, row.version);
 	assert(ret->workflow != NULL);
 	ret->args = text_create(row.args);
+	ret->limits = machine_limits(machine);
+	limits_parse(row.limits, &ret->limits);
 	ret->started_ms = row.started_ms;
 	ret->step = row.step;
 	return 0;
@@ -271,6 +274,7 @@ static int reopen(struct machine *machine, uint64_t id, const struct retried *re
 	struct catalog_instance row = {.id = id, .state = SLICE("running"), .step = retried->step};
 	struct reopening reopening = {machine, running};
 	running->started_ms = retried->started_ms;
+	running->limits = retried->limits;
 	running->step = retried->step;
 	int code = catalog_instance_update(machine->catalog, &row);
 	if (code == 0)

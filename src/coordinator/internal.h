@@ -85,7 +85,10 @@ void running_note_idle(struct machine *machine, struct running *running);
 void running_leave_idle(struct machine *machine, struct running *running);
 int machine_flush(struct machine *machine); /* dirty calls and instances into the catalog */
 int running_need_engine(struct machine *machine, struct running *running, struct error *error);
+/* The limits that an instance starts with, and as text in its row. */
 struct instance_limits machine_limits(const struct machine *machine);
+void limits_print(const struct instance_limits *limits, struct buffer *out);
+bool limits_parse(struct slice text, struct instance_limits *ret_limits);
 
 /* reducer.c */
 int apply_start(struct machine *machine, const struct command *command, struct answer *ret_answer,

@@ -33,6 +33,32 @@ struct instance_limits machine_limits(const struct machine *machine)
 	};
 }
 
+void limits_print(const struct instance_limits *limits, struct buffer *out)
+{
+	buffer_format(out, "[%u,%u,%u]", limits->reductions, limits->each_window, limits->value_size);
+}
+
+bool limits_parse(struct slice text, struct instance_limits *ret_limits)
+{
+	struct json_iterator numbers;
+	struct slice key;
+	struct slice number;
+	long long value[3];
+	size_t count = 0;
+	if (text.data == NULL || json_check(text, NULL) != 0 || json_kind(text) != JSON_ARRAY)
+		return false;
+	json_iterate(&numbers, text);
+	while (count < 3 && json_next(&numbers, &key, &number)) {
+		if (json_integer(number, 1, UINT32_MAX, &value[count++]) != 0)
+			return false;
+	}
+	if (count != 3)
+		return false;
+	*ret_limits = (struct instance_limits){
+		.reductions = (uint32_t)value[0], .each_window = (uint32_t)value[1], .value_size = (uint32_t)value[2]};
+	return true;
+}
+
 struct running *running_create(struct machine *machine, uint64_t id, const struct definition *workflow,
                                struct text *args)
 {
@@ -289,8 +315,12 @@ static int running_read(struct machine *machine, uint64_t id, struct running **r
 	if (workflow == NULL || workflow->kind != DEFINITION_WORKFLOW)
 		return error_set(error, ERR_CORRUPT, "instance %" PRIu64 " is of %.*s@%u, which is not in the catalog", id,
 		                 SLICE_ARGS(row.process), row.version);
+	struct instance_limits limits;
+	if (!limits_parse(row.limits, &limits))
+		return error_set(error, ERR_CORRUPT, "instance %" PRIu64 " has no limits in the catalog", id);
 	struct text *args = text_create(row.args);
 	struct running *running = running_create(machine, id, workflow, args);
+	running->limits = limits;
 	text_release(args);
 	running->started_ms = row.started_ms;
 	running->failing = row.failing;
@@ -363,14 +393,13 @@ static int replay_result(void *context, const struct catalog_call *row)
 
 int running_need_engine(struct machine *machine, struct running *running, struct error *error)
 {
-	struct instance_limits limits = machine_limits(machine);
 	struct instance_step step;
 	if (running->engine != NULL)
 		return 0;
 	int code = machine_flush(machine);
 	if (code != 0)
 		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
-	instance_create(running->workflow, running->args, &limits, &running->engine, &step);
+	instance_create(running->workflow, running->args, &running->limits, &running->engine, &step);
 	struct replay replay = {.id = running->id, .engine = running->engine, .steps_made = 1,
 	                        .steps_wanted = UINT32_MAX, .error = error};
 	code = catalog_calls(machine->catalog, running->id, CATALOG_CALLS_BY_STEP, replay_result, &replay);
@@ -392,12 +421,14 @@ int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, 
 {
 	struct catalog_instance row;
 	struct instance_step made;
-	struct instance_limits limits = machine_limits(machine);
+	struct instance_limits limits;
 	int code = catalog_instance_read(machine->catalog, id, &row);
 	if (code != 0)
 		return error_set(error, code, "there is no workflow with the id %" PRIu64, id);
 	const struct definition *workflow = registry_find(machine->registry, row.process, row.version);
 	assert(workflow != NULL);
+	if (!limits_parse(row.limits, &limits))
+		return error_set(error, ERR_CORRUPT, "instance %" PRIu64 " has no limits in the catalog", id);
 	struct replay replay = {.id = id, .steps_made = 1, .steps_wanted = step != 0 ? step : UINT32_MAX, .error = error};
 	struct text *args = text_create(row.args);
 	instance_create(workflow, args, &limits, &replay.engine, &made);

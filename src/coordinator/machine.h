@@ -65,6 +65,7 @@ struct running {
 	uint64_t id;
 	const struct definition *workflow;
 	struct instance *engine; /* NULL: not needed so far */
+	struct instance_limits limits; /* those of its start: under others its steps would not come out the same */
 	struct text *args;
 	struct text *error;      /* the first failure, once failing */
 	uint32_t step;

@@ -108,12 +108,12 @@ static int end_step(struct machine *machine, struct running *running, const stru
 	case INSTANCE_RUNAWAY:
 		buffer_clear(text);
 		buffer_format(text, "runaway: more than %u reductions in one step (setting reductions_max)",
-		              machine->settings.reductions_max);
+		              running->limits.reductions);
 		return running_finish(machine, running, "failed", "runaway", NULL, text_create(buffer_slice(text)));
 	case INSTANCE_OVERFLOW:
 		buffer_clear(text);
 		buffer_format(text, "limit: a value is larger than %u bytes (setting value_max) or nested deeper than %d",
-		              machine->settings.value_max, JSON_DEPTH);
+		              running->limits.value_size, JSON_DEPTH);
 		return running_finish(machine, running, "failed", "overflow", NULL, text_create(buffer_slice(text)));
 	}
 	assert(false);
@@ -157,10 +157,12 @@ int running_reduce(struct machine *machine, struct running *running, struct erro
 static int start_instance(struct machine *machine, const struct definition *workflow, const struct command *command,
                           uint64_t id)
 {
-	struct instance_limits limits = machine_limits(machine);
 	struct instance_step step;
 	struct text *args = text_create(command->start.args);
 	struct running *running = running_create(machine, id, workflow, args);
+	running->limits = machine_limits(machine);
+	buffer_clear(&machine->scratch);
+	limits_print(&running->limits, &machine->scratch);
 	struct catalog_instance row = {
 		.id = id,
 		.key = command->start.key.size != 0 ? command->start.key : (struct slice){NULL, 0},
@@ -170,6 +172,7 @@ static int start_instance(struct machine *machine, const struct definition *work
 		.args = text_slice(args),
 		.started_ms = machine->now,
 		.step = 1,
+		.limits = buffer_slice(&machine->scratch),
 	};
 	text_release(args);
 	int code = catalog_instance_insert(machine->catalog, &row);
@@ -178,7 +181,7 @@ static int start_instance(struct machine *machine, const struct definition *work
 		                      workflow->version);
 	if (code != 0)
 		return code;
-	instance_create(workflow, running->args, &limits, &running->engine, &step);
+	instance_create(workflow, running->args, &running->limits, &running->engine, &step);
 	code = take_steps(machine, running, &step);
 	if (code == 0 && machine_find(machine, id) == running)
 		running_note_idle(machine, running);
