@@ -39,6 +39,7 @@ struct host {
 	struct service *service;
 	struct node *node;
 	struct loop_timer *node_timer;
+	msec node_due_at; /* what it is set to */
 	struct loop_timer *idle_timer;
 	struct loop_timer *sweep_timer;
 	bool sweep_set;
@@ -342,6 +343,16 @@ static void watch_room(struct host *host)
 	node_refuse(host->node, host->refusal);
 }
 
+/* A timer that is set too early costs one turn for nothing, setting it costs a system call: so it is only ever set earlier. */
+static void set_node_timer(struct host *host)
+{
+	msec deadline = node_deadline(host->node);
+	if (deadline >= host->node_due_at)
+		return;
+	host->node_due_at = deadline;
+	loop_timer_set(host->node_timer, deadline);
+}
+
 static void turn_end(void *context)
 {
 	struct host *host = context;
@@ -351,7 +362,7 @@ static void turn_end(void *context)
 		say_ready(host);
 	if (host->stopping && node_quiet(host->node))
 		loop_stop(host->loop);
-	loop_timer_set(host->node_timer, node_deadline(host->node));
+	set_node_timer(host);
 	if (!host->sweep_set && service_counts(host->service)->connections > 0) {
 		host->sweep_set = true;
 		loop_timer_set(host->sweep_timer, loop_now(host->loop) + SERVICE_HELLO_MS);
@@ -362,9 +373,10 @@ static void turn_end(void *context)
 	}
 }
 
+/* The end of this turn does what is due. */
 static void node_due(void *context)
 {
-	(void)context; /* the end of this turn does what is due */
+	((struct host *)context)->node_due_at = MSEC_NEVER;
 }
 
 /* Some time after something was written; when nothing happens, nothing is done. */
@@ -626,7 +638,7 @@ static void host_close(struct host *host)
 
 int host_run(struct config *config, struct error *error)
 {
-	struct host host = {.config = config, .lock = -1};
+	struct host host = {.config = config, .lock = -1, .node_due_at = MSEC_NEVER};
 	host.catalog_path = mem_format("%s/catalog.db", config->data_dir);
 	host.socket_path = mem_format("%s/clusterd.sock", config->data_dir);
 	int code = host_open(&host, error);

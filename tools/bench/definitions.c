@@ -108,5 +108,7 @@ int definitions_register(struct node *node, enum worker_kind kind, struct error 
 	static const struct node_file native = {"bench.flow", {native_source, sizeof native_source - 1}};
 	static const struct node_file pool = {"bench.flow", {pool_source, sizeof pool_source - 1}};
 	static const struct node_file script = {"worker.js", {pool_script, sizeof pool_script - 1}};
-	return kind == WORKER_POOL ? node_register(node, &pool, &script, error) : node_register(node, &native, NULL, error);
+	if (kind == WORKER_POOL)
+		return node_register(node, &pool, &script, error);
+	return node_register(node, &native, NULL, error);
 }

@@ -51,7 +51,7 @@ static int idle_sleepers(struct bench *bench, const char *name, struct error *er
 	int code = bench_start_node(bench, WORKER_NATIVE, NULL, &node, error);
 	if (code == 0) {
 		struct load_plan plan = {
-			.address = node_address(node),
+			.node = node,
 			.workflow = "Sleeper",
 			.args = SLICE("{\"x\":1}"),
 			.in_flight = IN_FLIGHT,

@@ -64,7 +64,7 @@ static void fail(struct load *load, int code, const char *text)
 	stop(load);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------ */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 static void ask_session(struct load *load)
 {
@@ -96,7 +96,8 @@ static void ask_start(struct load *load, const struct slot *slot)
 	request.session = load->session;
 	request.sequence = slot->sequence;
 	request.answered_below = TAILQ_FIRST(&load->open)->sequence;
-	link_send(load->link, FRAME_REQUEST, STREAM_FIRST + (uint32_t)(slot - load->slots), &request.base, load->plan->args);
+	uint32_t stream = STREAM_FIRST + (uint32_t)(slot - load->slots);
+	link_send(load->link, FRAME_REQUEST, stream, &request.base, load->plan->args);
 }
 
 static void start_next(struct load *load, struct slot *slot)
@@ -121,7 +122,7 @@ static void ask_again(void *context)
 	}
 }
 
-/* --- phases -------------------------------------------------------------------------------------------------------- */
+/* --- phases ------------------------------------------------------------------------------------------------------- */
 
 static void mark(struct load *load, bool is_end)
 {
@@ -182,7 +183,7 @@ static void go(struct load *load)
 		start_next(load, &load->slots[i]);
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 static void take_status(struct load *load, struct slice json)
 {
@@ -274,7 +275,7 @@ static void link_has_ended(void *context, const struct error *reason)
 
 static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
 
-/* --- all of it ----------------------------------------------------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 static int compare_latencies(const void *left, const void *right)
 {
@@ -305,8 +306,11 @@ int load_run(const struct load_plan *plan, struct load_report *ret_report, struc
 	load.timer = loop_timer_create(load.loop, time_is_up, &load);
 	load.retry_timer = loop_timer_create(load.loop, ask_again, &load);
 	load.look_timer = loop_timer_create(load.loop, look, &load);
-	if (link_create(load.loop, plan->address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, &load, &load.link, error) == 0)
+	if (link_create(load.loop, node_address(plan->node), CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, &load,
+	                &load.link, error) == 0)
 		loop_run(load.loop);
+	if (error->code == ERR_CLOSED)
+		node_has_ended(plan->node, error);
 	if (load.latency_count != 0)
 		qsort(load.latencies, load.latency_count, sizeof *load.latencies, compare_latencies);
 	ret_report->p50_us = percentile(&load, 0.50);

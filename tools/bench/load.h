@@ -1,14 +1,16 @@
-/* The load: one connection and one session that keep a number of workflows in flight, each begun when another has ended. */
+/* The load: one connection and one session that keep a number of workflows in flight, each begun when another has
+ * ended. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/time.h"
+#include "node.h"
 #include "status.h"
 
 struct load_plan {
-	const char *address;
+	struct node *node;
 	const char *workflow;
 	struct slice args;
 	uint32_t in_flight;

@@ -2,11 +2,11 @@
 
 #include "base/memory.h"
 #include "process.h"
+#include "rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,6 @@
 #define RECORD_SIZE 1024
 #define FILE_SIZE (4u << 20)
 #define SYNCS_MAX 200000
-#define ROWS_AT_ONCE 10000
-#define ROWS_MAX 2000000
 #define DURATION_MAX_MS 1000 /* longer is not truer */
 
 static const struct report_column sync_columns[] = {
@@ -40,7 +38,7 @@ static msec duration_of(const struct bench *bench)
 	return msec_earlier(bench->duration / 2, DURATION_MAX_MS);
 }
 
-/* --- who it is ----------------------------------------------------------------------------------------------------- */
+/* --- who it is ---------------------------------------------------------------------------------------------------- */
 
 static void processor_name(char *name, size_t size)
 {
@@ -59,14 +57,20 @@ static void processor_name(char *name, size_t size)
 		fclose(file);
 }
 
-static const char *file_system_name(long type)
+static const char *file_system_name(uint32_t type)
 {
 	static const struct {
-		long type;
+		uint32_t type;
 		const char *name;
 	} known[] = {
-		{0xEF53, "ext4"},      {0x01021994, "tmpfs"},   {0x58465342, "xfs"}, {(long)0x9123683E, "btrfs"},
-		{0x794C7630, "overlay"}, {(long)0xF2F52010, "f2fs"}, {0x6969, "nfs"},    {0x2FC12FC1, "zfs"},
+		{0xEF53, "ext4"},
+		{0x01021994, "tmpfs"},
+		{0x58465342, "xfs"},
+		{0x9123683E, "btrfs"},
+		{0xF2F52010, "f2fs"},
+		{0x794C7630, "overlay"},
+		{0x2FC12FC1, "zfs"},
+		{0x6969, "nfs"},
 	};
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
 		if (known[i].type == type)
@@ -86,9 +90,10 @@ static void report_facts(struct bench *bench)
 	report_fact(bench->report, "processor", "%ld × %s", sysconf(_SC_NPROCESSORS_ONLN), processor);
 	report_fact(bench->report, "kernel", "%s %s", system.sysname, system.release);
 	if (statfs(bench->directory, &file_system) == 0)
-		report_fact(bench->report, "files", "%s (%s)%s", file_system_name((long)file_system.f_type), bench->directory,
+		report_fact(bench->report, "files", "%s (%s)%s", file_system_name((uint32_t)file_system.f_type),
+		            bench->directory,
 		            file_system.f_type == 0x01021994 ? ": in memory, syncs cost nothing" : "");
-	report_fact(bench->report, "sqlite", "%s", sqlite3_libversion());
+	report_fact(bench->report, "sqlite", "%s", rows_sqlite_version());
 	report_fact(bench->report, "clusterd", "%s", bench->program);
 	if (getloadavg(load, 1) == 1)
 		report_fact(bench->report, "load", "%.2f when it began%s", load[0],
@@ -96,7 +101,7 @@ static void report_facts(struct bench *bench)
 	report_fact(bench->report, "duration", "%.1f s for each measurement", (double)bench->duration / 1e3);
 }
 
-/* --- syncs --------------------------------------------------------------------------------------------------------- */
+/* --- syncs -------------------------------------------------------------------------------------------------------- */
 
 static int compare_floats(const void *left, const void *right)
 {
@@ -189,68 +194,18 @@ static int report_syncs(struct bench *bench, struct error *error)
 	return 0;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
 
-static const char schema[] =
-	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-	"CREATE TABLE history (seq INTEGER NOT NULL, instance INTEGER NOT NULL, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
-	" ref INTEGER, detail TEXT, PRIMARY KEY (instance, seq)) STRICT, WITHOUT ROWID;"
-	"BEGIN";
-
-static int insert(sqlite3_stmt *statement, sqlite3_int64 seq)
+static int report_rows(struct bench *bench, struct error *error)
 {
-	static const char detail[] = "{\"node\":\"bench\",\"attempt\":65537,\"metadata\":{\"took_ms\":12,\"bytes\":4711}}";
-	sqlite3_bind_int64(statement, 1, seq);
-	sqlite3_bind_int64(statement, 2, seq / 8);
-	sqlite3_bind_int64(statement, 3, 1700000000000 + seq);
-	sqlite3_bind_text(statement, 4, "return", 6, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 5, seq % 8);
-	sqlite3_bind_text(statement, 6, detail, sizeof detail - 1, SQLITE_STATIC);
-	int code = sqlite3_step(statement);
-	sqlite3_reset(statement);
-	return code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-static int insert_many(const struct bench *bench, sqlite3 *database, double *ret_seconds, sqlite3_int64 *ret_rows)
-{
-	sqlite3_stmt *statement = NULL;
-	sqlite3_int64 rows = 0;
-	int code = sqlite3_exec(database, schema, NULL, NULL, NULL);
-	double begin_us = clock_us();
-	double end_us = begin_us + (double)duration_of(bench) * 1e3;
-	if (code == SQLITE_OK)
-		code = sqlite3_prepare_v2(database, "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6)", -1, &statement, NULL);
-	while (code == SQLITE_OK && rows < ROWS_MAX && clock_us() < end_us) {
-		for (int i = 0; i < ROWS_AT_ONCE && code == SQLITE_OK; i++)
-			code = insert(statement, ++rows);
-	}
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(database, "COMMIT", NULL, NULL, NULL);
-	*ret_seconds = (clock_us() - begin_us) / 1e6;
-	*ret_rows = rows;
-	sqlite3_finalize(statement);
-	return code;
-}
-
-static int measure_rows(struct bench *bench, struct error *error)
-{
-	char *path = mem_format("%s/rows.db", bench->directory);
-	sqlite3 *database = NULL;
-	double seconds = 0;
-	sqlite3_int64 rows = 0;
-	int code = sqlite3_open(path, &database);
-	if (code == SQLITE_OK)
-		code = insert_many(bench, database, &seconds, &rows);
-	if (code != SQLITE_OK)
-		error_set(error, ERR_IO, "%s: %s", path, sqlite3_errmsg(database));
-	sqlite3_close(database);
-	unlink(path);
-	mem_free(path);
-	if (code != SQLITE_OK)
-		return ERR_IO;
+	uint64_t count;
+	double seconds;
+	int code = rows_insert(bench->directory, duration_of(bench), &count, &seconds, error);
+	if (code != 0)
+		return code;
 	report_group(bench->report, "machine", row_columns, sizeof row_columns / sizeof row_columns[0]);
 	report_row(bench->report, "machine/sqlite-rows",
-	           (double[]){(double)rows / seconds, seconds * 1e6 / (double)rows});
+	           (double[]){(double)count / seconds, seconds * 1e6 / (double)count});
 	return 0;
 }
 
@@ -259,6 +214,6 @@ int bench_machine(struct bench *bench, struct error *error)
 	report_facts(bench);
 	int code = report_syncs(bench, error);
 	if (code == 0)
-		code = measure_rows(bench, error);
+		code = report_rows(bench, error);
 	return code;
 }

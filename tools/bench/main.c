@@ -22,17 +22,17 @@ static const char help[] =
 	"usage: clusterd-bench [OPTION]…\n\n"
 	"Measures a clusterd that it starts itself, in a temporary directory, and the machine beside it.\n\n"
 	"  --quick            1 s for each measurement instead of 5, and without what takes minutes\n"
-	"  --only PATTERN     scenarios whose name contains this, or matches it (*, ?): native, */steps-3/64, start, idle\n"
+	"  --only PATTERN     scenarios whose name contains this, or matches it: native, */steps-3/64, start, idle\n"
 	"  --seconds N        for each measurement\n"
 	"  --node PATH        clusterd to measure (default: beside this program, in its build tree, or in PATH)\n"
-	"  --dir DIR          where the temporary directory is made: the disk that is measured (default $TMPDIR, /tmp)\n"
+	"  --dir DIR          where the temporary directory is made: its disk is measured (default $TMPDIR, /tmp)\n"
 	"  --check            says which targets were met\n"
 	"  -o table|json      how to print it (default table)\n"
 	"  --help\n\n"
 	"Example:\n"
 	"  clusterd-bench --only 'native/steps-3/*' --seconds 2\n";
 
-/* --- what the scenarios share -------------------------------------------------------------------------------------- */
+/* --- what the scenarios share ------------------------------------------------------------------------------------- */
 
 bool bench_wants(const struct bench *bench, const char *scenario)
 {
@@ -79,7 +79,7 @@ void bench_end_node(const struct bench *bench, struct node *node)
 	mem_free(directory);
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------------------------------------------------ */
 
 static int usage(const char *before, const char *word, const char *behind)
 {
@@ -157,7 +157,7 @@ static char *find_program(void)
 	return found;
 }
 
-/* --- the run ------------------------------------------------------------------------------------------------------- */
+/* --- the run ------------------------------------------------------------------------------------------------------ */
 
 static int run(struct bench *bench)
 {

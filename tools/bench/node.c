@@ -18,6 +18,7 @@
 #define START_PATIENCE_MS 120000
 #define ANSWER_PATIENCE_MS 60000
 #define END_PATIENCE_MS 10000
+#define DYING_MS 500
 #define ARGUMENTS_MAX 32
 #define LAST_WORDS 2000 /* bytes of its messages that are shown when it ended unasked */
 
@@ -30,12 +31,12 @@ struct node {
 	char *messages; /* path of the file that its stderr goes to */
 };
 
-/* --- starting ------------------------------------------------------------------------------------------------------ */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 
 static void run_program(const char *program, const struct node *node, const char *const *arguments, pid_t parent)
 {
-	const char *argv[ARGUMENTS_MAX] = {program,    "--data-dir",    node->directory, "--listen", "127.0.0.1:0",
-	                                   "--name",   "bench",         "--drain-timeout", "0ms"};
+	const char *argv[ARGUMENTS_MAX] = {program,  "--data-dir", node->directory,   "--listen", "127.0.0.1:0",
+	                                   "--name", "bench",      "--drain-timeout", "0ms"};
 	size_t count = 9;
 	int messages = open(node->messages, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	for (; arguments != NULL && *arguments != NULL && count + 1 < ARGUMENTS_MAX; arguments++)
@@ -48,30 +49,42 @@ static void run_program(const char *program, const struct node *node, const char
 	_exit(127);
 }
 
-static void last_words(const struct node *node, struct error *error)
+/* The last line that it wrote. */
+static void last_words(const struct node *node, int status, struct error *error)
 {
-	char text[LAST_WORDS + 1];
+	char text[LAST_WORDS + 1] = "";
+	size_t size = 0;
 	FILE *file = fopen(node->messages, "re");
-	if (file == NULL)
-		return;
-	if (fseek(file, -LAST_WORDS, SEEK_END) != 0)
-		rewind(file);
-	size_t size = fread(text, 1, LAST_WORDS, file);
-	fclose(file);
+	if (file != NULL) {
+		if (fseek(file, -LAST_WORDS, SEEK_END) != 0)
+			rewind(file);
+		size = fread(text, 1, LAST_WORDS, file);
+		fclose(file);
+	}
 	while (size > 0 && text[size - 1] == '\n')
 		size--;
 	text[size] = '\0';
 	const char *line = strrchr(text, '\n');
-	error_set(error, ERR_CLOSED, "clusterd ended: %s", line != NULL ? line + 1 : text);
+	error_set(error, ERR_CLOSED, "clusterd ended (%s %d); its last words: %s",
+	          WIFSIGNALED(status) ? "signal" : "exit code",
+	          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), line != NULL ? line + 1 : text);
 }
 
-static bool has_ended(struct node *node, struct error *error)
+bool node_has_ended(struct node *node, struct error *error)
 {
-	if (waitpid(node->child, NULL, WNOHANG) == 0)
-		return false;
-	node->child = 0;
-	last_words(node, error);
-	return true;
+	int status = 0;
+	double until = clock_us() + DYING_MS * 1e3;
+	/* Its connections close a little before it can be waited for. */
+	do {
+		if (node->child == 0 || waitpid(node->child, &status, WNOHANG) != 0) {
+			if (node->child != 0)
+				last_words(node, status, error);
+			node->child = 0;
+			return true;
+		}
+		pause_us(1000);
+	} while (clock_us() < until);
+	return false;
 }
 
 static char *read_endpoint(const struct node *node)
@@ -126,16 +139,18 @@ static int ask_status(struct node *node, bool wait_ready, msec patience, struct 
 
 static int await_ready(struct node *node, struct error *error)
 {
+	siginfo_t info = {0};
 	double until = clock_us() + START_PATIENCE_MS * 1e3;
 	while ((node->address = read_endpoint(node)) == NULL) {
-		if (has_ended(node, error))
+		if (waitid(P_PID, (id_t)node->child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+		    node_has_ended(node, error))
 			return ERR_CLOSED;
 		if (clock_us() > until)
-			return error_set(error, ERR_TIMEOUT, "clusterd did not begin to listen in %d s", START_PATIENCE_MS / 1000);
+			return error_set(error, ERR_TIMEOUT, "clusterd did not listen in %d ms", START_PATIENCE_MS);
 		pause_us(200);
 	}
 	int code = ask_status(node, true, START_PATIENCE_MS, error);
-	if (code != 0 && has_ended(node, error))
+	if (code != 0 && node_has_ended(node, error))
 		return ERR_CLOSED;
 	return code;
 }
@@ -164,7 +179,7 @@ int node_start(const char *program, const char *directory, const char *const *ar
 	return 0;
 }
 
-/* --- using --------------------------------------------------------------------------------------------------------- */
+/* --- using -------------------------------------------------------------------------------------------------------- */
 
 double node_start_ms(const struct node *node)
 {
@@ -187,7 +202,7 @@ int node_status(struct node *node, struct status *ret_status, struct error *erro
 	if (code == 0)
 		*ret_status = node->status;
 	else
-		has_ended(node, error);
+		node_has_ended(node, error);
 	return code;
 }
 
@@ -223,7 +238,7 @@ int node_register(struct node *node, const struct node_file *source, const struc
 	return code;
 }
 
-/* --- ending -------------------------------------------------------------------------------------------------------- */
+/* --- ending ------------------------------------------------------------------------------------------------------- */
 
 static void end(struct node *node, int signal)
 {

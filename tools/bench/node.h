@@ -16,13 +16,15 @@ struct node_file {
 	struct slice content;
 };
 
-/* Starts `program` on `directory` (made if it is not there), with further arguments (NULL at the end), and returns when it is
- * ready. */
+/* Starts `program` on `directory` (made if it is not there), with further arguments (NULL at the end), and returns when
+ * it is ready. */
 int node_start(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
                struct error *error);
 double node_start_ms(const struct node *node); /* from fork to ready */
 const char *node_address(const struct node *node);
 pid_t node_pid(const struct node *node);       /* as it says itself: `program` may be a script that starts it */
+/* For who has lost it: whether it ended by itself, and then how. */
+bool node_has_ended(struct node *node, struct error *error);
 int node_status(struct node *node, struct status *ret_status, struct error *error);
 /* Registers a source and, if it is not NULL, the one file that its processes need. */
 int node_register(struct node *node, const struct node_file *source, const struct node_file *attachment,

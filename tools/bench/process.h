@@ -14,7 +14,7 @@ double process_private_mib(pid_t pid);        /* of that, what is not pages of f
 double clock_us(void);                        /* monotonic */
 void pause_us(unsigned microseconds);
 
-/* SIGKILL to it when this program ends, however that happens: called in a child behind fork. false: it ended meanwhile. */
+/* In a child behind fork: SIGKILL when the parent ends, however that happens. false: it has ended meanwhile. */
 bool process_dies_with(pid_t parent);
 /* Ends a child of this process: `signal` first, SIGKILL when it is still there after `patience_ms`. */
 void process_end(pid_t pid, int signal, unsigned patience_ms);

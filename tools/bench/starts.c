@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* How long a node takes from its start until it serves: with nothing, with a log that the catalog has not seen, with a long log
- * that it has. */
+/* How long a node takes from its start until it serves: with nothing, with a log that the catalog has not seen, with a
+ * long log that it has. */
 
 #define TIMES 5
 #define CREDIT 1024
@@ -27,7 +27,7 @@ static const struct report_column columns[] = {
 
 static const char *const keep_log[] = {"--log-tail", "1000000000", NULL};
 
-/* --- nothing to recover -------------------------------------------------------------------------------------------- */
+/* --- nothing to recover ------------------------------------------------------------------------------------------- */
 
 static int compare_doubles(const void *left, const void *right)
 {
@@ -55,7 +55,7 @@ static int start_empty(struct bench *bench, const char *name, struct error *erro
 	return 0;
 }
 
-/* --- with a log ---------------------------------------------------------------------------------------------------- */
+/* --- with a log --------------------------------------------------------------------------------------------------- */
 
 /* A node does work until its log is so long. */
 static int fill_log(struct bench *bench, struct node *node, uint64_t entries, struct status *ret_status,
@@ -67,7 +67,7 @@ static int fill_log(struct bench *bench, struct node *node, uint64_t entries, st
 	int code = worker_start(node_address(node), "Step", CREDIT, &worker, error);
 	if (code == 0) {
 		struct load_plan plan = {
-			.address = node_address(node),
+			.node = node,
 			.workflow = shape->workflow,
 			.args = shape->args,
 			.in_flight = IN_FLIGHT,
@@ -95,9 +95,10 @@ static int start_again(struct bench *bench, const char *name, const struct statu
 	if (code == 0) {
 		double ms = node_start_ms(node);
 		double entries = (double)(before->last_index - before->log_first_index + 1);
+		double log_mib = (double)before->log_appended_bytes / (1 << 20);
+		double resident_mib = process_resident_mib(node_pid(node));
 		report_row(bench->report, name,
-		           (double[]){ms, ms, entries, entries / ms * 1e3, (double)before->log_appended_bytes / (1 << 20),
-		                      process_resident_mib(node_pid(node))});
+		           (double[]){ms, ms, entries, entries / ms * 1e3, log_mib, resident_mib});
 		if (status.applied_index < before->last_index)
 			report_note(bench->report, name,
 			            "it said that it is ready, but had applied %" PRIu64 " of %" PRIu64 " entries",
@@ -142,7 +143,7 @@ static int start_applied(struct bench *bench, const char *name, struct error *er
 	return start_with_log(bench, name, 1000000, false, error);
 }
 
-/* --- all of them --------------------------------------------------------------------------------------------------- */
+/* --- all of them -------------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;

@@ -32,7 +32,8 @@ int status_parse(struct slice json, struct status *ret_status, struct error *err
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
 		struct slice value;
 		long long number;
-		if (!json_member(json, slice_of(fields[i].name), &value) || json_integer(value, 0, INT64_MAX, &number) != 0)
+		if (!json_member(json, slice_of(fields[i].name), &value) ||
+		    json_integer(value, 0, INT64_MAX, &number) != 0)
 			return error_set(error, ERR_INVALID, "the node's status has no number %s", fields[i].name);
 		*(uint64_t *)(void *)((char *)&status + fields[i].offset) = (uint64_t)number;
 	}

@@ -26,7 +26,7 @@ struct worker {
 	struct shared *shared;
 };
 
-/* --- in the child -------------------------------------------------------------------------------------------------- */
+/* --- in the child ------------------------------------------------------------------------------------------------- */
 
 struct server {
 	struct loop *loop;
@@ -84,8 +84,8 @@ static int serve(const char *address, const char *process, uint32_t credit, stru
 	struct error error = {0};
 	if (loop_create(&server.loop) != 0)
 		return 1;
-	if (link_create(server.loop, address, CLUSTERD__WIRE__ROLE__ROLE_WORKER, &handler, &server, &server.link, &error) !=
-	    0) {
+	if (link_create(server.loop, address, CLUSTERD__WIRE__ROLE__ROLE_WORKER, &handler, &server, &server.link,
+	                &error) != 0) {
 		fprintf(stderr, "clusterd-bench: worker: %s\n", error.text);
 		return 1;
 	}
@@ -93,7 +93,7 @@ static int serve(const char *address, const char *process, uint32_t credit, stru
 	return 0;
 }
 
-/* --- in the parent ------------------------------------------------------------------------------------------------- */
+/* --- in the parent ------------------------------------------------------------------------------------------------ */
 
 int worker_start(const char *address, const char *process, uint32_t credit, struct worker **ret_worker,
                  struct error *error)
@@ -108,7 +108,7 @@ int worker_start(const char *address, const char *process, uint32_t credit, stru
 		return error_set(error, ERR_IO, "the worker cannot be started: %s", strerror(errno));
 	}
 	if (pid == 0) {
-		/* The parent's connections are not for this process: they would not close when the parent closes them. */
+		/* The parent's connections: they would not close when the parent closes them. */
 		close_range(STDERR_FILENO + 1, ~0u, 0);
 		_exit(process_dies_with(self) ? serve(address, process, credit, shared) : 1);
 	}

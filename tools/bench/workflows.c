@@ -14,9 +14,10 @@
 /* How many workflows, how fast, at what price. */
 
 #define CREDIT 1024
-#define LOOPBACK_US 200 /* what a step may cost besides its sync: messages, switches between processes, reductions */
-#define SYNC_MS 500     /* how long syncs are measured before a workflow that waits for each */
-#define PATIENCE 10     /* times the duration: until as many have finished as were in flight */
+#define LOOPBACK_US 200   /* what a step may cost besides its sync: messages, switches between processes, reductions */
+#define WARM_UP_MS 500    /* at least: a script has to be compiled */
+#define SYNC_MS 500       /* how long syncs are measured before a workflow that waits for each */
+#define PATIENCE 10       /* times the duration: until as many have finished as were in flight */
 #define QUICK_CALLS 20000 /* in flight at most, with --quick */
 
 static const uint32_t levels[] = {1, 16, 64, 256};
@@ -93,11 +94,11 @@ static void report(struct run *run, const char *name, const struct shape *shape,
 		per(entries, finished),
 		in_flight == 1 && finished > 0 ? found->p50_us / run->floor_us : NAN,
 	};
-	_Static_assert(sizeof values / sizeof values[0] == sizeof columns / sizeof columns[0], "a value for each column");
+	_Static_assert(sizeof values / sizeof *values == sizeof columns / sizeof *columns, "a value for each column");
 	report_row(run->bench->report, name, values);
 	if (finished < in_flight)
-		report_note(run->bench->report, name, "only %.0f finished in %.0f s: figures for each are rough", finished,
-		            found->seconds);
+		report_note(run->bench->report, name, "only %.0f finished in %.0f s: figures for each are rough",
+		            finished, found->seconds);
 	if (found->busy != 0)
 		report_note(run->bench->report, name, "the node was busy %" PRIu64 " times", found->busy);
 }
@@ -107,7 +108,9 @@ static int run_one(struct bench *bench, const char *name, const struct shape *sh
 {
 	struct run run = {.bench = bench};
 	struct load_report found;
-	int code = in_flight == 1 ? bench_sync_us(bench, msec_earlier(bench->duration / 4, SYNC_MS), &run.floor_us, error) : 0;
+	int code = 0;
+	if (in_flight == 1)
+		code = bench_sync_us(bench, msec_earlier(bench->duration / 4, SYNC_MS), &run.floor_us, error);
 	run.floor_us += LOOPBACK_US;
 	if (code == 0)
 		code = bench_start_node(bench, kind, NULL, &run.node, error);
@@ -115,11 +118,11 @@ static int run_one(struct bench *bench, const char *name, const struct shape *sh
 		code = worker_start(node_address(run.node), "Step", CREDIT, &run.worker, error);
 	if (code == 0) {
 		struct load_plan plan = {
-			.address = node_address(run.node),
+			.node = run.node,
 			.workflow = shape->workflow,
 			.args = shape->args,
 			.in_flight = in_flight,
-			.warm_up = bench->duration / 4,
+			.warm_up = bench->duration / 4 > WARM_UP_MS ? bench->duration / 4 : WARM_UP_MS,
 			.duration = bench->duration,
 			.patience = bench->duration * PATIENCE,
 			.mark = mark,
