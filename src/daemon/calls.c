@@ -9,6 +9,7 @@
 
 #define SCAN_AT_ONCE 200
 #define ASSIGNED_AT_ONCE 1000
+#define RESULTS_AT_ONCE 1000 /* of one command: an entry has a bounded number of elements */
 #define METADATA_MAX 4096
 #define OFFERS_MAX 1000
 #define CREDIT_MAX 100000u
@@ -276,30 +277,39 @@ void node_call_heartbeat(struct node *node, struct call_id call)
 	dispatch_heartbeat(node->dispatch, node->host->now(node->context), call);
 }
 
+static void propose_results(struct node *node, uint64_t instance, const struct returned *returned, uint32_t count)
+{
+	struct command_returned *rows = arena_alloc(&node->arena, count * sizeof *rows);
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = (struct command_returned){
+			.ref = returned[i].ref,
+			.attempt = returned[i].attempt,
+			.failed = returned[i].outcome == OUTCOME_FAILED,
+			.final = !returned[i].retryable,
+			.cause = (enum failure_cause)returned[i].cause,
+			.value = text_slice(returned[i].value),
+			.metadata = returned[i].metadata != NULL ? text_slice(returned[i].metadata) : SLICE(""),
+		};
+	}
+	struct command command = {.kind = COMMAND_RESULTS};
+	command.results.instance = instance;
+	command.results.returned = rows;
+	command.results.count = count;
+	node_propose(node, &command, true);
+	arena_finish(&node->arena);
+}
+
+/* Results of an instance that is finished meanwhile are proposed like all others: applying them tells their workers so. */
 void node_calls_propose_results(struct node *node)
 {
 	uint64_t instance;
 	struct returned *returned;
 	uint32_t count;
 	while (sequencer_next(node->sequencer, &instance, &returned, &count)) {
-		struct command_returned *rows = arena_alloc(&node->arena, count * sizeof *rows);
-		for (uint32_t i = 0; i < count; i++) {
-			rows[i] = (struct command_returned){
-				.ref = returned[i].ref,
-				.attempt = returned[i].attempt,
-				.failed = returned[i].outcome == OUTCOME_FAILED,
-				.final = !returned[i].retryable,
-				.cause = (enum failure_cause)returned[i].cause,
-				.value = text_slice(returned[i].value),
-				.metadata = returned[i].metadata != NULL ? text_slice(returned[i].metadata) : SLICE(""),
-			};
+		for (uint32_t done = 0; done < count; done += RESULTS_AT_ONCE) {
+			uint32_t rest = count - done;
+			propose_results(node, instance, returned + done, rest < RESULTS_AT_ONCE ? rest : RESULTS_AT_ONCE);
 		}
-		struct command command = {.kind = COMMAND_RESULTS};
-		command.results.instance = instance;
-		command.results.returned = rows;
-		command.results.count = count;
-		node_propose(node, &command, true);
-		arena_finish(&node->arena);
 	}
 }
 

@@ -325,6 +325,20 @@ static int config_arguments(struct config *config, int argc, char **argv, bool o
 	return 0;
 }
 
+/* Whoever can connect can have commands run. Until nodes and clients can show who they are, only this machine may. */
+static int check_listen(const struct config *config, struct error *error)
+{
+	static const char *const loopback[] = {"127.", "[::1]:", "localhost:"};
+	for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
+		if (strncmp(config->listen, loopback[i], strlen(loopback[i])) == 0)
+			return 0;
+	}
+	return error_set(error, ERR_INVALID,
+	                 "listen is \"%s\", but this version listens on loopback only (127.0.0.1:PORT, [::1]:PORT), since it does "
+	                 "not ask who connects; bring workers of other machines in through a tunnel",
+	                 config->listen);
+}
+
 static void config_defaults(struct config *config)
 {
 	char host[256] = "node";
@@ -360,6 +374,8 @@ int config_read(int argc, char **argv, struct config *ret_config, struct error *
 		code = config_environment(&config, error);
 	if (code == 0)
 		code = config_arguments(&config, argc, argv, false, error);
+	if (code == 0)
+		code = check_listen(&config, error);
 	if (code != 0) {
 		config_finish(&config);
 		return code;

@@ -19,7 +19,6 @@ static struct slice optional(const struct text *text)
 static void deliver_finished(struct node *node, const struct effect *effect)
 {
 	struct waiter waiter;
-	sequencer_forget(node->sequencer, effect->instance);
 	while (waiters_take(node->waiters, WAIT_FINISHED, effect->instance, 0, &waiter))
 		respond_finished(node, &waiter, effect->instance, effect->state, optional(effect->result),
 		                 optional(effect->error));

@@ -10,6 +10,7 @@
  * crash before it the calls are simply handed out again. */
 #define ASSIGNED_DELAY_MS 5
 #define APPLY_STRETCH_US 5000
+#define BATCH_BYTES (4u << 20) /* a batch takes no more entries once it has so many */
 #define HOUSEKEEPING_MS 5000
 #define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
@@ -136,9 +137,13 @@ static void flush_batch(struct node *node)
 {
 	struct wal_record records[1024];
 	size_t count = 0;
+	size_t bytes = 0;
 	struct entry *entry = node->unwritten;
-	for (; entry != NULL && count < sizeof records / sizeof records[0]; entry = STAILQ_NEXT(entry, link))
+	for (; entry != NULL && count < sizeof records / sizeof records[0] && bytes < BATCH_BYTES;
+	     entry = STAILQ_NEXT(entry, link)) {
+		bytes += entry->body.size;
 		records[count++] = (struct wal_record){entry->index, entry->term, buffer_slice(&entry->body)};
+	}
 	if (count == 0)
 		return;
 	node->unwritten = entry;

@@ -31,7 +31,8 @@ stop_node
 echo 'nane = "x"' >"$work/etc/clusterd.conf"
 has "a setting that does not exist" "$(refusal --config "$work/etc/clusterd.conf")" "clusterd.conf:1:1"
 has "an option that does not exist" "$(refusal --nane x)" "--nane"
-has "a port that is none" "$(refusal --listen nowhere)" "nowhere"
+has "an address that is none" "$(refusal --listen 127.nowhere)" "nowhere"
+has "an address that others reach" "$(refusal --listen 0.0.0.0:0)" "loopback"
 
 # A graceful stop waits for what runs, and leaves nothing outstanding.
 start_node
