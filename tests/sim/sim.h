@@ -52,9 +52,9 @@ struct known_key;
 struct flow_run {
 	enum flow flow;
 	uint64_t x;
+	uint64_t client;
 	char key[24];        /* empty: none */
 	uint64_t id;         /* 0: no start was acknowledged */
-	bool lost;           /* its session ended before the answer came: it was started, or not */
 	bool cancel_wanted;
 	bool cancel_sent;
 	bool cancelled;      /* acknowledged */
@@ -75,7 +75,6 @@ struct sim {
 	long long microseconds_step; /* how slow applying looks: bounds batches */
 	uint64_t ticks;
 	bool calm;             /* nothing fails any more */
-	bool catching_up;      /* calm, and the clients have all they wanted */
 
 	/* The node's life. */
 	struct node *node;
@@ -118,7 +117,6 @@ struct sim {
 	struct known_key *keys;
 	uint64_t next_connection;
 	uint64_t next_x;
-	uint32_t next_depth;
 	struct sim_reference *reference;
 	struct buffer scratch;
 

@@ -1,3 +1,4 @@
 clusterd_unit_test(frame clusterd_wire)
 clusterd_unit_test(message clusterd_wire)
 clusterd_unit_test(connection clusterd_wire)
+clusterd_unit_test(command clusterd_wire)

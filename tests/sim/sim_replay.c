@@ -1,0 +1,162 @@
+#include "sim/sim.h"
+
+#include "base/arena.h"
+#include "base/memory.h"
+#include "wire/command.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The same log gives the same tables, however it is cut into transactions, and whether the state was in memory all along or
+ * was read again from the catalog (PROTOCOL, rule 1). The reference applies one command at a time, and never restarts. */
+
+struct sim_reference {
+	struct catalog *catalog;
+	struct machine *machine;
+};
+
+static void open_replay(struct sim *sim, const char *name, struct sim_reference *ret)
+{
+	struct error error = {0};
+	if (catalog_open(name, "sim", &ret->catalog, &error) != 0 ||
+	    machine_create(ret->catalog, &ret->machine, &error) != 0)
+		sim_fail(sim, "a catalog for a replay cannot be made: %s", error.text);
+}
+
+static void close_replay(struct sim_reference *replay)
+{
+	machine_destroy(replay->machine);
+	catalog_close(replay->catalog);
+}
+
+static void apply_entry(struct sim *sim, struct sim_reference *replay, uint64_t index)
+{
+	const struct sim_entry *entry = &sim->entries[index - 1];
+	struct arena arena = {0};
+	struct command command;
+	struct error error = {0};
+	if (command_decode(text_slice(entry->body), &arena, &command, &error) != 0)
+		sim_fail(sim, "entry %" PRIu64 " of the log cannot be read: %s", index, error.text);
+	if (command.stamp <= machine_last_stamp(replay->machine))
+		sim_fail(sim, "entry %" PRIu64 " of the log is not stamped above the one before", index);
+	if (machine_apply(replay->machine, index, entry->term, &command, &error) != 0)
+		sim_fail(sim, "entry %" PRIu64 " of the log cannot be applied in a replay: %s", index, error.text);
+	arena_finish(&arena);
+}
+
+/* Up to `last`, in transactions of `batch` commands. */
+static void apply_entries(struct sim *sim, struct sim_reference *replay, uint64_t last, uint64_t batch)
+{
+	struct error error = {0};
+	uint64_t index = machine_applied_index(replay->machine) + 1;
+	while (index <= last) {
+		uint64_t end = last - index < batch ? last : index + batch - 1;
+		int code = machine_begin(replay->machine, &error);
+		for (; index <= end && code == 0; index++)
+			apply_entry(sim, replay, index);
+		if (code == 0)
+			code = machine_commit(replay->machine, &error);
+		if (code != 0)
+			sim_fail(sim, "a replay cannot go on: %s", error.text);
+		machine_effects_done(replay->machine);
+		machine_trim(replay->machine);
+	}
+}
+
+/* --- differences --------------------------------------------------------------------------------------------------- */
+
+static void tell_rows(sqlite3 *database, const char *table, const char *one, const char *other)
+{
+	sqlite3_stmt *statement;
+	char *sql = mem_format("SELECT * FROM %s.%s EXCEPT SELECT * FROM %s.%s", one, table, other, table);
+	if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK) {
+		for (int rows = 0; rows < 5 && sqlite3_step(statement) == SQLITE_ROW; rows++) {
+			fprintf(stderr, "  %s has in %s:", strcmp(one, "main") == 0 ? "the node" : "the replay", table);
+			for (int i = 0; i < sqlite3_column_count(statement); i++)
+				fprintf(stderr, " %s", sqlite3_column_text(statement, i) != NULL
+				                               ? (const char *)sqlite3_column_text(statement, i)
+				                               : "NULL");
+			fprintf(stderr, "\n");
+		}
+	}
+	sqlite3_finalize(statement);
+	mem_free(sql);
+}
+
+/* The rows in which two catalogs differ, for a person. */
+static void tell_difference(struct sim *sim, const char *when, const char *name)
+{
+	static const char *const tables[] = {"meta",       "setting", "unit",   "process", "pi_instance", "pi_call",
+	                                     "pi_history", "timer",   "signal", "session", "node"};
+	sqlite3 *database;
+	char *attach = mem_format("ATTACH '%s' AS other", name);
+	sqlite3_open_v2(strcmp(name, SIM_REFERENCE) == 0 ? SIM_CATALOG : SIM_REFERENCE, &database, SQLITE_OPEN_READWRITE,
+	                "sim");
+	sqlite3_exec(database, attach, NULL, NULL, NULL);
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+		tell_rows(database, tables[i], "main", "other");
+		tell_rows(database, tables[i], "other", "main");
+	}
+	mem_free(attach);
+	sim_fail(sim, "the tables are others than the log gives, %s", when);
+}
+
+static void compare(struct sim *sim, struct catalog *left, const struct sim_reference *right, const char *when,
+                    const char *name)
+{
+	uint64_t hashes[2] = {0, 0};
+	if (catalog_hash(left, &hashes[0]) != 0 || catalog_hash(right->catalog, &hashes[1]) != 0)
+		sim_fail(sim, "a catalog cannot be read");
+	if (hashes[0] != hashes[1])
+		tell_difference(sim, when, name);
+}
+
+void reference_init(struct sim *sim)
+{
+	sim->reference = mem_zero(sizeof *sim->reference);
+	open_replay(sim, SIM_REFERENCE, sim->reference);
+}
+
+void reference_finish(struct sim *sim)
+{
+	close_replay(sim->reference);
+	mem_free(sim->reference);
+}
+
+void reference_compare(struct sim *sim, const char *when)
+{
+	uint64_t applied = 0;
+	if (catalog_meta_number(sim->catalog, "applied_index", &applied) != 0)
+		sim_fail(sim, "the catalog cannot be read: %s", catalog_error(sim->catalog));
+	if (applied < machine_applied_index(sim->reference->machine))
+		sim_fail(sim, "the catalog has lost entries that had been on disk: it is at %" PRIu64 ", and was at %" PRIu64, applied,
+		         machine_applied_index(sim->reference->machine));
+	apply_entries(sim, sim->reference, applied, 1);
+	compare(sim, sim->catalog, sim->reference, when, SIM_REFERENCE);
+}
+
+void replay_compare(struct sim *sim)
+{
+	struct sim_reference replay;
+	uint64_t last = sim->entry_count;
+	apply_entries(sim, sim->reference, last, 1);
+	open_replay(sim, "whole.db", &replay);
+	apply_entries(sim, &replay, last, last);
+	compare(sim, replay.catalog, sim->reference, "with the whole log as one transaction", "whole.db");
+	close_replay(&replay);
+	/* In batches of any size, the state read again from the catalog after each. */
+	open_replay(sim, "pieces.db", &replay);
+	while (machine_applied_index(replay.machine) < last) {
+		uint64_t size = 1 + sim_below(sim, 200);
+		uint64_t to = machine_applied_index(replay.machine) + size;
+		struct error error = {0};
+		apply_entries(sim, &replay, to < last ? to : last, 1 + sim_below(sim, size));
+		machine_destroy(replay.machine);
+		if (machine_create(replay.catalog, &replay.machine, &error) != 0)
+			sim_fail(sim, "a catalog cannot be read again: %s", error.text);
+	}
+	compare(sim, replay.catalog, sim->reference, "with the state read again between transactions", "pieces.db");
+	close_replay(&replay);
+}
