@@ -26,6 +26,20 @@ void arena_finish(struct arena *arena)
 	arena->used = 0;
 }
 
+void arena_reset(struct arena *arena)
+{
+	struct arena_block *kept = arena->blocks;
+	if (kept != NULL && kept->size == BLOCK_SIZE) {
+		arena->blocks = kept->next;
+		arena_finish(arena);
+		kept->next = NULL;
+		kept->used = 0;
+		arena->blocks = kept;
+	} else {
+		arena_finish(arena);
+	}
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	const size_t unit = alignof(max_align_t);

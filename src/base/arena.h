@@ -15,6 +15,7 @@ struct arena {
 };
 
 void arena_finish(struct arena *arena); /* leaves it empty and usable */
+void arena_reset(struct arena *arena);  /* the same, but keeps a block for what comes next */
 void *arena_alloc(struct arena *arena, size_t size); /* cleared, aligned for any type; no limit */
 void *arena_try(struct arena *arena, size_t size);   /* the same, but NULL past the limit */
 char *arena_string(struct arena *arena, struct slice slice); /* a terminated copy */

@@ -297,6 +297,15 @@ static int apply_close(struct machine *machine, const struct command *command)
 	return code;
 }
 
+/* What has changed is written first: a row written after its instance was deleted would stay for ever. */
+static int apply_expire(struct machine *machine)
+{
+	int code = machine_flush(machine);
+	if (code == 0)
+		code = catalog_instances_expire(machine->catalog, machine->now - machine->settings.retention, EXPIRE_AT_ONCE);
+	return code > 0 ? 0 : code;
+}
+
 static int execute(struct machine *machine, const struct command *command, struct answer *ret_answer,
                    struct error *error)
 {
@@ -326,8 +335,7 @@ static int execute(struct machine *machine, const struct command *command, struc
 		code = apply_close(machine, command);
 		break;
 	case COMMAND_EXPIRE:
-		code = catalog_instances_expire(machine->catalog, machine->now - machine->settings.retention, EXPIRE_AT_ONCE);
-		code = code > 0 ? 0 : code;
+		code = apply_expire(machine);
 		break;
 	case COMMAND_NODE:
 		code = apply_node(machine, command);

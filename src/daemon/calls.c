@@ -296,7 +296,7 @@ static void propose_results(struct node *node, uint64_t instance, const struct r
 	command.results.returned = rows;
 	command.results.count = count;
 	node_propose(node, &command, true);
-	arena_finish(&node->arena);
+	arena_reset(&node->arena);
 }
 
 /* Results of an instance that is finished meanwhile are proposed like all others: applying them tells their workers so. */

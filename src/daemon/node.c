@@ -93,6 +93,7 @@ void node_destroy(struct node *node)
 	mem_free(node->refusal);
 	buffer_finish(&node->scratch);
 	arena_finish(&node->arena);
+	arena_finish(&node->encoding);
 	mem_free(node);
 }
 
@@ -121,7 +122,8 @@ void node_propose(struct node *node, struct command *command, bool urgent)
 	node->last_stamp = stamp > node->last_stamp ? stamp : node->last_stamp + 1;
 	command->stamp = node->last_stamp;
 	command->machine_version = MACHINE_VERSION;
-	command_encode(command, &entry->body);
+	command_encode(command, &node->encoding, &entry->body);
+	arena_reset(&node->encoding);
 	entry->index = raft_last_index(node->raft) + 1;
 	entry->term = raft_term(node->raft);
 	raft_step(node->raft, &(struct raft_event){.kind = RAFT_APPENDED, .count = 1}, &effects);
@@ -227,7 +229,7 @@ static int apply_entry(struct node *node, uint64_t index, uint64_t term, struct 
 	if (command.stamp > node->last_stamp)
 		node->last_stamp = command.stamp;
 	code = machine_apply(node->machine, index, term, &command, error);
-	arena_finish(&node->arena);
+	arena_reset(&node->arena);
 	return code;
 }
 
@@ -393,7 +395,7 @@ msec node_deadline(const struct node *node)
 		return now;
 	if (node->assigned_count > 0 && !node->disk_busy)
 		deadline = msec_earlier(deadline, node->assigned_since + ASSIGNED_DELAY_MS);
-	if (node->next_timer != MSEC_NEVER && !node->timers_proposed) {
+	if (node->ready && node->next_timer != MSEC_NEVER && !node->timers_proposed) {
 		msec wait = node->next_timer - node->host->wall(node->context);
 		deadline = msec_earlier(deadline, now + (wait > 0 ? wait : 0));
 	}

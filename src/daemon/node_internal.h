@@ -117,7 +117,8 @@ struct node {
 	uint64_t next_nonce;
 
 	struct node_counts counts;
-	struct arena arena;         /* of the command that is being decoded */
+	struct arena arena;         /* of the command that is being made or decoded */
+	struct arena encoding;      /* of the command that is being encoded */
 	struct buffer scratch;
 };
 

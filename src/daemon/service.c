@@ -239,7 +239,7 @@ static void client_readable(void *context, struct stream *stream, struct buffer 
 			break;
 		if (event == CONNECTION_FRAME) {
 			take_frame(client, &frame, &out);
-			arena_finish(&service->arena);
+			arena_reset(&service->arena);
 		} else if (event != CONNECTION_OPENED) {
 			client_end(client, &error);
 		}

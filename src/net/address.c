@@ -15,7 +15,7 @@
 
 bool address_is_file(const char *address)
 {
-	return address[0] == '/';
+	return strchr(address, '/') != NULL;
 }
 
 /* Takes the port off the end: decimal, up to 65535. */
@@ -34,7 +34,7 @@ static int split(const char *address, char ret_host[HOST_SIZE], const char **ret
 	const char *host = address;
 	const char *colon = strrchr(address, ':');
 	if (colon == NULL)
-		return error_set(error, ERR_INVALID, "address \"%s\" is neither HOST:PORT nor an absolute path",
+		return error_set(error, ERR_INVALID, "address \"%s\" is neither HOST:PORT nor a path with a slash",
 		                 address);
 	size_t size = (size_t)(colon - host);
 	if (host[0] == '[') {

@@ -51,7 +51,7 @@ const char *stream_peer(const struct stream *stream);
 int stream_peer_uid(const struct stream *stream);
 
 /* Connects; `stream_handler.closed` tells when it could not; what is written meanwhile is queued. Address: "HOST:PORT"
- * (numeric, "[::1]:9189", or name; a name is resolved blocking, so only tools use names) or "/path/of/socket". Errors
+ * (numeric, "[::1]:9189", or name; a name is resolved blocking, so only tools use names) or a path with a slash ("DIR/socket"). Errors
  * here are of the address only: ERR_INVALID, ERR_NOT_FOUND (no such host), ERR_LIMIT (file name too long). */
 int stream_connect(struct loop *loop, const char *address, const struct stream_handler *handler, void *context,
                    struct stream **ret_stream, struct error *error);
@@ -59,7 +59,7 @@ int stream_connect(struct loop *loop, const char *address, const struct stream_h
 struct listener;
 /* A new connection: the callee takes the descriptor. */
 typedef void listener_accepted(void *context, int take_descriptor, const char *peer);
-/* "HOST:PORT" or "/path/of/socket" (a stale socket file is replaced, mode 0600). At most `connections_max` accepted and
+/* "HOST:PORT" or a path with a slash ("DIR/socket") (a stale socket file is replaced, mode 0600). At most `connections_max` accepted and
  * not yet given back with listener_release: more wait in the backlog. ERR_EXISTS: somebody listens there already, or
  * the file is not a socket; others as stream_connect, and ERR_IO. */
 int listener_create(struct loop *loop, const char *address, uint32_t connections_max, listener_accepted *accepted,

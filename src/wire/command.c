@@ -18,15 +18,15 @@ static struct slice to_slice(ProtobufCBinaryData data)
 
 /* --- encoding ------------------------------------------------------------------------------------------------------ */
 
-/* Messages with lists are built in an arena that lives until they are packed. */
+/* Messages are built in an arena until they are packed. */
 struct encoder {
-	struct arena arena;
+	struct arena *arena;
 	Clusterd__Log__Entry entry;
 };
 
 static void encode_register(struct encoder *encoder, const struct command *command)
 {
-	struct arena *arena = &encoder->arena;
+	struct arena *arena = encoder->arena;
 	Clusterd__Log__Register *message = arena_alloc(arena, sizeof *message);
 	clusterd__log__register__init(message);
 	message->n_files = command->registering.file_count;
@@ -53,7 +53,7 @@ static void encode_register(struct encoder *encoder, const struct command *comma
 
 static void encode_start(struct encoder *encoder, const struct command *command)
 {
-	Clusterd__Log__Start *message = arena_alloc(&encoder->arena, sizeof *message);
+	Clusterd__Log__Start *message = arena_alloc(encoder->arena, sizeof *message);
 	clusterd__log__start__init(message);
 	message->process = to_bytes(command->start.process);
 	message->version = command->start.version;
@@ -64,7 +64,7 @@ static void encode_start(struct encoder *encoder, const struct command *command)
 
 static void encode_results(struct encoder *encoder, const struct command *command)
 {
-	struct arena *arena = &encoder->arena;
+	struct arena *arena = encoder->arena;
 	Clusterd__Log__Results *message = arena_alloc(arena, sizeof *message);
 	clusterd__log__results__init(message);
 	message->instance = command->results.instance;
@@ -87,7 +87,7 @@ static void encode_results(struct encoder *encoder, const struct command *comman
 
 static void encode_assigned(struct encoder *encoder, const struct command *command)
 {
-	struct arena *arena = &encoder->arena;
+	struct arena *arena = encoder->arena;
 	Clusterd__Log__Assigned *message = arena_alloc(arena, sizeof *message);
 	clusterd__log__assigned__init(message);
 	message->node = to_bytes(command->assigned.node);
@@ -105,7 +105,7 @@ static void encode_assigned(struct encoder *encoder, const struct command *comma
 
 static void encode_node(struct encoder *encoder, const struct command *command)
 {
-	Clusterd__Log__Node *message = arena_alloc(&encoder->arena, sizeof *message);
+	Clusterd__Log__Node *message = arena_alloc(encoder->arena, sizeof *message);
 	clusterd__log__node__init(message);
 	message->id = command->node.id;
 	message->generation = command->node.generation;
@@ -120,7 +120,7 @@ static void encode_node(struct encoder *encoder, const struct command *command)
 
 static void encode_small(struct encoder *encoder, const struct command *command)
 {
-	struct arena *arena = &encoder->arena;
+	struct arena *arena = encoder->arena;
 	Clusterd__Log__Entry *entry = &encoder->entry;
 	switch (command->kind) {
 	case COMMAND_NOOP:
@@ -182,9 +182,9 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_NODE] = CLUSTERD__LOG__ENTRY__COMMAND_NODE,
 };
 
-void command_encode(const struct command *command, struct buffer *out)
+void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
 {
-	struct encoder encoder = {.arena = {0}};
+	struct encoder encoder = {.arena = scratch};
 	clusterd__log__entry__init(&encoder.entry);
 	encoder.entry.machine_version = command->machine_version;
 	encoder.entry.stamp = command->stamp;
@@ -213,7 +213,6 @@ void command_encode(const struct command *command, struct buffer *out)
 		break;
 	}
 	message_append(out, &encoder.entry.base);
-	arena_finish(&encoder.arena);
 }
 
 /* --- decoding ------------------------------------------------------------------------------------------------------ */

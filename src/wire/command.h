@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "coordinator/command.h"
 
-/* Appends the encoded command. */
-void command_encode(const struct command *command, struct buffer *out);
+/* Appends the encoded command. What it needs meanwhile is in `scratch`, the caller's to reset. */
+void command_encode(const struct command *command, struct arena *scratch, struct buffer *out);
 /* Decodes into `arena`; slices of the command point into the arena. ERR_VERSION: a command or a machine version that this
  * program does not know; ERR_CORRUPT: not an entry. */
 int command_decode(struct slice body, struct arena *arena, struct command *ret_command, struct error *error);

@@ -183,7 +183,7 @@ if [ "$count" -gt 0 ]; then
 		PATH=$(realpath "$directory"):$PATH
 	done
 	unset CLUSTERD_ADDRESS CLUSTERD_CONFIG CLUSTERD_NAME
-	export PATH CLUSTERD_DATA_DIR="$scratch/work/clusterd-data" CLUSTERD_LISTEN=127.0.0.1:0 NO_COLOR=1 LC_ALL=C.UTF-8
+	export PATH CLUSTERD_DATA_DIR=clusterd-data CLUSTERD_LISTEN=127.0.0.1:0 NO_COLOR=1 LC_ALL=C.UTF-8
 	export document source scratch
 	export -f session compare pattern_of stop_jobs
 	timeout -k 10 "$limit" bash -c session || failed=$?

@@ -75,6 +75,7 @@ struct sim {
 	long long microseconds_step; /* how slow applying looks: bounds batches */
 	uint64_t ticks;
 	bool calm;             /* nothing fails any more */
+	bool expired;          /* history may be gone */
 
 	/* The node's life. */
 	struct node *node;

@@ -334,7 +334,7 @@ static void want(struct sim *sim, struct sim_client *client)
 		request_add(client, REQUEST_REGISTER, NULL)->number = 1 + (uint32_t)sim_below(sim, 6);
 	} else if (client->settings_wanted > 0 && !client->may_desert && sim_chance(sim, 10)) {
 		want_setting(sim, client);
-	} else if (sim_chance(sim, 5)) {
+	} else if (!sim->expired && sim_chance(sim, 5)) {
 		want_start_again(sim, client);
 	}
 }

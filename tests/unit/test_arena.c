@@ -23,6 +23,27 @@ static void memory_is_cleared_and_aligned(void **state)
 	arena_finish(&arena);
 }
 
+static void a_reset_arena_gives_cleared_memory_again(void **state)
+{
+	(void)state;
+	struct arena arena = {0};
+	unsigned char *first = arena_alloc(&arena, 100);
+	memset(first, 0xFF, 100);
+	arena_reset(&arena);
+	assert_int_equal(arena.used, 0);
+	unsigned char *again = arena_alloc(&arena, 100);
+	assert_ptr_equal(again, first); /* the block was kept */
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(again[i], 0);
+	arena_alloc(&arena, 1 << 20); /* a block of its own is not kept */
+	arena_reset(&arena);
+	assert_int_equal(arena.used, 0);
+	arena_reset(&arena);
+	arena_finish(&arena);
+	arena_reset(&arena);
+	assert_null(arena.blocks);
+}
+
 static void pieces_do_not_overlap(void **state)
 {
 	(void)state;
@@ -87,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_cleared_and_aligned),
+		cmocka_unit_test(a_reset_arena_gives_cleared_memory_again),
 		cmocka_unit_test(pieces_do_not_overlap),
 		cmocka_unit_test(large_pieces_fit),
 		cmocka_unit_test(past_the_limit_try_gives_nothing),

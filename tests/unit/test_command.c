@@ -14,7 +14,7 @@ static struct command there_and_back(const struct command *command, struct arena
 	struct buffer body = BUFFER_EMPTY;
 	struct command decoded;
 	struct error error = {0};
-	command_encode(command, &body);
+	command_encode(command, arena, &body);
 	assert_int_equal(command_decode(buffer_slice(&body), arena, &decoded, &error), 0);
 	assert_int_equal(decoded.kind, command->kind);
 	assert_int_equal(decoded.machine_version, command->machine_version);

@@ -275,7 +275,7 @@ static void path_longer_than_the_system_takes_works(void **state)
 static void address_that_cannot_be_is_refused_with_the_reason(void **state)
 {
 	(void)state;
-	assert_refused("nowhere", ERR_INVALID, "address \"nowhere\" is neither HOST:PORT nor an absolute path");
+	assert_refused("nowhere", ERR_INVALID, "address \"nowhere\" is neither HOST:PORT nor a path with a slash");
 	assert_refused(":9189", ERR_INVALID,
 	               "address \":9189\" has no host; all addresses: 0.0.0.0:PORT or [::]:PORT");
 	assert_refused("127.0.0.1:", ERR_INVALID,

@@ -45,7 +45,7 @@ struct run {
 	struct bench *bench;
 	struct node *node;
 	struct worker *worker; /* NULL: a pool */
-	double floor_us; /* what a step costs at least: a sync, as it was just before, and the loopback */
+	double floor_us; /* what a step costs at least: a sync, as it is around the run, and the loopback */
 	/* What it had cost when measuring began, then what it cost. */
 	double node_cpu_us;
 	double worker_cpu_us;
@@ -103,36 +103,52 @@ static void report(struct run *run, const char *name, const struct shape *shape,
 		report_note(run->bench->report, name, "the node was busy %" PRIu64 " times", found->busy);
 }
 
+/* The floor of a workflow that waits for each sync: what a sync takes around it, for it is not always the same. */
+static int measure_floor(struct run *run, struct error *error)
+{
+	double median_us = 0;
+	int code = bench_sync_us(run->bench, msec_earlier(run->bench->duration / 4, SYNC_MS), &median_us, error);
+	double now_us = median_us + LOOPBACK_US;
+	run->floor_us = run->floor_us != 0 ? (run->floor_us + now_us) / 2 : now_us;
+	return code;
+}
+
+static int run_load(struct run *run, const char *name, const struct shape *shape, uint32_t in_flight,
+                    struct error *error)
+{
+	struct bench *bench = run->bench;
+	struct load_report found;
+	struct load_plan plan = {
+		.node = run->node,
+		.workflow = shape->workflow,
+		.args = shape->args,
+		.in_flight = in_flight,
+		.warm_up = bench->duration / 4 > WARM_UP_MS ? bench->duration / 4 : WARM_UP_MS,
+		.duration = bench->duration,
+		.patience = bench->duration * PATIENCE,
+		.mark = mark,
+		.context = run,
+	};
+	bench_say(bench, "%s: clusterd is process %d", name, (int)node_pid(run->node));
+	int code = load_run(&plan, &found, error);
+	if (code == 0 && in_flight == 1)
+		code = measure_floor(run, error);
+	if (code == 0)
+		report(run, name, shape, in_flight, &found);
+	return code;
+}
+
 static int run_one(struct bench *bench, const char *name, const struct shape *shape, enum worker_kind kind,
                    uint32_t in_flight, struct error *error)
 {
 	struct run run = {.bench = bench};
-	struct load_report found;
-	int code = 0;
-	if (in_flight == 1)
-		code = bench_sync_us(bench, msec_earlier(bench->duration / 4, SYNC_MS), &run.floor_us, error);
-	run.floor_us += LOOPBACK_US;
+	int code = in_flight == 1 ? measure_floor(&run, error) : 0;
 	if (code == 0)
 		code = bench_start_node(bench, kind, NULL, &run.node, error);
 	if (code == 0 && kind == WORKER_NATIVE)
 		code = worker_start(node_address(run.node), "Step", CREDIT, &run.worker, error);
-	if (code == 0) {
-		struct load_plan plan = {
-			.node = run.node,
-			.workflow = shape->workflow,
-			.args = shape->args,
-			.in_flight = in_flight,
-			.warm_up = bench->duration / 4 > WARM_UP_MS ? bench->duration / 4 : WARM_UP_MS,
-			.duration = bench->duration,
-			.patience = bench->duration * PATIENCE,
-			.mark = mark,
-			.context = &run,
-		};
-		bench_say(bench, "%s: clusterd is process %d", name, (int)node_pid(run.node));
-		code = load_run(&plan, &found, error);
-	}
 	if (code == 0)
-		report(&run, name, shape, in_flight, &found);
+		code = run_load(&run, name, shape, in_flight, error);
 	worker_stop(run.worker);
 	bench_end_node(bench, run.node);
 	if (code != 0)

@@ -1,0 +1,573 @@
+#include "node_fixture.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "coordinator/machine.h"
+#include "wire/command.h"
+#include "wire/message.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CATALOG "catalog.db"
+#define REFERENCE "reference.db"
+#define START_WALL 1700000000000ll
+#define READ_AT_ONCE 50
+#define TURNS_MAX 20000
+
+void node_fixture_fail(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	abort();
+}
+
+/* --- the disk ------------------------------------------------------------------------------------------------------ */
+
+static void host_append(void *context, const struct wal_record *records, size_t count)
+{
+	struct node_fixture *fixture = context;
+	if (fixture->syncing || count == 0)
+		node_fixture_fail("a batch of %zu entries while another one is under way, or an empty one", count);
+	for (size_t i = 0; i < count; i++) {
+		if (records[i].index != fixture->entry_count + 1)
+			node_fixture_fail("entry %" PRIu64 " comes after entry %zu", records[i].index, fixture->entry_count);
+		mem_grow(fixture->entries, fixture->entry_capacity, fixture->entry_count + 1);
+		fixture->entries[fixture->entry_count++] =
+			(struct log_entry){records[i].term, text_create(records[i].body)};
+	}
+	fixture->syncing = true;
+}
+
+static void host_read(void *context, uint64_t from, uint64_t to)
+{
+	struct node_fixture *fixture = context;
+	if (fixture->read_from != 0 || from == 0 || from > to || to > fixture->synced_count)
+		node_fixture_fail("it reads entries %" PRIu64 " to %" PRIu64 " of %zu", from, to, fixture->synced_count);
+	fixture->read_from = from;
+	fixture->read_to = to;
+}
+
+static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
+{
+	struct node_fixture *fixture = context;
+	if (fixture->voting || term <= fixture->term)
+		node_fixture_fail("it votes in term %" PRIu64 " after term %" PRIu64, term, fixture->term);
+	fixture->voting = true;
+	fixture->term = term;
+	fixture->voted_for = voted_for;
+}
+
+static void disk_read(struct node_fixture *fixture)
+{
+	struct wal_record records[READ_AT_ONCE];
+	size_t count = 0;
+	for (uint64_t index = fixture->read_from; index <= fixture->read_to && count < READ_AT_ONCE; index++) {
+		const struct log_entry *entry = &fixture->entries[index - 1];
+		records[count++] = (struct wal_record){index, entry->term, text_slice(entry->body)};
+	}
+	fixture->read_from = 0;
+	node_entries(fixture->node, records, count);
+}
+
+bool node_fixture_disk(struct node_fixture *fixture)
+{
+	if (fixture->voting) {
+		fixture->voting = false;
+		node_vote_saved(fixture->node);
+	} else if (fixture->read_from != 0) {
+		disk_read(fixture);
+	} else if (fixture->syncing) {
+		fixture->syncing = false;
+		fixture->synced_count = fixture->entry_count;
+		node_synced(fixture->node, fixture->synced_count);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* --- what the node says -------------------------------------------------------------------------------------------- */
+
+/* Whoever gets it must be able to read it. */
+static const ProtobufCMessage *as_read(struct node_fixture *fixture, const ProtobufCMessage *message)
+{
+	struct buffer bytes = BUFFER_EMPTY;
+	struct error error = {0};
+	ProtobufCMessage *read;
+	message_append(&bytes, message);
+	arena_finish(&fixture->arena);
+	if (message_unpack(message->descriptor, buffer_slice(&bytes), &fixture->arena, &read, &error) != 0)
+		node_fixture_fail("what the node says cannot be read: %s", error.text);
+	buffer_finish(&bytes);
+	return read;
+}
+
+static void must_be_json(struct slice text, const char *what)
+{
+	struct error error = {0};
+	if (json_check(text, &error) != 0)
+		node_fixture_fail("%s is not JSON: %s\n%.*s", what, error.text, SLICE_ARGS(text));
+}
+
+static struct asked *asked_find(const struct node_fixture *fixture, uint64_t connection, uint32_t stream)
+{
+	for (size_t i = fixture->request_count; i-- > 0;) {
+		if (fixture->requests[i].connection == connection && fixture->requests[i].stream == stream)
+			return &fixture->requests[i];
+	}
+	return NULL;
+}
+
+static void note_answer(struct answered *answered, const Clusterd__Wire__Response *response, struct slice payload)
+{
+	answered->count++;
+	answered->code = response->error != NULL ? response->error->code : 0;
+	snprintf(answered->text, sizeof answered->text, "%s", response->error != NULL ? response->error->text : "");
+	answered->body = (int)response->body_case;
+	answered->more = response->more != 0;
+	answered->number = 0;
+	answered->state[0] = '\0';
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_OPENED)
+		answered->number = response->opened->session;
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_STARTED)
+		answered->number = response->started->instance;
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED) {
+		answered->number = response->finished->instance;
+		snprintf(answered->state, sizeof answered->state, "%s", response->finished->state);
+	}
+	buffer_clear(&answered->payload);
+	buffer_append_slice(&answered->payload, payload);
+}
+
+static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                         struct slice payload)
+{
+	struct node_fixture *fixture = context;
+	const Clusterd__Wire__Response *read = (const Clusterd__Wire__Response *)as_read(fixture, &response->base);
+	struct asked *asked = asked_find(fixture, connection, stream);
+	if (asked == NULL || asked->over)
+		node_fixture_fail("a response on connection %" PRIu64 ", stream %u, where nothing is asked", connection, stream);
+	if (read->error != NULL && (read->error->code >= 0 || read->error->text[0] == '\0' || read->more))
+		node_fixture_fail("an error with the code %d and the text \"%s\"", read->error->code, read->error->text);
+	if (asked->body == CLUSTERD__WIRE__REQUEST__BODY_STATUS)
+		must_be_json(payload, "status");
+	if (asked->body == CLUSTERD__WIRE__REQUEST__BODY_REGISTER && read->error == NULL)
+		must_be_json(payload, "what was registered");
+	if (read->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED && strcmp(read->finished->state, "completed") == 0)
+		must_be_json(payload, "a result");
+	asked->over = !read->more;
+	note_answer(&fixture->answered, read, payload);
+}
+
+static void handed_out_forget(struct node_fixture *fixture, size_t index)
+{
+	text_release(fixture->calls[index].process);
+	text_release(fixture->calls[index].args);
+	fixture->calls[index] = fixture->calls[--fixture->call_count];
+}
+
+static void calls_forget(struct node_fixture *fixture, uint64_t connection, const struct call_id *id)
+{
+	for (size_t i = fixture->call_count; i-- > 0;) {
+		const struct call_id *known = &fixture->calls[i].id;
+		bool same = id == NULL || (known->instance == id->instance && known->ref == id->ref &&
+		                           known->attempt == id->attempt);
+		if (fixture->calls[i].connection == connection && same)
+			handed_out_forget(fixture, i);
+	}
+}
+
+static void hand_out(struct node_fixture *fixture, uint64_t connection, struct call_id id, struct slice process,
+                     struct slice args)
+{
+	must_be_json(args, "the arguments of a call");
+	mem_grow(fixture->calls, fixture->call_capacity, fixture->call_count + 1);
+	fixture->calls[fixture->call_count++] =
+		(struct handed_out){id, connection, text_create(process), text_create(args)};
+}
+
+static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+                      struct slice payload)
+{
+	struct node_fixture *fixture = context;
+	const ProtobufCMessage *read = as_read(fixture, message);
+	if (frame_type == FRAME_ASSIGNMENT) {
+		const Clusterd__Wire__Assignment *assignment = (const Clusterd__Wire__Assignment *)read;
+		struct call_id id = {assignment->instance, assignment->ref, assignment->attempt};
+		hand_out(fixture, connection, id, slice_of(assignment->process), payload);
+	} else if (frame_type == FRAME_ABANDON) {
+		const Clusterd__Wire__Abandon *abandon = (const Clusterd__Wire__Abandon *)read;
+		calls_forget(fixture, connection, &(struct call_id){abandon->instance, abandon->ref, abandon->attempt});
+	} else if (frame_type == FRAME_RESULT_TAKEN) {
+		fixture->taken_count++;
+	} else {
+		node_fixture_fail("a frame of type %d to a worker", frame_type);
+	}
+}
+
+static void host_call_start(void *context, struct call_id call, const struct definition *process, struct text *args)
+{
+	if (process->settings.exec_count == 0 && process->settings.pool_count == 0)
+		node_fixture_fail("the executor is to run %.*s, which only workers can", SLICE_ARGS(process->name));
+	hand_out(context, 0, call, process->name, text_slice(args));
+}
+
+static void host_call_abandon(void *context, struct call_id call)
+{
+	calls_forget(context, 0, &call);
+}
+
+static void respond_nothing(struct node_fixture *fixture, uint64_t connection, uint32_t stream)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	host_respond(fixture, connection, stream, &response, SLICE(""));
+}
+
+static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
+{
+	if (query->sql == NULL || (query->parameter_count != 0 && query->parameters == NULL))
+		node_fixture_fail("a query without text");
+	respond_nothing(context, connection, stream);
+}
+
+static void host_save_snapshot(void *context, uint64_t connection, uint32_t stream)
+{
+	respond_nothing(context, connection, stream);
+}
+
+static void host_status(void *context, struct buffer *out)
+{
+	const struct node_fixture *fixture = context;
+	buffer_format(out, ",\"log_syncs\":%zu", fixture->synced_count);
+}
+
+static void host_fail(void *context, const struct error *error)
+{
+	(void)context;
+	node_fixture_fail("the node cannot go on: %s", error->text);
+}
+
+static msec host_now(void *context)
+{
+	return ((struct node_fixture *)context)->now;
+}
+
+static msec host_wall(void *context)
+{
+	const struct node_fixture *fixture = context;
+	return START_WALL + fixture->now + fixture->wall_offset;
+}
+
+static long long host_now_us(void *context)
+{
+	struct node_fixture *fixture = context;
+	return fixture->microseconds += fixture->microseconds_step;
+}
+
+static const struct node_host host = {
+	.now = host_now,
+	.wall = host_wall,
+	.now_us = host_now_us,
+	.append = host_append,
+	.read = host_read,
+	.save_vote = host_save_vote,
+	.respond = host_respond,
+	.send = host_send,
+	.query = host_query,
+	.save_snapshot = host_save_snapshot,
+	.call_start = host_call_start,
+	.call_abandon = host_call_abandon,
+	.status = host_status,
+	.fail = host_fail,
+};
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static void open_node(struct node_fixture *fixture)
+{
+	struct error error = {0};
+	if (catalog_open(CATALOG, "fixture", &fixture->catalog, &error) != 0)
+		node_fixture_fail("the catalog cannot be opened: %s", error.text);
+	struct node_config config = {
+		.name = "node",
+		.address = "127.0.0.1:9189",
+		.datacenter = "",
+		.tags = "{}",
+		.id = 7,
+		.term = fixture->term,
+		.voted_for = fixture->voted_for,
+		.last_index = fixture->entry_count,
+		.exec_slots = 3,
+		.pool_calls = 2,
+		.generation = fixture->term + 1,
+	};
+	if (node_create(&config, fixture->catalog, &host, fixture, &fixture->node, &error) != 0)
+		node_fixture_fail("the node does not start: %s", error.text);
+	node_start(fixture->node);
+}
+
+static void close_node(struct node_fixture *fixture)
+{
+	node_destroy(fixture->node);
+	catalog_close(fixture->catalog);
+	fixture->node = NULL;
+	while (fixture->call_count > 0)
+		handed_out_forget(fixture, 0);
+	for (size_t i = 0; i < fixture->request_count; i++)
+		fixture->requests[i].over = true;
+	fixture->voting = fixture->syncing = false;
+	fixture->read_from = 0;
+}
+
+void node_fixture_init(struct node_fixture *fixture)
+{
+	memset(fixture, 0, sizeof *fixture);
+	fixture->next_stream = 1;
+	fixture->vfs = faulty_vfs_create("fixture", true, 1);
+	open_node(fixture);
+	node_fixture_settle(fixture);
+}
+
+void node_fixture_finish(struct node_fixture *fixture)
+{
+	close_node(fixture);
+	faulty_vfs_destroy(fixture->vfs);
+	for (size_t i = 0; i < fixture->entry_count; i++)
+		text_release(fixture->entries[i].body);
+	mem_free(fixture->entries);
+	mem_free(fixture->calls);
+	mem_free(fixture->requests);
+	buffer_finish(&fixture->answered.payload);
+	arena_finish(&fixture->arena);
+}
+
+void node_fixture_restart(struct node_fixture *fixture, bool keep_unsynced)
+{
+	close_node(fixture);
+	while (!keep_unsynced && fixture->entry_count > fixture->synced_count)
+		text_release(fixture->entries[--fixture->entry_count].body);
+	fixture->synced_count = fixture->entry_count;
+	open_node(fixture);
+}
+
+void node_fixture_turn(struct node_fixture *fixture)
+{
+	for (uint32_t turns = 0; turns == 0 || node_deadline(fixture->node) <= fixture->now; turns++) {
+		if (turns > TURNS_MAX)
+			node_fixture_fail("the node turns without end, though no time passes");
+		node_turn(fixture->node);
+	}
+}
+
+void node_fixture_settle(struct node_fixture *fixture)
+{
+	uint32_t rounds = 0;
+	do {
+		if (++rounds > TURNS_MAX)
+			node_fixture_fail("the node writes without end, though no time passes");
+		node_fixture_turn(fixture);
+	} while (node_fixture_disk(fixture));
+}
+
+void node_fixture_pass(struct node_fixture *fixture, msec time)
+{
+	node_fixture_settle(fixture);
+	fixture->now += time;
+	node_fixture_settle(fixture);
+}
+
+/* --- who asks ------------------------------------------------------------------------------------------------------ */
+
+static bool may_wait(const Clusterd__Wire__Request *request)
+{
+	switch (request->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_START:
+		return request->start->wait != 0;
+	default:
+		return false;
+	}
+}
+
+uint32_t node_fixture_ask(struct node_fixture *fixture, uint64_t connection, const Clusterd__Wire__Request *request,
+                          struct slice payload)
+{
+	uint32_t stream = fixture->next_stream++;
+	mem_grow(fixture->requests, fixture->request_capacity, fixture->request_count + 1);
+	fixture->requests[fixture->request_count++] =
+		(struct asked){connection, stream, (int)request->body_case, may_wait(request), false};
+	node_request(fixture->node, connection, stream, request, payload);
+	return stream;
+}
+
+void node_fixture_cancel(struct node_fixture *fixture, uint64_t connection, uint32_t stream)
+{
+	struct asked *asked = asked_find(fixture, connection, stream);
+	node_request_cancelled(fixture->node, connection, stream);
+	if (asked != NULL)
+		asked->over = true;
+}
+
+void node_fixture_close(struct node_fixture *fixture, uint64_t connection)
+{
+	calls_forget(fixture, connection, NULL);
+	for (size_t i = 0; i < fixture->request_count; i++) {
+		if (fixture->requests[i].connection == connection)
+			fixture->requests[i].over = true;
+	}
+	node_connection_closed(fixture->node, connection);
+}
+
+int node_fixture_return(struct node_fixture *fixture, size_t index, bool failed, bool final, struct slice value,
+                        struct slice metadata)
+{
+	struct call_id id = fixture->calls[index].id;
+	uint64_t connection = fixture->calls[index].connection;
+	struct error error = {0};
+	handed_out_forget(fixture, index);
+	if (connection == 0) {
+		node_call_finished(fixture->node, id, failed, final, value, metadata);
+		return 0;
+	}
+	Clusterd__Wire__Result result = CLUSTERD__WIRE__RESULT__INIT;
+	result.instance = id.instance;
+	result.ref = id.ref;
+	result.attempt = id.attempt;
+	result.failed = failed;
+	result.final = final;
+	result.metadata = (ProtobufCBinaryData){metadata.size, (uint8_t *)(uintptr_t)metadata.data};
+	return node_worker_result(fixture->node, connection, &result, value, &error);
+}
+
+/* --- requests that must succeed ------------------------------------------------------------------------------------ */
+
+static void ask_well(struct node_fixture *fixture, uint64_t connection, const Clusterd__Wire__Request *request,
+                     struct slice payload)
+{
+	uint32_t before = fixture->answered.count;
+	node_fixture_ask(fixture, connection, request, payload);
+	node_fixture_settle(fixture);
+	if (fixture->answered.count == before || fixture->answered.code != 0)
+		node_fixture_fail("a good request is refused: %s", fixture->answered.text);
+}
+
+uint64_t node_fixture_open_session(struct node_fixture *fixture, uint64_t connection)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__OpenSession open = CLUSTERD__WIRE__OPEN_SESSION__INIT;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
+	request.open_session = &open;
+	ask_well(fixture, connection, &request, SLICE(""));
+	return fixture->answered.number;
+}
+
+void node_fixture_register(struct node_fixture *fixture, uint64_t connection, uint64_t session, uint64_t sequence,
+                           const char *source)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Register body = CLUSTERD__WIRE__REGISTER__INIT;
+	Clusterd__Wire__SourceFile file = CLUSTERD__WIRE__SOURCE_FILE__INIT;
+	Clusterd__Wire__SourceFile *files[] = {&file};
+	file.path = (char *)(uintptr_t)"test.flow";
+	file.text = (ProtobufCBinaryData){strlen(source), (uint8_t *)(uintptr_t)source};
+	body.files = files;
+	body.n_files = 1;
+	request.session = session;
+	request.sequence = sequence;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_REGISTER;
+	request.register_ = &body;
+	ask_well(fixture, connection, &request, SLICE(""));
+}
+
+uint64_t node_fixture_start(struct node_fixture *fixture, uint64_t connection, uint64_t session, uint64_t sequence,
+                            const char *workflow, const char *args)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Start body = CLUSTERD__WIRE__START__INIT;
+	body.process = (char *)(uintptr_t)workflow;
+	request.session = session;
+	request.sequence = sequence;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_START;
+	request.start = &body;
+	ask_well(fixture, connection, &request, slice_of(args));
+	return fixture->answered.number;
+}
+
+void node_fixture_offer(struct node_fixture *fixture, uint64_t connection, const char *process, uint32_t credit)
+{
+	Clusterd__Wire__Offer offer = CLUSTERD__WIRE__OFFER__INIT;
+	Clusterd__Wire__OfferedProcess offered = CLUSTERD__WIRE__OFFERED_PROCESS__INIT;
+	Clusterd__Wire__OfferedProcess *list[] = {&offered};
+	struct error error = {0};
+	offered.name = (char *)(uintptr_t)process;
+	offer.processes = list;
+	offer.n_processes = 1;
+	offer.credit = credit;
+	if (node_worker_offer(fixture->node, connection, &offer, &error) != 0)
+		node_fixture_fail("a good offer is refused: %s", error.text);
+	node_fixture_settle(fixture);
+}
+
+/* --- looking inside ------------------------------------------------------------------------------------------------ */
+
+long long node_fixture_status(struct node_fixture *fixture, const char *name)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Status body = CLUSTERD__WIRE__STATUS__INIT;
+	struct slice value;
+	long long number;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
+	request.status = &body;
+	node_fixture_ask(fixture, UINT64_MAX, &request, SLICE(""));
+	if (!json_member(buffer_slice(&fixture->answered.payload), slice_of(name), &value) ||
+	    json_integer(value, INT64_MIN, INT64_MAX, &number) != 0)
+		node_fixture_fail("status has no number %s", name);
+	return number;
+}
+
+static void apply_all(struct node_fixture *fixture, struct machine *machine)
+{
+	struct error error = {0};
+	struct arena arena = {0};
+	for (uint64_t index = 1; index <= node_applied_index(fixture->node); index++) {
+		const struct log_entry *entry = &fixture->entries[index - 1];
+		struct command command;
+		size_t count;
+		int code = command_decode(text_slice(entry->body), &arena, &command, &error);
+		if (code == 0)
+			code = machine_begin(machine, &error);
+		if (code == 0)
+			code = machine_apply(machine, index, entry->term, &command, &error);
+		if (code == 0)
+			code = machine_commit(machine, &error);
+		if (code != 0)
+			node_fixture_fail("entry %" PRIu64 " cannot be applied again: %s", index, error.text);
+		machine_effects(machine, &count);
+		machine_effects_done(machine);
+		arena_finish(&arena);
+	}
+}
+
+void node_fixture_compare(struct node_fixture *fixture)
+{
+	struct catalog *catalog;
+	struct machine *machine;
+	struct error error = {0};
+	uint64_t hashes[2];
+	if (catalog_open(REFERENCE, "fixture", &catalog, &error) != 0 || machine_create(catalog, &machine, &error) != 0)
+		node_fixture_fail("no second catalog: %s", error.text);
+	apply_all(fixture, machine);
+	machine_destroy(machine);
+	if (catalog_hash(fixture->catalog, &hashes[0]) != 0 || catalog_hash(catalog, &hashes[1]) != 0)
+		node_fixture_fail("the catalogs cannot be read");
+	catalog_close(catalog);
+	if (hashes[0] != hashes[1])
+		node_fixture_fail("the same log gives another catalog when it is applied one entry at a time");
+}
