@@ -9,7 +9,9 @@
 
 #define SCAN_AT_ONCE 200
 #define ASSIGNED_AT_ONCE 1000
-#define RESULTS_AT_ONCE 1000 /* of one command: an entry has a bounded number of elements */
+/* Of one command: an entry has a bounded number of elements, and no more of them once they have so many bytes. */
+#define RESULTS_AT_ONCE 1000
+#define RESULTS_BYTES (4u << 20)
 #define METADATA_MAX 4096
 #define OFFERS_MAX 1000
 #define CREDIT_MAX 100000u
@@ -59,15 +61,9 @@ static void need_pool(struct node *node, const struct definition *process)
 	HASH_ADD_PTR(node->pools, process, pool);
 }
 
-/* Attempts are numbered by the leader's term and a counter of the call; below 2⁵³. */
-static uint64_t next_attempt(const struct node *node, const struct call *call)
-{
-	return raft_term(node->raft) << 16 | ((call->attempt & 0xFFFF) + 1);
-}
-
 static void offer_call(struct node *node, const struct call *call)
 {
-	struct call_id id = {call->owner->id, call->ref, next_attempt(node, call)};
+	struct call_id id = {call->owner->id, call->ref, attempt_after(call->attempt, raft_term(node->raft))};
 	need_pool(node, call->process);
 	dispatch_ready(node->dispatch, node->host->now(node->context), id, call->process);
 }
@@ -299,6 +295,16 @@ static void propose_results(struct node *node, uint64_t instance, const struct r
 	arena_reset(&node->arena);
 }
 
+/* How many of these results one command takes. */
+static uint32_t command_share(const struct returned *returned, uint32_t count)
+{
+	size_t bytes = 0;
+	uint32_t share = 0;
+	for (; share < count && share < RESULTS_AT_ONCE && bytes < RESULTS_BYTES; share++)
+		bytes += returned[share].value->size;
+	return share;
+}
+
 /* Results of an instance that is finished meanwhile are proposed like all others: applying them tells their workers so. */
 void node_calls_propose_results(struct node *node)
 {
@@ -306,9 +312,11 @@ void node_calls_propose_results(struct node *node)
 	struct returned *returned;
 	uint32_t count;
 	while (sequencer_next(node->sequencer, &instance, &returned, &count)) {
-		for (uint32_t done = 0; done < count; done += RESULTS_AT_ONCE) {
-			uint32_t rest = count - done;
-			propose_results(node, instance, returned + done, rest < RESULTS_AT_ONCE ? rest : RESULTS_AT_ONCE);
+		while (count > 0) {
+			uint32_t share = command_share(returned, count);
+			propose_results(node, instance, returned, share);
+			returned += share;
+			count -= share;
 		}
 	}
 }

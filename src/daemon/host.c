@@ -8,6 +8,7 @@
 #include "daemon/notify.h"
 #include "daemon/reader.h"
 #include "daemon/service.h"
+#include "daemon/upkeep.h"
 #include "net/loop.h"
 #include "store/lock.h"
 
@@ -22,10 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECKPOINT_WAL_BYTES (16u << 20) /* growth of the catalog's WAL from one checkpoint to the next */
-#define WAL_WARNING_BYTES (256u << 20)
-#define WAL_BUSY_BYTES (1024u << 20)
-#define DISK_RESERVE_BYTES (64u << 20) /* less is free: nothing new is begun */
 #define IDLE_MS 500
 #define NODE_ID_LIMIT ((uint64_t)1 << 53)
 
@@ -52,11 +49,8 @@ struct host {
 	bool ready_said;
 	bool stopping;
 	bool idle_set;
-	bool holding;
-	bool wal_warned;
 	long long longest_stall_us;
-	uint64_t wal_at_checkpoint; /* size of the catalog's WAL when the last checkpoint began; 0: it has begun anew since */
-	char refusal[160];          /* why nothing new is begun; empty: it is */
+	struct upkeep upkeep;
 	struct error failure; /* what ended the node; code 0: nothing did */
 };
 
@@ -216,7 +210,11 @@ static void disk_entries(void *context, const struct wal_record *records, size_t
 	node_entries(((struct host *)context)->node, records, count);
 }
 
-static void disk_checkpointed(void *context, bool complete);
+static void disk_checkpointed(void *context, bool complete)
+{
+	(void)complete;
+	upkeep_checkpointed(&((struct host *)context)->upkeep);
+}
 
 static const struct disk_handler disk_handler = {disk_synced, disk_vote_saved, disk_entries, disk_checkpointed, host_fail};
 
@@ -293,56 +291,6 @@ static void say_ready(struct host *host)
 	notify_service_manager("READY=1");
 }
 
-/* The catalog's WAL grows with each transaction. A first checkpoint moves it into the file while transactions go on; SQLite begins
- * the WAL anew with the next transaction after everything was moved, so a second one, over the little that has come
- * meanwhile, is made while none begins. */
-static void watch_wal(struct host *host)
-{
-	uint64_t size = catalog_wal_size(host->catalog);
-	if (size < host->wal_at_checkpoint)
-		host->wal_at_checkpoint = 0;
-	if (size < host->wal_at_checkpoint + CHECKPOINT_WAL_BYTES || disk_checkpointing(host->disk))
-		return;
-	host->wal_at_checkpoint = size;
-	disk_checkpoint(host->disk);
-}
-
-static void disk_checkpointed(void *context, bool complete)
-{
-	struct host *host = context;
-	bool held = host->holding;
-	(void)complete;
-	host->holding = !held;
-	node_hold(host->node, host->holding);
-	if (host->holding)
-		disk_checkpoint(host->disk);
-}
-
-/* What makes the node begin nothing new until it is over: a full disk, or a reader of the catalog that does not end and so keeps
- * the WAL from beginning anew (PROTOCOL, rules 11 and 12). */
-static void watch_room(struct host *host)
-{
-	int64_t room = disk_free_space(host->disk);
-	uint64_t wal = catalog_wal_size(host->catalog);
-	char was[sizeof host->refusal];
-	memcpy(was, host->refusal, sizeof was);
-	host->refusal[0] = '\0';
-	if (room >= 0 && room < DISK_RESERVE_BYTES)
-		snprintf(host->refusal, sizeof host->refusal, "the disk is nearly full: %lld MiB are free, %u are kept in reserve",
-		         (long long)room >> 20, DISK_RESERVE_BYTES >> 20);
-	else if (wal > WAL_BUSY_BYTES)
-		snprintf(host->refusal, sizeof host->refusal,
-		         "catalog.db-wal has %" PRIu64 " MiB: a reader of the catalog does not end", wal >> 20);
-	if (host->refusal[0] != '\0' && was[0] == '\0')
-		log_write(LOG_ERROR, "store", "%s: nothing new is begun", host->refusal);
-	if (host->refusal[0] == '\0' && was[0] != '\0')
-		log_write(LOG_INFO, "store", "there is room again");
-	if (wal > WAL_WARNING_BYTES && !host->wal_warned)
-		log_write(LOG_WARNING, "catalog", "catalog.db-wal has %" PRIu64 " MiB: a reader of the catalog does not end", wal >> 20);
-	host->wal_warned = wal > WAL_WARNING_BYTES;
-	node_refuse(host->node, host->refusal);
-}
-
 /* A timer that is set too early costs one turn for nothing, setting it costs a system call: so it is only ever set earlier. */
 static void set_node_timer(struct host *host)
 {
@@ -356,7 +304,7 @@ static void set_node_timer(struct host *host)
 static void turn_end(void *context)
 {
 	struct host *host = context;
-	watch_wal(host);
+	upkeep_turn(&host->upkeep);
 	node_turn(host->node);
 	if (!host->ready_said && node_ready(host->node))
 		say_ready(host);
@@ -367,7 +315,7 @@ static void turn_end(void *context)
 		host->sweep_set = true;
 		loop_timer_set(host->sweep_timer, loop_now(host->loop) + SERVICE_HELLO_MS);
 	}
-	if (!host->idle_set && (disk_wants_idle(host->disk) || host->refusal[0] != '\0')) {
+	if (!host->idle_set && (disk_wants_idle(host->disk) || upkeep_refuses(&host->upkeep))) {
 		host->idle_set = true;
 		loop_timer_set(host->idle_timer, loop_now(host->loop) + IDLE_MS);
 	}
@@ -385,7 +333,7 @@ static void idle_due(void *context)
 	struct host *host = context;
 	host->idle_set = false;
 	disk_idle(host->disk);
-	watch_room(host);
+	upkeep_room(&host->upkeep);
 }
 
 static void sweep_due(void *context)
@@ -597,6 +545,7 @@ static int host_open(struct host *host, struct error *error)
 	if (code != 0)
 		return code;
 	service_set_node(host->service, host->node);
+	host->upkeep = (struct upkeep){.disk = host->disk, .catalog = host->catalog, .node = host->node};
 	return write_endpoint(host, error);
 }
 

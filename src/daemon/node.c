@@ -175,10 +175,8 @@ static void announce_node(struct node *node)
 	node_propose(node, &command, true);
 }
 
-static void become_leader(struct node *node)
+static void begin_term(struct node *node)
 {
-	node->leader = true;
-	node->counts.elections++;
 	node_propose(node, &(struct command){.kind = COMMAND_NOOP}, true);
 	announce_node(node);
 	node->scanning = false;
@@ -187,6 +185,36 @@ static void become_leader(struct node *node)
 	node->timers_proposed = false;
 	sessions_granted(node);
 	flush_batch(node);
+}
+
+/* Stamps grow over the whole log (PROTOCOL, rule 21), also when the clock was set back: what was stamped last must be known
+ * before the first entry of the term is. */
+static void become_leader(struct node *node)
+{
+	uint64_t last = raft_last_index(node->raft);
+	node->leader = true;
+	node->counts.elections++;
+	if (last == machine_applied_index(node->machine)) {
+		begin_term(node);
+		return;
+	}
+	node->reading_last = true;
+	node->host->read(node->context, last, last);
+}
+
+static void take_last_entry(struct node *node, const struct wal_record *record)
+{
+	struct command command;
+	struct error error = {0};
+	if (command_decode(record->body, &node->arena, &command, &error) != 0) {
+		error_prefix(&error, "entry %" PRIu64 " of the log", record->index);
+		node_fail(node, &error);
+		return;
+	}
+	if (command.stamp > node->last_stamp)
+		node->last_stamp = command.stamp;
+	arena_reset(&node->arena);
+	begin_term(node);
 }
 
 static void step_raft(struct node *node, const struct raft_event *event)
@@ -303,6 +331,11 @@ static void apply_committed(struct node *node)
 void node_entries(struct node *node, const struct wal_record *records, size_t count)
 {
 	struct error error = {0};
+	if (node->reading_last && count > 0) {
+		node->reading_last = false;
+		take_last_entry(node, &records[0]);
+		return;
+	}
 	node->reading = false;
 	if (count == 0 || records[0].index != machine_applied_index(node->machine) + 1) {
 		error_set(&error, ERR_CORRUPT, "the log lacks entry %" PRIu64 ", which the catalog needs next",

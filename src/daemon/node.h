@@ -65,6 +65,10 @@ struct node_config {
 
 #define NODE_BACKLOG_ENTRIES 100000u   /* proposed, not yet applied: more is answered with `busy` */
 #define NODE_BACKLOG_BYTES (64u << 20)
+/* More is answered with `busy`, too. */
+#define NODE_WAITERS_MAX 10000u  /* requests of one connection that wait for their answer */
+#define NODE_SESSIONS_MAX 10000u
+#define NODE_ANSWERS_MAX 10000u  /* of one session, which its client does not say it has */
 
 int node_create(const struct node_config *config, struct catalog *catalog, const struct node_host *host, void *context,
                 struct node **ret_node, struct error *error);

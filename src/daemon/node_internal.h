@@ -85,6 +85,7 @@ struct node {
 	struct entry *unwritten;    /* the first one not given to the disk; NULL: none */
 	bool disk_busy;
 	bool reading;
+	bool reading_last;          /* the stamp of the log's last entry, before the first one of the term is made */
 	uint64_t last_stamp;        /* of what was proposed */
 	uint64_t committed_seen;
 	bool leader;

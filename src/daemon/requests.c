@@ -10,8 +10,9 @@
  * all), then take effect when their command is applied; its answer finds its way back by (session, sequence). */
 
 #define BUSY_RETRY_MS 100
-#define SESSIONS_EXPIRED_AT_ONCE 100
+#define SESSIONS_EXPIRED_AT_ONCE 1000
 #define KEY_MAX 256
+#define SEQUENCE_END (UINT64_C(1) << 53) /* numbers that JSON carries exactly: answers are kept as JSON */
 
 struct request {
 	struct node *node;
@@ -182,12 +183,22 @@ static void session_touch(struct node *node, uint64_t id, uint64_t connection)
 	seen->seen = node->host->now(node->context);
 }
 
+/* All ids; released by the caller. */
+static uint64_t *session_ids(const struct node *node, size_t *ret_count)
+{
+	size_t count = machine_session_count(node->machine);
+	uint64_t *ids = mem_array(count, sizeof *ids);
+	*ret_count = machine_sessions(node->machine, ids, count);
+	return ids;
+}
+
 void sessions_granted(struct node *node)
 {
-	uint64_t ids[1000];
-	size_t count = machine_sessions(node->machine, ids, sizeof ids / sizeof ids[0]);
+	size_t count;
+	uint64_t *ids = session_ids(node, &count);
 	for (size_t i = 0; i < count; i++)
 		session_touch(node, ids[i], 0);
+	mem_free(ids);
 }
 
 /* Proposes the end of sessions that have not been heard of for their time to live. One that somebody holds a connection for
@@ -196,8 +207,8 @@ void sessions_keep(struct node *node, msec now)
 {
 	uint64_t expired[SESSIONS_EXPIRED_AT_ONCE];
 	size_t count = 0;
-	uint64_t known[1000];
-	size_t known_count = machine_sessions(node->machine, known, sizeof known / sizeof known[0]);
+	size_t known_count;
+	uint64_t *known = session_ids(node, &known_count);
 	msec ttl = machine_settings(node->machine)->session_ttl;
 	for (size_t i = 0; i < known_count && count < SESSIONS_EXPIRED_AT_ONCE; i++) {
 		struct session_seen *seen;
@@ -207,6 +218,7 @@ void sessions_keep(struct node *node, msec now)
 		else if (seen->connection == 0 && seen->seen + ttl < now)
 			expired[count++] = known[i];
 	}
+	mem_free(known);
 	if (count == 0)
 		return;
 	struct command command = {.kind = COMMAND_CLOSE_SESSION};
@@ -449,6 +461,7 @@ static void request_signal(const struct request *request)
 		propose(request, &command, false);
 	}
 	buffer_finish(&value);
+	machine_trim(node->machine); /* it may have been loaded for this */
 }
 
 static void request_small(const struct request *request)
@@ -471,6 +484,15 @@ static void request_small(const struct request *request)
 		break;
 	}
 	propose(request, &command, false);
+}
+
+static bool admit_session(const struct request *request)
+{
+	if (machine_session_count(request->node->machine) < NODE_SESSIONS_MAX)
+		return true;
+	request->node->counts.busy++;
+	refuse(request, ERR_BUSY, "there are %u sessions: those that nobody uses end some time later", NODE_SESSIONS_MAX);
+	return false;
 }
 
 /* Whether a changing request may be proposed now; else it has been answered. */
@@ -498,9 +520,14 @@ static bool admit(const struct request *request)
 		return false;
 	}
 	if (message->body_case == CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION)
-		return true;
+		return admit_session(request);
 	if (message->session == 0 || message->sequence == 0) {
 		refuse(request, ERR_INVALID, "a request that changes something needs a session and a sequence number");
+		return false;
+	}
+	if (message->sequence >= SEQUENCE_END) {
+		refuse(request, ERR_INVALID, "a sequence number is below %" PRIu64 ", not %" PRIu64, SEQUENCE_END,
+		       message->sequence);
 		return false;
 	}
 	int known = machine_session_answer(node->machine, message->session, message->sequence, &answer);
@@ -509,6 +536,12 @@ static bool admit(const struct request *request)
 		return false;
 	}
 	session_touch(node, message->session, request->connection);
+	if (known == 0 && machine_answer_count(node->machine, message->session) >= NODE_ANSWERS_MAX) {
+		node->counts.busy++;
+		refuse(request, ERR_BUSY, "session %" PRIu64 " has %u answers that its client does not say it has (answered_below)",
+		       message->session, NODE_ANSWERS_MAX);
+		return false;
+	}
 	if (known == 1) {
 		bool wait = message->body_case == CLUSTERD__WIRE__REQUEST__BODY_START && message->start->wait;
 		struct waiter waiter = {WAIT_ANSWER,         message->session, message->sequence,
@@ -562,9 +595,10 @@ static void request_watch(const struct request *request)
 		respond_grown(node, &waiter, id, seq, true);
 		return;
 	}
-	if (seq > waiter.more)
+	if (seq > waiter.more) {
 		respond_grown(node, &waiter, id, seq, false);
-	waiter.more = seq;
+		waiter.more = seq;
+	}
 	waiters_add(node->waiters, &waiter);
 }
 
@@ -590,8 +624,19 @@ static void request_inspect(const struct request *request)
 
 /* --- the door ------------------------------------------------------------------------------------------------------ */
 
+/* Before the log is applied up to an entry of the own term, the catalog may lack what was acknowledged (PROTOCOL, rule 22). */
+static bool may_read(const struct request *request)
+{
+	if (request->node->ready || request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_STATUS)
+		return true;
+	refuse(request, ERR_BUSY, "the node is starting: it is not ready yet");
+	return false;
+}
+
 static void reading_request(const struct request *request)
 {
+	if (!may_read(request))
+		return;
 	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 		await_instance(request, request->message->wait->instance);
@@ -648,6 +693,11 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 {
 	struct request request = {node, connection, stream, message, payload};
 	node->counts.requests++;
+	if (waiters_count_connection(node->waiters, connection) >= NODE_WAITERS_MAX) {
+		node->counts.busy++;
+		refuse(&request, ERR_BUSY, "%u requests of this connection wait for their answers", NODE_WAITERS_MAX);
+		return;
+	}
 	switch (message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION:
 	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:

@@ -29,6 +29,7 @@ struct awaited {
 struct connected {
 	uint64_t connection;
 	struct item_list items;
+	uint32_t count;
 	UT_hash_handle hh;
 };
 
@@ -49,6 +50,8 @@ static void item_remove(struct waiters *waiters, struct item *item)
 	struct connected *connected = item->connected;
 	TAILQ_REMOVE(&awaited->items, item, by_awaited);
 	TAILQ_REMOVE(&connected->items, item, by_connection);
+	connected->count--;
+	waiters->count--;
 	if (TAILQ_EMPTY(&awaited->items)) {
 		HASH_DELETE(hh, waiters->awaited, awaited);
 		mem_free(awaited);
@@ -57,7 +60,6 @@ static void item_remove(struct waiters *waiters, struct item *item)
 		HASH_DELETE(hh, waiters->connected, connected);
 		mem_free(connected);
 	}
-	waiters->count--;
 	mem_free(item);
 }
 
@@ -101,6 +103,7 @@ void waiters_add(struct waiters *waiters, const struct waiter *waiter)
 	item->connected = connected;
 	TAILQ_INSERT_TAIL(&awaited->items, item, by_awaited);
 	TAILQ_INSERT_TAIL(&connected->items, item, by_connection);
+	connected->count++;
 	waiters->count++;
 }
 
@@ -156,4 +159,11 @@ void waiters_drop_connection(struct waiters *waiters, uint64_t connection)
 uint32_t waiters_count(const struct waiters *waiters)
 {
 	return waiters->count;
+}
+
+uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection)
+{
+	const struct connected *connected;
+	HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
+	return connected != NULL ? connected->count : 0;
 }

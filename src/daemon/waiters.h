@@ -33,5 +33,6 @@ void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, 
 void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream);
 void waiters_drop_connection(struct waiters *waiters, uint64_t connection);
 uint32_t waiters_count(const struct waiters *waiters);
+uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection);
 
 #endif
