@@ -226,6 +226,10 @@ int machine_begin(struct machine *machine, struct error *error)
 	int code = catalog_begin(machine->catalog);
 	if (code != 0)
 		return error_set(error, code, "the catalog cannot begin a transaction: %s", catalog_error(machine->catalog));
+	if (catalog_foreign_write(machine->catalog))
+		return error_set(error, ERR_CONFLICT,
+		                 "another program has written to the catalog while the node runs: it is no longer what the log says. "
+		                 "Remove it and start again: it is made anew from the log as far as that reaches, or restore a snapshot");
 	machine->open = true;
 	return 0;
 }

@@ -63,10 +63,19 @@ rm -f "$data"/catalog.db*
 start_node
 same "a lost catalog is made again from the log" "$(sql "SELECT state, result FROM pi_instance WHERE id = $id")" 'completed|"slow"'
 stop_node
-rm -rf "$data"
+mv "$data" "$work/elsewhere"
 touch "$data"
 has "a directory that is a file" "$(refusal)" "not a directory"
 rm -f "$data"
+mv "$work/elsewhere" "$data"
+
+# Nobody else writes the catalog.
+start_node
+sqlite3 "$data/catalog.db" "UPDATE pi_instance SET result = 'forged'"
+ctl --timeout 1s workflow start Slow 1 >/dev/null 2>&1
+wait "$node" && fail "the node goes on after a foreign write"
+has "a foreign write to the catalog" "$(tail -n 1 "$work/node.log")" "another program has written to the catalog"
+rm -rf "$data"
 
 # A full disk: nothing new is begun, what was acknowledged stays, and it goes on when there is room.
 mkdir "$data"
