@@ -119,4 +119,12 @@ static inline msec stamp_ms(uint64_t stamp)
 	return (msec)(stamp >> 16);
 }
 
+/* The number of the attempt after `last`: the term of the leader that hands it out, and a counter of the call. Always above
+ * `last`, also when more than 65535 attempts were made. */
+static inline uint64_t attempt_after(uint64_t last, uint64_t term)
+{
+	uint64_t next = term << 16 | ((last + 1) & 0xFFFF);
+	return next > last ? next : last + 1;
+}
+
 #endif

@@ -35,6 +35,13 @@ static void failure_detail(struct buffer *out, const struct call *call, const st
 	json_quote(out, returned->value);
 }
 
+/* After a change of leader a call may be recorded as running and wait to be handed out again at the same time: whatever its
+ * state, nobody is to begin with it any more. */
+void call_withdraw(struct machine *machine, const struct call *call)
+{
+	effect_add(machine, EFFECT_CALL_WITHDRAWN, call->owner->id)->ref = call->ref;
+}
+
 static int back_off(struct machine *machine, struct call *call, const struct command_returned *returned)
 {
 	call->state = CALL_BACKOFF;
@@ -56,8 +63,9 @@ static int cancel_call(struct machine *machine, struct call *call)
 		effect->ref = call->ref;
 		effect->attempt = call->attempt;
 		call->owner->running_count--;
+		call_withdraw(machine, call);
 	} else if (call->state == CALL_READY) {
-		effect_add(machine, EFFECT_CALL_WITHDRAWN, call->owner->id)->ref = call->ref;
+		call_withdraw(machine, call);
 	} else if (call->due_ms != 0) {
 		/* due_ms stays in the row: a retried sleep ends when it was to end. */
 		code = catalog_timer_delete(machine->catalog, call->due_ms, call->owner->id, call->ref);
@@ -103,6 +111,7 @@ int call_failed(struct machine *machine, struct call *call, const struct command
 	text_release(call->error);
 	call->error = text_create(returned->value);
 	call_dirty(machine, call);
+	call_withdraw(machine, call);
 	/* An attempt that timed out before it was started has not begun: it counts as one all the same. */
 	if (call->state == CALL_READY)
 		call->attempts++;
@@ -210,7 +219,9 @@ static int reopen_call(void *context, const struct catalog_call *row)
 	struct call *call = call_create(machine, reopening->running, row->ref, kind);
 	call->args = text_create(row->args);
 	call->called_ms = row->called_ms;
-	call->attempt = row->attempt;
+	/* An attempt may have been handed out that the row does not know of: it was cancelled before that was recorded. */
+	if (kind == INSTANCE_CALL_PROCESS)
+		call->attempt = attempt_after(row->attempt, machine->applied_term);
 	call->state = kind == INSTANCE_CALL_PROCESS ? CALL_READY : CALL_RUNNING;
 	call_dirty(machine, call);
 	if (kind == INSTANCE_CALL_PROCESS) {

@@ -104,6 +104,8 @@ int call_return(struct machine *machine, struct call *call, struct text *take_re
 int running_reduce(struct machine *machine, struct running *running, struct error *error);
 
 /* ending.c */
+/* The dispatcher is not to hand it out any more, should it wait for that. */
+void call_withdraw(struct machine *machine, const struct call *call);
 int call_failed(struct machine *machine, struct call *call, const struct command_returned *returned);
 /* A failing instance ends when nothing of it runs any more. */
 int running_end_if_quiet(struct machine *machine, struct running *running);

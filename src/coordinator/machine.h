@@ -160,5 +160,8 @@ int machine_session_answer(const struct machine *machine, uint64_t session, uint
                            const struct answer **ret_answer);
 /* Every session's id, in ascending order. */
 size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t count);
+size_t machine_session_count(const struct machine *machine);
+/* Answers that are kept for a session; 0: there is no such session. */
+size_t machine_answer_count(const struct machine *machine, uint64_t session);
 
 #endif

@@ -224,8 +224,8 @@ int call_return(struct machine *machine, struct call *call, struct text *take_re
 	if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_RUNNING)
 		running->running_count--;
 	int code = 0;
-	if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_READY)
-		effect_add(machine, EFFECT_CALL_WITHDRAWN, running->id)->ref = call->ref;
+	if (call->kind == INSTANCE_CALL_PROCESS)
+		call_withdraw(machine, call);
 	if (call->due_ms != 0 && call->state != CALL_READY)
 		code = catalog_timer_delete(machine->catalog, call->due_ms, running->id, call->ref);
 	call->state = CALL_DONE;
@@ -254,6 +254,15 @@ static void call_over(struct machine *machine, uint64_t instance, uint32_t ref, 
 	effect->attempt = attempt;
 }
 
+/* Only of the current attempt, and once: told again while the call waits for its next attempt, it is known. That it could not
+ * be started in time is said of a call that does not run. */
+static bool failure_counts(const struct call *call, const struct command_returned *returned)
+{
+	if (returned->attempt != call->attempt)
+		return false;
+	return call->state == CALL_RUNNING || (call->state == CALL_READY && returned->cause == CAUSE_TIMEOUT);
+}
+
 static int take_returned(struct machine *machine, struct running *running, const struct command_returned *returned,
                          bool *posted)
 {
@@ -262,7 +271,7 @@ static int take_returned(struct machine *machine, struct running *running, const
 	if (call == NULL || call->state >= CALL_DONE || call->kind != INSTANCE_CALL_PROCESS)
 		return 0;
 	if (returned->failed)
-		return returned->attempt == call->attempt ? call_failed(machine, call, returned) : 0;
+		return failure_counts(call, returned) ? call_failed(machine, call, returned) : 0;
 	if (call->state == CALL_RUNNING && call->attempt != returned->attempt) {
 		/* An earlier attempt was faster than the one that runs now. */
 		struct effect *effect = effect_add(machine, EFFECT_CALL_ABANDONED, running->id);
@@ -317,6 +326,11 @@ int apply_assigned(struct machine *machine, const struct command *command, struc
 			struct effect *effect = effect_add(machine, EFFECT_CALL_ABANDONED, assignment->instance);
 			effect->ref = assignment->ref;
 			effect->attempt = assignment->attempt;
+			/* Its number is used up. */
+			if (call != NULL && call->state < CALL_DONE && assignment->attempt > call->attempt) {
+				call->attempt = assignment->attempt;
+				call_dirty(machine, call);
+			}
 			continue;
 		}
 		call->state = CALL_RUNNING;

@@ -291,3 +291,14 @@ size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t
 	qsort(ret_ids, found, sizeof *ret_ids, compare_ids);
 	return found;
 }
+
+size_t machine_session_count(const struct machine *machine)
+{
+	return HASH_COUNT(machine->sessions);
+}
+
+size_t machine_answer_count(const struct machine *machine, uint64_t session_id)
+{
+	const struct session *session = session_find(machine, session_id);
+	return session != NULL ? session->answer_count : 0;
+}

@@ -461,7 +461,6 @@ static void request_signal(const struct request *request)
 		propose(request, &command, false);
 	}
 	buffer_finish(&value);
-	machine_trim(node->machine); /* it may have been loaded for this */
 }
 
 static void request_small(const struct request *request)
@@ -635,8 +634,13 @@ static bool may_read(const struct request *request)
 
 static void reading_request(const struct request *request)
 {
+	const struct answer *answer;
+	uint64_t session = request->message->session;
 	if (!may_read(request))
 		return;
+	/* Whoever only reads for long keeps its session alive, too. */
+	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
+		session_touch(request->node, session, request->connection);
 	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 		await_instance(request, request->message->wait->instance);
@@ -681,6 +685,7 @@ static void changing_request(const struct request *request)
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
 		request_signal(request);
+		machine_trim(request->node->machine); /* the instance may have been loaded for this */
 		break;
 	default:
 		request_small(request);

@@ -225,7 +225,8 @@ static void parse_segment(struct parser *p)
 	}
 }
 
-/* A declaration certainly begins here: in nothing that is correct such words stand side by side elsewhere. */
+/* A declaration begins here; outside of brackets certainly. Inside such words stand side by side only where a name like
+ * `process` ends a binding and a call follows. */
 static bool starts_declaration(const struct parser *p, uint32_t index)
 {
 	const struct keyword *keyword = keyword_at(p, index);
@@ -240,13 +241,30 @@ static bool starts_declaration(const struct parser *p, uint32_t index)
 	return third == (keyword->parse == parse_job ? TOKEN_BRACE_OPEN : TOKEN_PAREN_OPEN);
 }
 
-/* The end of the segment that begins at `first`. Inside brackets, only at the beginning of a line. */
-static uint32_t segment_end(const struct parser *p, uint32_t first)
+/* Each bracket has its partner, as far as counting tells. */
+static bool brackets_balance(const struct parser *p)
+{
+	int64_t open[TOKEN_ANY + 1] = {0};
+	bool balanced = true;
+	for (uint32_t i = 0; i < p->count && balanced; i++) {
+		enum token_kind kind = p->tokens[i].kind;
+		if (bracket_opens(kind))
+			open[kind]++;
+		else if (bracket_closes(kind))
+			balanced = --open[kind - 1] >= 0;
+	}
+	return balanced && open[TOKEN_BRACE_OPEN] == 0 && open[TOKEN_PAREN_OPEN] == 0 && open[TOKEN_BRACKET_OPEN] == 0;
+}
+
+/* The end of the segment that begins at `first`. Inside brackets, only at the beginning of a line, and only when one of
+ * the file's brackets lacks its partner. */
+static uint32_t segment_end(const struct parser *p, uint32_t first, bool balanced)
 {
 	int64_t depth = 0;
 	uint32_t i = first;
 	for (; i < p->count; i++) {
-		if (i > first && starts_declaration(p, i) && (depth <= 0 || p->tokens[i].begins_line))
+		bool outside = depth <= 0 || (!balanced && p->tokens[i].begins_line);
+		if (i > first && outside && starts_declaration(p, i))
 			break;
 		depth += bracket_opens(p->tokens[i].kind) - bracket_closes(p->tokens[i].kind);
 	}
@@ -268,8 +286,9 @@ static void begin_segment(struct parser *p, uint32_t end)
 
 static void parse_file(struct parser *p, struct syntax_file *file)
 {
+	bool balanced = brackets_balance(p);
 	while (p->at < p->count) {
-		begin_segment(p, segment_end(p, p->at));
+		begin_segment(p, segment_end(p, p->at, balanced));
 		parse_segment(p);
 	}
 	file->source = p->source;

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 /* Which parameter a key names; param_count: none. */
 static uint32_t find_param(const struct definition *definition, struct slice key)
@@ -14,13 +15,13 @@ static uint32_t find_param(const struct definition *definition, struct slice key
 
 static int refuse_unknown(const struct definition *definition, struct slice key, struct error *error)
 {
+	struct slice shown = utf8_cut(key, 80);
 	if (definition->param_count == 0)
 		return error_set(error, ERR_TYPE, "`%.*s` takes no arguments, and `%.*s` was given",
-		                 SLICE_ARGS(definition->name), (int)(key.size > 80 ? 80 : key.size), key.data);
-	return error_set(error, ERR_TYPE, "`%.*s` has no parameter `%.*s`; it takes %.*s",
-	                 SLICE_ARGS(definition->name), (int)(key.size > 80 ? 80 : key.size), key.data,
-	                 (int)(definition->signature.size > 200 ? 200 : definition->signature.size),
-	                 definition->signature.data);
+		                 SLICE_ARGS(definition->name), SLICE_ARGS(shown));
+	struct slice signature = utf8_cut(definition->signature, 200);
+	return error_set(error, ERR_TYPE, "`%.*s` has no parameter `%.*s`; it takes %.*s", SLICE_ARGS(definition->name),
+	                 SLICE_ARGS(shown), SLICE_ARGS(signature));
 }
 
 /* One value for each parameter; data NULL: not given. */

@@ -1,6 +1,7 @@
 #include "workflow/registry.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "lang/parser.h"
 #include "workflow/check.h"
 #include "workflow/compile.h"
@@ -145,13 +146,13 @@ static int report(const struct diagnostics *found, struct buffer *diagnostics, s
 	int result = 0;
 	if (found->error_count > 0) {
 		const char *end = memchr(text.data, '\n', text.size);
-		size_t size = end != NULL ? (size_t)(end - text.data) : text.size;
-		size = size > 300 ? 300 : size;
+		struct slice line = {text.data, end != NULL ? (size_t)(end - text.data) : text.size};
+		line = utf8_cut(line, 300);
 		if (found->error_count == 1)
-			result = error_set(error, ERR_INVALID, "%.*s", (int)size, text.data);
+			result = error_set(error, ERR_INVALID, "%.*s", SLICE_ARGS(line));
 		else
 			result = error_set(error, ERR_INVALID, "%zu errors; the first: %.*s", found->error_count,
-			                   (int)size, text.data);
+			                   SLICE_ARGS(line));
 	}
 	buffer_finish(&text);
 	return result;

@@ -25,7 +25,7 @@ void call_log_finish(struct call_log *log)
 {
 	struct call_record *record;
 	struct call_record *next;
-	HASH_ITER(hh, log->records, record, next) {
+	HASH_ITER (hh, log->records, record, next) {
 		HASH_DEL(log->records, record);
 		buffer_finish(&record->key);
 		mem_free(record->calls);

@@ -42,3 +42,8 @@ bool choose_if(struct choices *choices, uint32_t percent)
 {
 	return choose(choices, 100) >= 100 - percent;
 }
+
+bool choose_another(struct choices *choices, uint32_t made, uint32_t most)
+{
+	return made < most && choose(choices, most + 1 - made) != 0;
+}

@@ -26,5 +26,8 @@ void choices_finish(struct choices *choices);
 uint32_t choose(struct choices *choices, uint32_t bound);
 /* 0 is false. */
 bool choose_if(struct choices *choices, uint32_t percent);
+/* Whether another one follows the `made` ones, of at most `most`: any number of them is as likely. That asks before each,
+ * and not for their number before all, so that one can be taken out. */
+bool choose_another(struct choices *choices, uint32_t made, uint32_t most);
 
 #endif

@@ -274,9 +274,9 @@ static struct plain *eval_each(struct evaluation *evaluation, const struct synta
 		evaluation->element = &elements[i];
 		bind_pattern(evaluation, &inner, expr->each.pattern,
 		             plain_raise(&evaluation->arena, list->items[i], when));
-		struct plain *result = eval_block(evaluation, expr->each.body,
-		                                  type != NULL && type->kind == SYNTAX_TYPE_LIST ? type->parts[0] : NULL,
-		                                  inner);
+		struct plain *result = eval_block(
+			evaluation, expr->each.body,
+			type != NULL && type->kind == SYNTAX_TYPE_LIST ? type->parts[0] : NULL, inner);
 		results->items[i] = plain_raise(&evaluation->arena, result, begin);
 		evaluation->element = elements[i].outer;
 	}
@@ -407,7 +407,8 @@ static struct plain *eval(struct evaluation *evaluation, const struct syntax_exp
 		return eval_name(evaluation, expr->name, scope);
 	case SYNTAX_EXPR_LITERAL:
 		return plain_raise(&evaluation->arena,
-		                   oracle_constant(evaluation->world, &evaluation->arena, expr->literal, NULL), scope.when);
+		                   oracle_constant(evaluation->world, &evaluation->arena, expr->literal, NULL),
+		                   scope.when);
 	case SYNTAX_EXPR_BLOCK:
 		return eval_block(evaluation, expr->block, expected, scope);
 	case SYNTAX_EXPR_CALL:
@@ -433,8 +434,8 @@ static struct plain *eval(struct evaluation *evaluation, const struct syntax_exp
 
 struct plain *evaluate(struct evaluation *evaluation, struct slice workflow, struct plain *args)
 {
-	struct plain *result =
-		eval_workflow(evaluation, world_callable(evaluation->world, workflow), args, (struct when){0, 0});
+	struct plain *result = eval_workflow(evaluation, world_callable(evaluation->world, workflow), args,
+	                                     (struct when){0, 0});
 	if (!evaluation->too_large && plain_depth(result) > EVALUATION_DEPTH_MAX)
 		evaluation->too_large = true;
 	return result;

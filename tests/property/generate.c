@@ -1,6 +1,7 @@
 #include "generator.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 void put(struct generator *g, const char *format, ...)
 {
@@ -41,11 +42,11 @@ static const struct shape *param_shape(struct generator *g)
 	return shape_random(g, 1);
 }
 
-static void add_params(struct generator *g, struct callable *callable, uint32_t count)
+static void add_params(struct generator *g, struct callable *callable, uint32_t most)
 {
 	static const char *const names[] = {"x", "y", "z", "w", "limit"};
 	bool defaults = false;
-	for (uint32_t i = 0; i < count && callable->param_count < PARAMS_MAX; i++) {
+	for (uint32_t i = 0; choose_another(g->choices, i, most) && callable->param_count < PARAMS_MAX; i++) {
 		struct param_shape *param = &callable->params[callable->param_count];
 		param->name = names[callable->param_count++];
 		param->shape = param_shape(g);
@@ -81,7 +82,8 @@ static struct callable *add_callable(struct generator *g, const char *name, cons
 /* Into a buffer of its own: a workflow may be half-written. */
 static void declare_process(struct generator *g, const struct callable *process)
 {
-	static const char *const settings[] = {"", " { timeout = 77s }", " {}", " { retries = 3 backoff = 1s timeout = 77s }"};
+	static const char *const settings[] = {"", " { timeout = 77s }", " {}",
+	                                       " { retries = 3 backoff = 1s timeout = 77s }"};
 	struct buffer out = g->out;
 	g->out = BUFFER_EMPTY;
 	put(g, "process ");
@@ -96,7 +98,7 @@ static struct callable *new_process(struct generator *g, const char *prefix, con
 {
 	struct callable *process = add_callable(g, fresh_name(g, prefix), result);
 	if (process != NULL)
-		add_params(g, process, choose(g->choices, 4));
+		add_params(g, process, 3);
 	if (process != NULL)
 		declare_process(g, process);
 	return process;
@@ -158,12 +160,12 @@ static void end_workflow(struct generator *g)
 static void plain_workflow(struct generator *g, const char *name, uint32_t size)
 {
 	const struct shape *result = shape_random(g, 3);
-	uint32_t depth = 2 + choose(g->choices, 3);
+	uint32_t depth = 2 + choose(g->choices, 4);
 	/* Known when the body is done: it must not call itself. */
 	struct callable workflow = {.name = name, .result = result, .workflow = true};
-	add_params(g, &workflow, choose(g->choices, 4));
+	add_params(g, &workflow, 3);
 	begin_workflow(g, &workflow, size);
-	bindings(g, choose(g->choices, 6), depth);
+	bindings(g, 9, depth);
 	put(g, "\n");
 	if (g->budget == 0)
 		g->budget = size / 4;
@@ -176,7 +178,7 @@ static void plain_workflow(struct generator *g, const char *name, uint32_t size)
 
 /* Loops: a group of workflows that call one another, and themselves, with what is left of a number. */
 
-#define LOOP_PARAM_MAX 3u
+#define LOOP_PARAM_MAX 2u /* beside the number */
 
 /* What a step gives to go on with: the number that is left, and a value. */
 static const struct shape *more_shape(struct generator *g, const struct shape *carried)
@@ -215,7 +217,7 @@ static struct callable *number_process(struct generator *g, const char *prefix, 
 		return NULL;
 	process->hidden = true;
 	process->params[process->param_count++] = (struct param_shape){"n", shape_basic(SHAPE_NUMBER), NULL};
-	add_params(g, process, choose(g->choices, 2));
+	add_params(g, process, 1);
 	declare_process(g, process);
 	return process;
 }
@@ -266,9 +268,9 @@ static void step_body(struct generator *g, const struct callable *loop)
 		put(g, ", ");
 		expression(g, step->params[i].shape, (struct want){CHECK, LEVEL_ANY, 1});
 	}
-	const char *fuel = fresh_name(g, "n");
-	const char *carried = fresh_name(g, "c");
-	const char *whole = fresh_name(g, "m");
+	const char *fuel = fresh_name(g, "fuel");
+	const char *carried = fresh_name(g, "carried");
+	const char *whole = fresh_name(g, "whole");
 	bool record = more->kind == SHAPE_RECORD;
 	put(g, ") {\n%s ", sum ? "left" : "more");
 	if (record)
@@ -277,12 +279,12 @@ static void step_body(struct generator *g, const struct callable *loop)
 		put(g, "(%s, %s) -> {", fuel, carried);
 	push_variable(g, fuel, shape_basic(SHAPE_NUMBER));
 	push_variable(g, carried, record ? more->members[1].shape : more->parts[1]);
-	bindings(g, choose(g->choices, 2), 2);
+	bindings(g, 1, 2);
 	put(g, "\n");
 	go_on(g, fuel, loop->result);
 	g->variable_count = mark;
-	put(g, "\n}\n%s d0 -> ", sum ? "right" : "done");
-	push_variable(g, "d0", sum ? subject->parts[1] : subject->members[1].shape);
+	put(g, "\n}\n%s ended -> ", sum ? "right" : "done");
+	push_variable(g, "ended", sum ? subject->parts[1] : subject->members[1].shape);
 	expression(g, loop->result, (struct want){CHECK, LEVEL_ANY, 2});
 	g->variable_count = mark;
 	if (!sum) {
@@ -306,7 +308,7 @@ static void kids_body(struct generator *g, const struct callable *loop)
 	merge->hidden = true;
 	merge->params[merge->param_count++] = (struct param_shape){"all", results, NULL};
 	declare_process(g, merge);
-	const char *fuel = fresh_name(g, "n");
+	const char *fuel = fresh_name(g, "fuel");
 	put(g, "\n%s(each %s in %s(n", merge->name, fuel, kids->name);
 	for (uint32_t i = 1; i < kids->param_count; i++) {
 		put(g, ", ");
@@ -327,15 +329,14 @@ static void loops(struct generator *g)
 		return;
 	for (uint32_t i = 0; i < count; i++) {
 		group[i] = add_callable(g, fresh_name(g, "Loop"), result);
-		group[i]->params[group[i]->param_count++] =
-			(struct param_shape){"n", shape_basic(SHAPE_NUMBER), NULL};
-		add_params(g, group[i], choose(g->choices, LOOP_PARAM_MAX));
+		group[i]->params[group[i]->param_count++] = (struct param_shape){"n", shape_basic(SHAPE_NUMBER), NULL};
+		add_params(g, group[i], LOOP_PARAM_MAX);
 		group[i]->workflow = true;
 		group[i]->loop = true;
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		begin_workflow(g, group[i], 8);
-		bindings(g, choose(g->choices, 2), 2);
+		bindings(g, 1, 2);
 		if (choose_if(g->choices, 30))
 			kids_body(g, group[i]);
 		else
@@ -350,12 +351,9 @@ static void loops(struct generator *g)
 
 static void signals(struct generator *g)
 {
-	uint32_t count = choose(g->choices, SIGNALS_MAX + 1);
-	for (uint32_t i = 0; i < count; i++) {
-		char name[8];
-		snprintf(name, sizeof name, "Sig%u", i);
-		const char *kept = arena_string(&g->arena, slice_of(name));
-		g->signals[g->signal_count++] = shape_name(g, kept, shape_random(g, 2));
+	for (uint32_t i = 0; choose_another(g->choices, i, SIGNALS_MAX); i++) {
+		static const char *const names[SIGNALS_MAX] = {"Sig0", "Sig1", "Sig2"};
+		g->signals[g->signal_count++] = shape_name(g, names[i], shape_random(g, 2));
 	}
 }
 
@@ -377,21 +375,18 @@ void generate(struct choices *choices, struct generated *ret_generated)
 	struct generator *g = &(struct generator){.choices = choices, .out = BUFFER_EMPTY};
 	*ret_generated = (struct generated){.arrangement = choose(choices, ARRANGEMENT_COUNT)};
 	g->versions = ret_generated->arrangement == TWICE;
-	uint32_t types = choose(choices, 7);
-	for (uint32_t i = 0; i < types; i++)
+	for (uint32_t i = 0; choose_another(choices, i, 6); i++)
 		shape_declare(g);
 	signals(g);
-	uint32_t processes = choose(choices, 6);
-	for (uint32_t i = 0; i < processes; i++)
+	for (uint32_t i = 0; choose_another(choices, i, 5); i++)
 		new_process(g, "P", shape_random(g, 2));
-	uint32_t workflows = choose(choices, 5);
-	for (uint32_t i = 0; i < workflows; i++) {
+	for (uint32_t i = 0; choose_another(choices, i, 4); i++) {
 		if (choose_if(choices, 40))
 			loops(g);
 		else
 			plain_workflow(g, fresh_name(g, "W"), 4 + choose(choices, 12));
 	}
-	plain_workflow(g, "Main", 8 + choose(choices, 50));
+	plain_workflow(g, "Main", 8 + choose(choices, 120));
 	shuffle(g);
 	for (uint32_t i = 0; i < g->declaration_count; i++) {
 		const struct declaration_text *text = &g->declarations[i];

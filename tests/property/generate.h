@@ -8,9 +8,9 @@
 
 /* How the declarations are registered. */
 enum arrangement {
-	TOGETHER,       /* one unit */
-	TWICE,          /* types and processes first, then all together; calls may name version 1 of a process */
-	ONE_BY_ONE,     /* types and processes, then types and workflows: processes are found in the registry */
+	TOGETHER,   /* one unit */
+	TWICE,      /* types and processes first, then all together; calls may name version 1 of a process */
+	ONE_BY_ONE, /* types and processes, then types and workflows: processes are found in the registry */
 	ARRANGEMENT_COUNT,
 };
 

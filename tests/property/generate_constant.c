@@ -5,9 +5,8 @@
 #include <assert.h>
 #include <ctype.h>
 
-static const char *const reserved[] = {"case",  "each", "in",   "race",  "try",  "else", "fail",  "undo",
-                                       "after", "with", "as",   "left",  "right", "true", "false", "null",
-                                       "sleep", "signal"};
+static const char *const reserved[] = {"case", "each", "in",   "race",  "try",  "else",  "fail", "undo",  "after",
+                                       "with", "as",   "left", "right", "true", "false", "null", "sleep", "signal"};
 
 static bool is_reserved(const char *word)
 {
@@ -20,14 +19,16 @@ static bool is_reserved(const char *word)
 /* Neighbours differ, so that those of one record do. */
 const char *random_key(struct generator *g, uint32_t index)
 {
-	static const char *const keys[] = {"a", "b", "n", "name", "each", "two words", "left", "größe", "c", "limit", "q\"q"};
+	static const char *const keys[] = {"a",    "b",     "n", "name",  "each", "two words",
+	                                   "left", "größe", "c", "limit", "q\"q"};
 	(void)g;
 	return keys[index % 11];
 }
 
 const char *random_label(struct generator *g, uint32_t index)
 {
-	static const char *const labels[] = {"red", "green", "more", "done", "type", "job", "l1", "r_2", "in2", "blue", "limit"};
+	static const char *const labels[] = {"red", "green", "more", "done", "type", "job",
+	                                     "l1",  "r_2",   "in2",  "blue", "limit"};
 	(void)g;
 	return labels[index % 11];
 }
@@ -65,11 +66,12 @@ void put_key(struct generator *g, const char *key, struct buffer *out)
 
 void literal(struct generator *g, enum shape_kind kind, struct buffer *out)
 {
-	static const char *const numbers[] = {"0", "1", "2", "3", "4", "12", "-7", "2.50", "1e3", "-0", "0.1E+2",
-	                                      "12345678901234567890"};
-	static const char *const texts[] = {"\"\"",         "\"a\"",      "\"red\"",     "\"\\u0041\"",
-	                                    "\"q\\\"q # \"", "\"größe\"", "\"\\\\\"",    "\"\\/ {\"",
-	                                    "\"\\ud83d\\ude00\"", "\"left\"", "\"\\n\\t\"", "\"]\""};
+	static const char *const numbers[] = {"0",  "1",    "2",   "3",  "4",      "12",
+	                                      "-7", "2.50", "1e3", "-0", "0.1E+2", "12345678901234567890"};
+	static const char *const texts[] = {"\"\"",        "\"a\"",         "\"red\"",
+	                                    "\"\\u0041\"", "\"q\\\"q # \"", "\"größe\"",
+	                                    "\"\\\\\"",    "\"\\/ {\"",     "\"\\ud83d\\ude00\"",
+	                                    "\"left\"",    "\"\\n\\t\"",    "\"]\""};
 	static const char *const durations[] = {"0s", "1ms", "30s", "2m", "1h", "3d"};
 	switch (kind) {
 	case SHAPE_NUMBER:

@@ -182,7 +182,7 @@ static void each_form(struct generator *g, const struct shape *shape, struct wan
 		put(g, " limit %u", limit);
 	put(g, " ");
 	bind_pending(g, &pending);
-	block(g, shape->kind == SHAPE_JSON ? shape : shape->parts[0], deeper(want, want.mode, LEVEL_ANY));
+	block(g, shape->kind == SHAPE_JSON ? shape : shape->parts[0], want);
 	g->variable_count = mark;
 }
 
@@ -206,7 +206,9 @@ static bool member_form(struct generator *g, const struct shape *shape, struct w
 	if (record == NULL)
 		return false;
 	expression(g, record, deeper(want, SYNTH, LEVEL_POSTFIX));
-	put(g, ".");
+	/* No point touches a number. */
+	char last = g->out.data[g->out.size - 1];
+	put(g, last >= '0' && last <= '9' ? " ." : ".");
 	put_key(g, member_of(record, shape)->key, &g->out);
 	return true;
 }
@@ -234,9 +236,8 @@ static bool signal_form(struct generator *g, const struct shape *shape, struct w
 
 static void after_form(struct generator *g, const struct shape *shape, struct want want)
 {
-	const struct shape *gate = g->variable_count > 0
-	                                   ? g->variables[choose(g->choices, g->variable_count)].shape
-	                                   : shape_random(g, 1);
+	const struct shape *gate = g->variable_count > 0 ? g->variables[choose(g->choices, g->variable_count)].shape
+	                                                 : shape_random(g, 1);
 	expression(g, shape, deeper(want, want.mode, LEVEL_POSTFIX));
 	put(g, " after ");
 	expression(g, gate, deeper(want, SYNTH, LEVEL_PRIMARY));
@@ -278,19 +279,29 @@ static bool may_be(const struct generator *g, const struct shape *shape, struct 
 	}
 }
 
-static enum form pick_form(struct generator *g, const struct shape *shape, struct want want)
+static uint32_t weight_of(const struct generator *g, const struct shape *shape, struct want want, enum form form)
 {
 	static const uint8_t weights[FORM_COUNT] = {
-		[FORM_VALUE] = 5, [FORM_VARIABLE] = 5, [FORM_PROCESS] = 5, [FORM_WORKFLOW] = 3, [FORM_LOOP] = 4,
-		[FORM_MEMBER] = 2, [FORM_CASE] = 4,    [FORM_EACH] = 8,    [FORM_AFTER] = 1,    [FORM_BLOCK] = 2,
-		[FORM_AS] = 1,    [FORM_SIGNAL] = 2,   [FORM_SLEEP] = 6,
+		[FORM_VALUE] = 6,  [FORM_VARIABLE] = 8, [FORM_PROCESS] = 7, [FORM_WORKFLOW] = 5, [FORM_LOOP] = 5,
+		[FORM_MEMBER] = 2, [FORM_CASE] = 4,     [FORM_EACH] = 9,    [FORM_AFTER] = 2,    [FORM_BLOCK] = 2,
+		[FORM_AS] = 1,     [FORM_SIGNAL] = 5,   [FORM_SLEEP] = 6,
 	};
+	if (!may_be(g, shape, want, form))
+		return 0;
+	/* Constants are less interesting than what is made of them. */
+	if (form == FORM_VALUE && shape->parts[0] == NULL && shape->members == NULL)
+		return 2;
+	return weights[form];
+}
+
+static enum form pick_form(struct generator *g, const struct shape *shape, struct want want)
+{
 	uint32_t sum = 0;
 	for (uint32_t form = 0; form < FORM_COUNT; form++)
-		sum += may_be(g, shape, want, form) ? weights[form] : 0;
+		sum += weight_of(g, shape, want, form);
 	uint32_t drawn = choose(g->choices, sum);
 	for (uint32_t form = 0; form < FORM_COUNT; form++) {
-		uint32_t weight = may_be(g, shape, want, form) ? weights[form] : 0;
+		uint32_t weight = weight_of(g, shape, want, form);
 		if (drawn < weight)
 			return form;
 		drawn -= weight;
@@ -369,7 +380,10 @@ void expression(struct generator *g, const struct shape *shape, struct want want
 		g->budget--;
 	bool brackets = form_level(shape, want, form) < want.level || choose_if(g->choices, 3);
 	put(g, brackets ? "(" : "");
-	if (!write_form(g, shape, want, form)) {
+	bool written = write_form(g, shape, want, form);
+	if (!written && form != FORM_PROCESS && may_be(g, shape, want, FORM_PROCESS) && choose_if(g->choices, 60))
+		written = write_form(g, shape, want, FORM_PROCESS);
+	if (!written) {
 		g->out.size = start;
 		brackets = value_level(shape, want) < want.level;
 		put(g, brackets ? "(" : "");

@@ -70,7 +70,7 @@ void push_variable(struct generator *g, const char *name, const struct shape *sh
 		g->variables[g->variable_count++] = (struct variable_shape){name, shape, false};
 }
 
-/* A name that is neither visible nor pending; NULL: none came up. */
+/* A name that is neither visible nor pending. */
 static const char *free_name(struct generator *g, const struct pending *pending)
 {
 	for (uint32_t i = 0; i < 20; i++) {
@@ -78,8 +78,7 @@ static const char *free_name(struct generator *g, const struct pending *pending)
 		if (!visible(g, name) && !is_pending(pending, name))
 			return name;
 	}
-	const char *name = fresh_name(g, "v");
-	return name;
+	return fresh_name(g, "var");
 }
 
 void pattern(struct generator *g, const struct shape *shape, struct pending *pending)
@@ -102,7 +101,7 @@ void pattern(struct generator *g, const struct shape *shape, struct pending *pen
 	}
 	/* `_ = sleep(d)` is an error, so what may be a sleep gets a name. */
 	if (full || (shape->kind != SHAPE_UNIT && choose_if(g->choices, 10))) {
-		put(g, full && shape->kind == SHAPE_UNIT ? "%s" : "_", fresh_name(g, "v"));
+		put(g, "%s", full && shape->kind == SHAPE_UNIT ? fresh_name(g, "var") : "_");
 		return;
 	}
 	const char *name = free_name(g, pending);
@@ -119,7 +118,14 @@ void bind_pending(struct generator *g, const struct pending *pending)
 /* Something that gives new values to go on with. */
 static const struct shape *binding_shape(struct generator *g)
 {
-	if (g->callable_count > 0 && choose_if(g->choices, 50)) {
+	uint32_t kind = choose(g->choices, 12);
+	if (kind < 2)
+		return shape_compound(g, SHAPE_LIST, shape_random(g, 1), NULL);
+	if (kind == 2)
+		return shape_basic(SHAPE_UNIT); /* a sleep */
+	if (kind == 3 && g->signal_count > 0)
+		return g->signals[choose(g->choices, g->signal_count)];
+	if (kind < 9 && g->callable_count > 0) {
 		const struct callable *callable = &g->callables[choose(g->choices, g->callable_count)];
 		if (!callable->loop)
 			return callable->result;
@@ -127,9 +133,9 @@ static const struct shape *binding_shape(struct generator *g)
 	return shape_random(g, 2);
 }
 
-void bindings(struct generator *g, uint32_t count, uint32_t depth)
+void bindings(struct generator *g, uint32_t most, uint32_t depth)
 {
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; choose_another(g->choices, i, most); i++) {
 		struct pending pending = {.count = 0};
 		const struct shape *shape = binding_shape(g);
 		put(g, "\n");
@@ -146,7 +152,7 @@ void block(struct generator *g, const struct shape *shape, struct want want)
 	uint32_t mark = g->variable_count;
 	put(g, "{");
 	put_gap(g);
-	bindings(g, choose(g->choices, 3), want.depth);
+	bindings(g, 2, want.depth);
 	put(g, "\n");
 	want.level = LEVEL_ANY;
 	expression(g, shape, want);

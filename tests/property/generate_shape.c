@@ -5,15 +5,37 @@
 #define WEIGHT_MAX 24u
 
 static const struct shape basics[] = {
-	[SHAPE_JSON] = {.kind = SHAPE_JSON, .name = "Json"},     [SHAPE_UNIT] = {.kind = SHAPE_UNIT, .name = "()"},
-	[SHAPE_TEXT] = {.kind = SHAPE_TEXT, .name = "Text"},     [SHAPE_NUMBER] = {.kind = SHAPE_NUMBER, .name = "Number"},
-	[SHAPE_BOOL] = {.kind = SHAPE_BOOL, .name = "Bool"},     [SHAPE_DURATION] = {.kind = SHAPE_DURATION, .name = "Duration"},
+	[SHAPE_JSON] = {.kind = SHAPE_JSON, .name = "Json"},
+	[SHAPE_UNIT] = {.kind = SHAPE_UNIT, .name = "()"},
+	[SHAPE_TEXT] = {.kind = SHAPE_TEXT, .name = "Text"},
+	[SHAPE_NUMBER] = {.kind = SHAPE_NUMBER, .name = "Number"},
+	[SHAPE_BOOL] = {.kind = SHAPE_BOOL, .name = "Bool"},
+	[SHAPE_DURATION] = {.kind = SHAPE_DURATION, .name = "Duration"},
 };
 
 const struct shape *shape_basic(enum shape_kind kind)
 {
 	assert(kind >= SHAPE_JSON && kind <= SHAPE_DURATION);
 	return &basics[kind];
+}
+
+static struct shape_member cause_members[] = {{"error", NULL, NULL},
+                                              {"timeout", NULL, NULL},
+                                              {"type", NULL, NULL},
+                                              {"limit", NULL, NULL},
+                                              {"raised", NULL, NULL}};
+static const struct shape cause = {.kind = SHAPE_CHOICE, .name = "Cause", .members = cause_members, .member_count = 5};
+static struct shape_member failure_members[] = {
+	{"process", &basics[SHAPE_TEXT], NULL}, {"cause", &cause, NULL}, {"message", &basics[SHAPE_TEXT], NULL}};
+static const struct shape failure = {
+	.kind = SHAPE_RECORD, .name = "Failure", .members = failure_members, .member_count = 3};
+
+static const struct shape *built_in_shape(struct generator *g)
+{
+	uint32_t kind = choose(g->choices, 8);
+	if (kind < 6)
+		return shape_basic(SHAPE_JSON + kind);
+	return kind == 6 ? &cause : &failure;
 }
 
 const struct shape *shape_compound(struct generator *g, enum shape_kind kind, const struct shape *first,
@@ -105,7 +127,7 @@ const struct shape *shape_random(struct generator *g, uint32_t depth)
 	case 4:
 		return open_shape(g);
 	case 5:
-		return shape_basic(SHAPE_JSON + choose(g->choices, 6));
+		return built_in_shape(g);
 	case 6:
 	case 7:
 	case 8:

@@ -63,7 +63,7 @@ struct callable {
 	uint32_t param_count;
 	const struct shape *result;
 	bool workflow;
-	bool loop; /* of the group whose bodies are being made: to be called with the number that is left only */
+	bool loop;   /* of the group whose bodies are being made: to be called with the number that is left only */
 	bool hidden; /* its result is not to be had otherwise */
 };
 
@@ -95,9 +95,9 @@ struct generator {
 	struct declaration_text declarations[DECLARATIONS_MAX];
 	uint32_t declaration_count;
 	uint32_t name_count;
-	uint32_t budget;        /* expressions that the body may still have */
-	const char *fuel;       /* the number that a loop goes on with; NULL: not here */
-	uint32_t loop_calls;    /* that the body may still have */
+	uint32_t budget;     /* expressions that the body may still have */
+	const char *fuel;    /* the number that a loop goes on with; NULL: not here */
+	uint32_t loop_calls; /* that the body may still have */
 	bool versions;
 };
 
@@ -157,7 +157,7 @@ struct pending {
 };
 void pattern(struct generator *g, const struct shape *shape, struct pending *pending);
 void bind_pending(struct generator *g, const struct pending *pending);
-void bindings(struct generator *g, uint32_t count, uint32_t depth);
+void bindings(struct generator *g, uint32_t most, uint32_t depth);
 void block(struct generator *g, const struct shape *shape, struct want want);
 
 /* generate_expression.c */

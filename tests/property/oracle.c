@@ -70,8 +70,8 @@ static struct plain *constant_object(const struct world *world, struct arena *ar
 	for (uint32_t i = 0; i < value->entry_count; i++) {
 		const struct syntax_entry *entry = &value->entries[i];
 		object->keys[i] = entry->key.text;
-		object->items[i] =
-			oracle_constant(world, arena, entry->value, part_type(world, type, entry->key.text, 0));
+		object->items[i] = oracle_constant(world, arena, entry->value,
+		                                   part_type(world, type, entry->key.text, 0));
 	}
 	for (uint32_t i = 0; record != NULL && i < record->member_count; i++) {
 		const struct syntax_member *member = &record->members[i];
@@ -130,14 +130,16 @@ static struct plain *draw_leaf(struct drawing *drawing, const char *const *texts
 
 static struct plain *draw_text(struct drawing *drawing)
 {
-	static const char *const texts[] = {"\"\"",      "\"a\"",     "\"left\"", "\"two words\"", "\"q\\\"q\"", "\"\\n\"",
-	                                    "\"größe\"", "\"\\\\\"", "\"b\"",    "\"{\"",         "\"]\"",     "\"1\""};
+	static const char *const texts[] = {"\"\"",       "\"a\"",   "\"left\"",  "\"two words\"",
+	                                    "\"q\\\"q\"", "\"\\n\"", "\"größe\"", "\"\\\\\"",
+	                                    "\"b\"",      "\"{\"",   "\"]\"",     "\"1\""};
 	return draw_leaf(drawing, texts, sizeof texts / sizeof texts[0]);
 }
 
 static struct plain *draw_number(struct drawing *drawing)
 {
-	static const char *const texts[] = {"0", "1", "2", "3", "4", "5", "17", "-1", "1.50", "2e3", "-0", "12345678901234567890"};
+	static const char *const texts[] = {"0",  "1",  "2",    "3",   "4",  "5",
+	                                    "17", "-1", "1.50", "2e3", "-0", "12345678901234567890"};
 	return draw_leaf(drawing, texts, sizeof texts / sizeof texts[0]);
 }
 
@@ -195,8 +197,8 @@ static struct plain *draw_record(struct drawing *drawing, const struct syntax_ty
 		const struct syntax_member *member = &type->members[i];
 		value->keys[i] = member->name.text;
 		if (member->default_value != NULL && draw(drawing, 2) == 0)
-			value->items[i] =
-				oracle_constant(drawing->world, drawing->arena, member->default_value, member->type);
+			value->items[i] = oracle_constant(drawing->world, drawing->arena, member->default_value,
+			                                  member->type);
 		else
 			value->items[i] = draw_value(drawing, member->type, depth + 1);
 	}
@@ -229,7 +231,8 @@ static struct plain *draw_value(struct drawing *drawing, const struct syntax_typ
 	case SYNTAX_TYPE_CHOICE:
 		label = &type->members[draw(drawing, type->member_count)];
 		return plain_labelled(arena, label->name.text,
-		                      label->type != NULL ? draw_value(drawing, label->type, depth + 1) : NULL, at_once);
+		                      label->type != NULL ? draw_value(drawing, label->type, depth + 1) : NULL,
+		                      at_once);
 	case SYNTAX_TYPE_UNIT:
 		break;
 	}

@@ -14,12 +14,11 @@ struct plain *oracle_constant(const struct world *world, struct arena *arena, co
 struct plain *oracle_value(const struct world *world, struct arena *arena, const struct syntax_type *type,
                            struct random *random);
 /* `args` is the object keyed by parameter. */
-struct plain *oracle_answer(const struct world *world, struct arena *arena,
-                            const struct syntax_declaration *process, const struct plain *args);
+struct plain *oracle_answer(const struct world *world, struct arena *arena, const struct syntax_declaration *process,
+                            const struct plain *args);
 /* Of signal "sig3" with whatever behind the digits: a value of type Sig3. */
 const struct syntax_type *oracle_signal_type(const struct world *world, struct slice name);
-struct plain *oracle_signal(const struct world *world, struct arena *arena, struct slice name,
-                            const struct plain *key);
+struct plain *oracle_signal(const struct world *world, struct arena *arena, struct slice name, const struct plain *key);
 
 /* Writes a value as a careless program would: white space, escapes, members left out that have their default, and with
  * `unknown` members that nobody asked for. */

@@ -20,9 +20,9 @@ enum plain_kind { PLAIN_LEAF, PLAIN_ARRAY, PLAIN_OBJECT };
 
 struct plain {
 	enum plain_kind kind;
-	struct when when;    /* the outermost constructor; a part may come later, or lie there earlier */
-	struct slice text;   /* LEAF: JSON, not an array or object */
-	struct slice *keys;  /* OBJECT: without quotes and escapes */
+	struct when when;   /* the outermost constructor; a part may come later, or lie there earlier */
+	struct slice text;  /* LEAF: JSON, not an array or object */
+	struct slice *keys; /* OBJECT: without quotes and escapes */
 	struct plain **items;
 	uint32_t count;
 };

@@ -48,7 +48,7 @@ static void finish_names(struct world_name **names)
 {
 	struct world_name *entry;
 	struct world_name *next;
-	HASH_ITER(hh, *names, entry, next) {
+	HASH_ITER (hh, *names, entry, next) {
 		HASH_DEL(*names, entry);
 		mem_free(entry);
 	}

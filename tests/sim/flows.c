@@ -24,6 +24,7 @@ static const char source[] =
 	"workflow Choice(x: N) -> Text { case Sort(x) { left e -> Even(e)  right t -> t } }\n"
 	"workflow Loop(x: N) -> Text { case Down(x) { left m -> Loop(m)  right t -> t } }\n"
 	"workflow Each(x: N) -> [N] { each n in List(x) limit 3 { Double(n) } }\n"
+	"workflow Slowly(x: N) -> [N] { each n in List(x) { Double(n) after sleep(600ms) } }\n"
 	"workflow Sleep(x: N) -> Text * Text { (Left(x) after sleep(150ms), Right(x) after sleep(4s)) }\n"
 	"workflow Signal(x: N) -> Text * Text { (Left(x), signal(\"word\", \"k\")) }\n"
 	"workflow Letters(x: N) -> N * (N * Text) {\n"
@@ -40,7 +41,7 @@ static const char source[] =
 	"workflow Brittle(x: N) -> Text * Text { (Fragile(x), Right(x)) }\n";
 
 static const char *const names[FLOW_COUNT] = {
-	"Pair", "Choice", "Loop", "Each", "Sleep", "Signal", "Letters", "Turns", "Nested", "Brittle", "Versioned",
+	"Pair", "Choice", "Loop", "Each", "Slowly", "Sleep", "Signal", "Letters", "Turns", "Nested", "Brittle", "Versioned",
 };
 
 const char *flow_name(enum flow flow)
@@ -115,6 +116,7 @@ void flow_expected(enum flow flow, uint64_t x, uint32_t depth, struct buffer *ou
 		buffer_format(out, "\"ground %" PRIu64 "\"", x - x % 7);
 		break;
 	case FLOW_EACH:
+	case FLOW_SLOWLY:
 		append_doubled(out, x);
 		break;
 	case FLOW_SLEEP:

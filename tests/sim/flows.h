@@ -12,6 +12,7 @@ enum flow {
 	FLOW_CHOICE,
 	FLOW_LOOP,
 	FLOW_EACH,
+	FLOW_SLOWLY,  /* an each of sleeps: as many at once as the setting says */
 	FLOW_SLEEP,
 	FLOW_SIGNAL,
 	FLOW_LETTERS, /* two signals of one key, awaited at once */

@@ -222,7 +222,7 @@ static void waited(struct sim *sim, const struct pending *pending, const Cluster
 {
 	if (response->error == NULL)
 		note_finished(sim, pending->run, response->finished, payload);
-	else if (!sim->may_break && !sim->cut_in_catalog)
+	else if (response->error->code != ERR_BUSY && !sim->may_break && !sim->cut_in_catalog)
 		sim_fail(sim, "workflow %" PRIu64 ", whose start was acknowledged: %s", pending->run->id, response->error->text);
 }
 

@@ -56,6 +56,7 @@ struct sim_client {
 	bool may_desert;
 	bool deserted;       /* it left for longer than a session lives */
 	msec away_until;
+	msec spoke;          /* when it last asked for the node's status, which keeps its session alive */
 	bool reset;          /* its connection is to be closed: answers that still come mean nothing */
 	uint32_t prepared;   /* registered: the flows, then the first of the versions */
 	TAILQ_HEAD(, client_request) requests;

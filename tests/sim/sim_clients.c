@@ -7,6 +7,8 @@
 
 /* What clients want, and how they ask for it. */
 
+#define KEEP_ALIVE_MS 2000
+
 static uint32_t next_stream = 1;
 
 /* --- streams ------------------------------------------------------------------------------------------------------- */
@@ -225,7 +227,9 @@ static void send_status(struct sim *sim, struct sim_client *client)
 	Clusterd__Wire__Status body = CLUSTERD__WIRE__STATUS__INIT;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
 	message.status = &body;
+	message.session = client->session;
 	body.wait_ready = true;
+	client->spoke = sim->now;
 	node_request(sim->node, client->connection, pending_add(sim, client, PENDING_READY)->stream, &message, SLICE(""));
 }
 
@@ -237,6 +241,7 @@ static void send_wait(struct sim *sim, struct sim_client *client, struct flow_ru
 	pending->run = run;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_WAIT;
 	message.wait = &body;
+	message.session = client->session;
 	body.instance = run->id;
 	node_request(sim->node, client->connection, pending->stream, &message, SLICE(""));
 }
@@ -286,7 +291,7 @@ static void want_setting(struct sim *sim, struct sim_client *client)
 	static const struct {
 		const char *name;
 		uint32_t low, high;
-	} choices[] = {{"each_window", 1, 6}, {"instances_cached", 100, 200}, {"reductions_max", 3000, 100000},
+	} choices[] = {{"each_window", 1, 8}, {"each_window", 1, 4}, {"instances_cached", 100, 200}, {"reductions_max", 3000, 100000},
 	               {"session_ttl", 8000, 60000}, {"value_max", 5000, 1000000}};
 	size_t which = sim_below(sim, sizeof choices / sizeof choices[0]);
 	struct client_request *request = request_add(client, REQUEST_SETTING, NULL);
@@ -327,14 +332,14 @@ static void want(struct sim *sim, struct sim_client *client)
 		if (run->client == client->number && want_about(sim, client, run))
 			return;
 	}
-	if (client->runs_wanted > 0 && sim_chance(sim, 60)) {
+	if (client->runs_wanted > 0 && sim_chance(sim, sim->calm ? 50 : 10)) {
 		want_start(sim, client);
-	} else if (client->registrations_wanted > 0 && !client->may_desert && sim_chance(sim, 20)) {
+	} else if (client->registrations_wanted > 0 && !client->may_desert && sim_chance(sim, 4)) {
 		client->registrations_wanted--;
 		request_add(client, REQUEST_REGISTER, NULL)->number = 1 + (uint32_t)sim_below(sim, 6);
-	} else if (client->settings_wanted > 0 && !client->may_desert && sim_chance(sim, 10)) {
+	} else if (client->settings_wanted > 0 && !client->may_desert && sim_chance(sim, 6)) {
 		want_setting(sim, client);
-	} else if (!sim->expired && sim_chance(sim, 5)) {
+	} else if (!sim->expired && sim_chance(sim, 3)) {
 		want_start_again(sim, client);
 	}
 }
@@ -356,7 +361,7 @@ bool clients_done(const struct sim *sim)
 		if (!all_done(sim, &sim->clients[i]))
 			return false;
 	}
-	return sim->node != NULL;
+	return sim->node != NULL && node_ready(sim->node) && node_applied_index(sim->node) == sim->entry_count;
 }
 
 /* --- coming, asking, leaving --------------------------------------------------------------------------------------- */
@@ -477,6 +482,8 @@ static void act(struct sim *sim, uint64_t which, uint64_t unused)
 			want(sim, client);
 		send_all(sim, client);
 		ask_about(sim, client);
+		if (sim->now - client->spoke > KEEP_ALIVE_MS && sim_is_up(sim))
+			send_status(sim, client);
 		if (faulty && sim_is_up(sim))
 			take_back(sim, client);
 	}

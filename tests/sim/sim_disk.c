@@ -1,6 +1,7 @@
 #include "sim/sim.h"
 
 #include "base/memory.h"
+#include "sim/lies.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -116,8 +117,6 @@ static int append(struct sim *sim, struct disk_job *job, struct error *error)
 		return wal_append(sim->wal, job->records, job->count, error);
 	case 1:
 		code = wal_sync(sim->wal, error);
-		if (code == ERR_IO && sim->options.plant == PLANT_SYNC_IGNORED && !faulty_fs_is_off(sim->log_fs))
-			code = 0;
 		for (size_t i = 0; i < job->count && code == 0; i++)
 			remember(sim, &job->records[i]);
 		return code;
@@ -234,6 +233,10 @@ void disk_init(struct sim *sim)
 	sim->fs = faulty_fs_create(random_next(&sim->random));
 	sim->log_fs = faulty_fs_create(random_next(&sim->random));
 	sim->releases = sim_chance(sim, 50);
+	if (sim->options.plant == PLANT_SYNC_IGNORED)
+		lie_about_failed_syncs(sim->log_fs);
+	if (sim->options.plant == PLANT_CATALOG_UNSYNCED)
+		lie_about_catalog_syncs("sim");
 }
 
 void disk_finish(struct sim *sim)

@@ -24,6 +24,7 @@ struct worker_call {
 struct sim_worker {
 	uint64_t connection; /* 0: none */
 	bool offered;
+	bool serves_all;     /* it offers all that there is */
 	uint32_t credit;     /* the largest one offered on this connection */
 	struct worker_call calls[KEPT_MAX];
 };
@@ -69,6 +70,7 @@ static void offer(struct sim *sim, struct sim_worker *worker)
 	if (node_worker_offer(sim->node, worker->connection, &message, &error) != 0)
 		sim_fail(sim, "an offer is refused: %s", error.text);
 	worker->offered = true;
+	worker->serves_all = message.n_processes == 3;
 }
 
 static void send_result(struct sim *sim, struct sim_worker *worker, const struct worker_call *call)
@@ -257,7 +259,7 @@ static void act(struct sim *sim, uint64_t which, uint64_t unused)
 	} else if (faulty && sim_chance(sim, 4)) {
 		leave(sim, worker);
 		return;
-	} else if (faulty && sim_chance(sim, 10)) {
+	} else if ((faulty && sim_chance(sim, 10)) || (sim->calm && !worker->serves_all)) {
 		offer(sim, worker);
 	}
 	for (size_t i = 0; i < KEPT_MAX; i++) {

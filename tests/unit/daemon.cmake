@@ -1,2 +1,6 @@
 clusterd_unit_test(executor clusterd_executor)
 clusterd_unit_test(pool clusterd_executor)
+clusterd_unit_test(node clusterd_node)
+target_sources(test_node PRIVATE node_fixture.c)
+target_include_directories(test_node PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+target_link_libraries(test_node PRIVATE faulty_vfs)

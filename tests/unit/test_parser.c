@@ -115,6 +115,8 @@ static void contextual_words_are_names_elsewhere(void **state)
 	            "  a = job\n  b = type\n  process = workflow\n  each limit in limit limit 2 { latest }\n}",
 	            "workflow W(process:A workflow:A type:A job:A limit:A latest:A) -> B (do (= a job) (= b type) "
 	            "(= process workflow) (each limit limit 2 (do latest)))\n");
+	expect_file("workflow W(type: A, process: A) -> B {\n  a =\n  type\n  b =\n  process\n  Work(a, b)\n}",
+	            "workflow W(type:A process:A) -> B (do (= a type) (= b process) (Work a b))\n");
 	expect_file("type T = type | job | process\nprocess P() -> T",
 	            "type T (| type job process)\nprocess P() -> T\n");
 	expect_file("job job { job = job\n type = type }", "job job {job='job type='type}\n");
