@@ -1,5 +1,5 @@
 /* JSON text (RFC 8259) is carried byte for byte through the whole system: a library that parses it into a tree and
- * prints it again changes numbers, and PROTOCOL forbids that. So this module only checks, walks and quotes text.
+ * prints it again changes numbers, and values must not change. So this module only checks, walks and quotes text.
  * Refused everywhere: invalid UTF-8, duplicate keys, \u0000, lone surrogates, nesting deeper than JSON_DEPTH. */
 #ifndef CLUSTERD_BASE_JSON_H
 #define CLUSTERD_BASE_JSON_H

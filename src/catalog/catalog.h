@@ -35,7 +35,7 @@ const char *catalog_error(const struct catalog *catalog); /* text of the last fa
 int catalog_begin(struct catalog *catalog);
 /* COMMIT. A failure ends the node (nothing after it can be trusted). */
 int catalog_commit(struct catalog *catalog);
-/* Somebody else wrote to the file since the last call (PROTOCOL, rule 11). catalog_begin has looked: after it this
+/* Somebody else wrote to the file since the last call (INVARIANTS, 27). catalog_begin has looked: after it this
  * costs nothing (some nanoseconds); outside of a transaction it is a read of its own (4 µs). */
 bool catalog_foreign_write(struct catalog *catalog);
 

@@ -24,6 +24,9 @@ struct work {
 
 TAILQ_HEAD(work_list, work);
 
+/* Nothing waits; in the list of those that may have something to hand out; in that of those that found no place. */
+enum queue_state { QUEUE_EMPTY, QUEUE_RUNNABLE, QUEUE_BLOCKED };
+
 /* The calls of one definition that wait, and the places that serve it. */
 struct waiting {
 	const struct definition *process; /* the key */
@@ -31,8 +34,7 @@ struct waiting {
 	struct place **places;
 	size_t place_count;
 	size_t place_capacity;
-	/* Nothing waits; in the list of those that may have something to hand out; in that of those that found no place. */
-	enum { QUEUE_EMPTY, QUEUE_RUNNABLE, QUEUE_BLOCKED } state;
+	enum queue_state state;
 	TAILQ_ENTRY(waiting) link;
 	UT_hash_handle hh;
 };
@@ -169,7 +171,7 @@ static void queue_unlink(struct waiting *queue, const struct place *place)
 	}
 }
 
-static void queue_enter(struct dispatch *dispatch, struct waiting *queue, int state)
+static void queue_enter(struct dispatch *dispatch, struct waiting *queue, enum queue_state state)
 {
 	if (queue->state == QUEUE_RUNNABLE)
 		TAILQ_REMOVE(&dispatch->runnable, queue, link);

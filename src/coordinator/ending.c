@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 /* How calls fail and instances end. A call that has failed for good makes its instance failing: what has not started is
- * cancelled, what runs is awaited, then comes one finishing failure (PROTOCOL, rule 18). */
+ * cancelled, what runs is awaited, then comes one finishing failure (INVARIANTS, 20). */
 
 static const char *const cause_names[] = {"error", "timeout", "type", "limit", "raised"};
 
@@ -267,6 +267,11 @@ static int read_retried(struct machine *machine, uint64_t id, struct retried *re
 	if (!slice_is(row.state, "failed")) {
 		*ret_answer = answer_error(ERR_CONFLICT, "workflow %" PRIu64 " is %.*s; only a failed one can be retried", id,
 		                           SLICE_ARGS(row.state));
+		return 0;
+	}
+	if (row.step == 0) {
+		*ret_answer = answer_error(ERR_CONFLICT, "workflow %" PRIu64
+		                           " went beyond its limits in its first step, and would again: start it anew", id);
 		return 0;
 	}
 	ret->workflow = registry_find(machine->registry, row.process, row.version);

@@ -18,7 +18,7 @@ enum call_state call_state_parse(struct slice name)
 		if (slice_is(name, call_state_names[i]))
 			return (enum call_state)i;
 	}
-	assert(!"the catalog holds a call in an unknown state");
+	assert(false && "the catalog holds a call in an unknown state");
 	return CALL_CANCELLED;
 }
 

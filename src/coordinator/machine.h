@@ -1,6 +1,6 @@
 /* The replicated state machine: commands in, catalog rows and effects out.
  *
- * Deterministic: every row, reference and event is a function of (state, command) (PROTOCOL, rule 1). It reads no clock; time is
+ * Deterministic: every row, reference and event is a function of (state, command) (INVARIANTS, 1). It reads no clock; time is
  * the command's stamp. Between machine_begin and machine_commit any number of commands are applied in one transaction;
  * effects may be acted on after machine_commit only (rule 8).
  *

@@ -250,15 +250,16 @@ void sessions_release(struct machine *machine)
 {
 	struct session *session;
 	struct session *next;
-	HASH_ITER(hh, machine->sessions, session, next) {
-		HASH_DELETE(hh, machine->sessions, session);
-		session_destroy(session);
-	}
+	/* In a transaction that could not be ended there are closed ones, which are in no table. */
 	while (machine->dirty_sessions != NULL) {
 		session = machine->dirty_sessions;
 		machine->dirty_sessions = session->next_dirty;
 		if (session->closed)
 			session_destroy(session);
+	}
+	HASH_ITER(hh, machine->sessions, session, next) {
+		HASH_DELETE(hh, machine->sessions, session);
+		session_destroy(session);
 	}
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* What follows a transaction, in the order in which the state machine wished for it (PROTOCOL, rule 8). */
+/* What follows a transaction, in the order in which the state machine wished for it (INVARIANTS, 11). */
 
 static void deliver_answer(struct node *node, const struct effect *effect)
 {

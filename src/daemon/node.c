@@ -28,7 +28,12 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
                 struct node **ret_node, struct error *error)
 {
 	struct node *node = mem_zero(sizeof *node);
-	struct raft_config raft = {config->id, config->term, config->voted_for, config->last_index};
+	struct raft_config raft = {
+		.id = config->id,
+		.term = config->term,
+		.voted_for = config->voted_for,
+		.last_index = config->last_index,
+	};
 	node->host = host;
 	node->context = context;
 	node->catalog = catalog;
@@ -187,7 +192,7 @@ static void begin_term(struct node *node)
 	flush_batch(node);
 }
 
-/* Stamps grow over the whole log (PROTOCOL, rule 21), also when the clock was set back: what was stamped last must be known
+/* Stamps grow over the whole log (INVARIANTS, 5), also when the clock was set back: what was stamped last must be known
  * before the first entry of the term is. */
 static void become_leader(struct node *node)
 {
@@ -290,7 +295,7 @@ static void after_transaction(struct node *node)
 	}
 }
 
-/* Applies what is committed and at hand, for about 5 ms at a time, then lets the loop go on (PROTOCOL, rule 4). */
+/* Applies what is committed and at hand, for about 5 ms at a time, then lets the loop go on (INVARIANTS, 8). */
 static void apply_committed(struct node *node)
 {
 	struct error error = {0};

@@ -3,6 +3,7 @@
  *   effects.c   what follows a transaction
  *   requests.c  what clients ask
  *   calls.c     dispatch, results, workers
+ *   presence.c  sessions and connections that are there
  *   waiters.c   who waits for what
  *   status.c    what a node says about itself */
 #ifndef CLUSTERD_DAEMON_NODE_INTERNAL_H
@@ -138,6 +139,9 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 void respond_finished(struct node *node, const struct waiter *waiter, uint64_t instance, const char *state,
                       struct slice result, struct slice error);
 void respond_grown(struct node *node, const struct waiter *waiter, uint64_t instance, uint64_t seq, bool finished);
+
+/* presence.c */
+void session_touch(struct node *node, uint64_t id, uint64_t connection); /* it was heard of */
 void sessions_keep(struct node *node, msec now); /* housekeeping: expiry */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */
 

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "wire/content.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -10,7 +11,6 @@
  * all), then take effect when their command is applied; its answer finds its way back by (session, sequence). */
 
 #define BUSY_RETRY_MS 100
-#define SESSIONS_EXPIRED_AT_ONCE 1000
 #define KEY_MAX 256
 #define SEQUENCE_END (UINT64_C(1) << 53) /* numbers that JSON carries exactly: answers are kept as JSON */
 
@@ -168,77 +168,6 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 	respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
 }
 
-/* --- sessions ------------------------------------------------------------------------------------------------------ */
-
-static void session_touch(struct node *node, uint64_t id, uint64_t connection)
-{
-	struct session_seen *seen;
-	HASH_FIND(hh, node->sessions, &id, sizeof id, seen);
-	if (seen == NULL) {
-		seen = mem_zero(sizeof *seen);
-		seen->session = id;
-		HASH_ADD(hh, node->sessions, session, sizeof seen->session, seen);
-	}
-	seen->connection = connection;
-	seen->seen = node->host->now(node->context);
-}
-
-/* All ids; released by the caller. */
-static uint64_t *session_ids(const struct node *node, size_t *ret_count)
-{
-	size_t count = machine_session_count(node->machine);
-	uint64_t *ids = mem_array(count, sizeof *ids);
-	*ret_count = machine_sessions(node->machine, ids, count);
-	return ids;
-}
-
-void sessions_granted(struct node *node)
-{
-	size_t count;
-	uint64_t *ids = session_ids(node, &count);
-	for (size_t i = 0; i < count; i++)
-		session_touch(node, ids[i], 0);
-	mem_free(ids);
-}
-
-/* Proposes the end of sessions that have not been heard of for their time to live. One that somebody holds a connection for
- * lives on. Keep-alives are not logged (PROTOCOL, rule 21). */
-void sessions_keep(struct node *node, msec now)
-{
-	uint64_t expired[SESSIONS_EXPIRED_AT_ONCE];
-	size_t count = 0;
-	size_t known_count;
-	uint64_t *known = session_ids(node, &known_count);
-	msec ttl = machine_settings(node->machine)->session_ttl;
-	for (size_t i = 0; i < known_count && count < SESSIONS_EXPIRED_AT_ONCE; i++) {
-		struct session_seen *seen;
-		HASH_FIND(hh, node->sessions, &known[i], sizeof known[i], seen);
-		if (seen == NULL)
-			session_touch(node, known[i], 0);
-		else if (seen->connection == 0 && seen->seen + ttl < now)
-			expired[count++] = known[i];
-	}
-	mem_free(known);
-	if (count == 0)
-		return;
-	struct command command = {.kind = COMMAND_CLOSE_SESSION};
-	command.close_session.sessions = expired;
-	command.close_session.count = count;
-	node_propose(node, &command, true);
-}
-
-void node_connection_closed(struct node *node, uint64_t connection)
-{
-	waiters_drop_connection(node->waiters, connection);
-	worker_gone(node, connection);
-	for (struct session_seen *seen = node->sessions; seen != NULL; seen = seen->hh.next) {
-		if (seen->connection != connection)
-			continue;
-		seen->connection = 0;
-		seen->seen = node->host->now(node->context);
-	}
-}
-
 /* --- changing requests --------------------------------------------------------------------------------------------- */
 
 static void propose(const struct request *request, struct command *command, bool wait)
@@ -295,6 +224,22 @@ static bool check_registration(const struct request *request, const struct comma
 	return code == 0;
 }
 
+/* Contents are kept by their hash, once for all who name it: nobody may put another content there. */
+static bool check_contents(const struct request *request)
+{
+	const Clusterd__Wire__Register *body = request->message->register_;
+	for (size_t i = 0; i < body->n_attachments && !body->check_only; i++) {
+		const Clusterd__Wire__Attachment *from = body->attachments[i];
+		char hash[CONTENT_HASH_SIZE];
+		content_hash((struct slice){(const char *)from->content.data, from->content.len}, hash);
+		if (strcmp(hash, from->hash) != 0) {
+			refuse(request, ERR_INVALID, "attachment %s: its content has the hash %s, not %s", from->path, hash, from->hash);
+			return false;
+		}
+	}
+	return true;
+}
+
 static void request_register(const struct request *request)
 {
 	const Clusterd__Wire__Register *body = request->message->register_;
@@ -315,7 +260,7 @@ static void request_register(const struct request *request)
 	command.registering.file_count = body->n_files;
 	command.registering.attachments = attachments;
 	command.registering.attachment_count = body->n_attachments;
-	if (check_registration(request, &command)) {
+	if (check_contents(request) && check_registration(request, &command)) {
 		if (body->check_only)
 			respond_text(request, SLICE("{\"processes\":[],\"diagnostics\":\"\"}"));
 		else
@@ -623,7 +568,7 @@ static void request_inspect(const struct request *request)
 
 /* --- the door ------------------------------------------------------------------------------------------------------ */
 
-/* Before the log is applied up to an entry of the own term, the catalog may lack what was acknowledged (PROTOCOL, rule 22). */
+/* Before the log is applied up to an entry of the own term, the catalog may lack what was acknowledged (INVARIANTS, 29). */
 static bool may_read(const struct request *request)
 {
 	if (request->node->ready || request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_STATUS)

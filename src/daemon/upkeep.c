@@ -33,7 +33,7 @@ void upkeep_checkpointed(struct upkeep *upkeep)
 		disk_checkpoint(upkeep->disk);
 }
 
-/* A full disk, or a reader of the catalog that does not end and so keeps the WAL from beginning anew (PROTOCOL, rules 11 and 12). */
+/* A full disk, or a reader of the catalog that does not end and so keeps the WAL from beginning anew (INVARIANTS, 28). */
 static void find_refusal(const struct upkeep *upkeep, uint64_t wal, char *ret_refusal)
 {
 	int64_t room = disk_free_space(upkeep->disk);

@@ -1,4 +1,4 @@
-/* Child processes under a shim (PROTOCOL, rule 19). The shim is this very program, started again: it is a subreaper, leads a
+/* Child processes under a shim (INVARIANTS, 21). The shim is this very program, started again: it is a subreaper, leads a
  * process group, starts the command, passes signals on, and when the command has ended, or the daemon has gone (its control
  * pipe says so, even after SIGKILL), kills whatever is left below it, processes that made sessions of their own included. */
 #ifndef CLUSTERD_NET_CHILD_H

@@ -1,4 +1,4 @@
-/* The write-ahead log: entries (index, term, body) in segments (PROTOCOL, rules 8 to 10). One thread at a time: the disk
+/* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: the disk
  * thread, once the node runs. Nothing is durable before wal_sync. After an error of write or sync the log refuses all else
  * (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is no such error.
  *

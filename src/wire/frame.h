@@ -1,4 +1,4 @@
-/* Frames (PROTOCOL, rule 27): a fixed header, a small protobuf message, a raw payload.
+/* Frames (INVARIANTS, 26): a fixed header, a small protobuf message, a raw payload.
  *
  *   offset  size
  *        0     4  checksum: low half of XXH3 of everything after it, payload included

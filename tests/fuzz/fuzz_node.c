@@ -78,6 +78,11 @@ static const char *const sources[] = {
 	"  (a, (b, Right(x)))\n"
 	"}\n"
 	"workflow Record(r: R, t: Text = \"y\") -> R * Text { (Fill(r), t) }\n"
+	"workflow Turns(x: N) -> N * N {\n"
+	"  a = signal(\"turn\") as N\n"
+	"  c = Double(a)\n"
+	"  (c, signal(\"turn\") after c)\n"
+	"}\n"
 	"workflow Colour(n: N) -> Text { case Pick(n) { red -> Right(1)  green m -> Left(m) } }\n",
 	"type N = Number\nprocess Right(b: N) -> Text { retries = 9 }\n",
 	"type N = Number\nprocess Right(b: N) -> N { exec = [\"right\"] }\n",
@@ -99,11 +104,12 @@ static const char *const sources[] = {
 static const char *const words[] = {
 	"Pair", "Choice", "Loop", "Each", "Wide", "Sleep", "Signal", "Letters", "Record", "Colour", "Tell", "Pass", "Wait", "Long",
 	"Crawl", "Split", "Left", "Right", "Sort", "Fill", "Pick", "List", "Double", "Told", "Late", "Slow", "Nothing", "",
+	"Turns", "turn",
 	"word", "letter", "record", "s", "k", "\"k\"", "null", "1", "{\"a\":1}", "\"s\"", "[]", " 7 ", "\xC3\xBC",
 	"(b: N) -> Text", "(x: N) -> N * N", "(n: N) -> N",
 	"retention", "each_window", "reductions_max", "value_max", "session_ttl", "instances_cached", "none",
 	"1s", "1000", "1024", "100", "7d", "0", "99999999999999999999", "-1", "10m",
-	"a.sh", "../a.sh", "x.flow", "y/z.flow", "0123456789abcdef0123456789abcdef", "zz",
+	"a.sh", "../a.sh", "x.flow", "y/z.flow", "7e63383214a1e93be678ea7b6b216b22", "zz",
 	"SELECT 1", "SELECT ?1",
 };
 

@@ -227,10 +227,9 @@ static bool signal_form(struct generator *g, const struct shape *shape, struct w
 		expression(g, shape_basic(keys[choose(g->choices, 2)]), deeper(want, SYNTH, LEVEL_ANY));
 	}
 	put(g, ")");
-	if (want.mode == SYNTH) {
-		put(g, " as ");
-		shape_print(shape, &g->out);
-	}
+	/* The first type that is expected of a signal is that of all, with its defaults: so it is always the same one. */
+	if (want.mode != CHECK || shape != g->signals[index])
+		put(g, " as %s", g->signals[index]->name);
 	return true;
 }
 
@@ -320,9 +319,8 @@ static enum level form_level(const struct shape *shape, struct want want, enum f
 	case FORM_MEMBER:
 	case FORM_AFTER:
 	case FORM_AS:
-		return LEVEL_POSTFIX;
 	case FORM_SIGNAL:
-		return want.mode == SYNTH ? LEVEL_POSTFIX : LEVEL_PRIMARY;
+		return LEVEL_POSTFIX;
 	default:
 		return LEVEL_PRIMARY;
 	}

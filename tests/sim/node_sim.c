@@ -13,7 +13,7 @@
 #define DEFAULT_TICKS 3000
 #define START_WALL 1700000000000ll
 /* Once nothing fails any more everything must be finished within this time; then history expires. */
-#define CALM_LIMIT_MS (20 * 60 * 1000)
+#define CALM_LIMIT_MS (5 * 60 * 1000)
 #define SPINS_MAX 20000
 #define DRAIN_MS 3000
 #define BROKEN_RESTARTS_MAX 3
@@ -125,10 +125,10 @@ void sim_broken(struct sim *sim, const struct error *error)
 /* Every wish of the node comes through here; false: it is not to be carried out, for the process is dead. */
 static bool host_enter(struct sim *sim)
 {
-	if (sim->swallow)
-		return false;
 	if (sim->failed)
 		sim_fail(sim, "the node wishes for something after it said that it cannot go on");
+	if (sim->swallow)
+		return false;
 	if (++sim->host_calls == sim->cut_at) {
 		sim_go_down(sim, sim->cut_how);
 		return false;

@@ -30,7 +30,7 @@ enum sim_plant {
 	PLANT_VOTE_LOST,       /* a vote is said to be saved, and is not */
 	PLANT_RESULT_ASTRAY,   /* a result is given a second time, to another instance */
 	PLANT_CATALOG_UNSYNCED, /* the catalog's file is never synced */
-	PLANT_LOG_REWRITTEN,   /* an entry is stored with the body of an earlier one */
+	PLANT_LOG_REWRITTEN,   /* an entry is stored that does not say what it was to say */
 	PLANT_ENTRY_REPEATED,  /* an entry that is read from the log is given twice */
 	PLANT_SEQUENCE_RENEWED, /* a request that is sent again gets a new sequence number */
 	PLANT_COUNT

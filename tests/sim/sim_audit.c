@@ -93,11 +93,11 @@ static const char *const always[] = {
 };
 
 static const char *const when_done[] = {
-	"SELECT 'workflow ' || id || ' (' || process || ') is ' || state || ', its calls: ' || (SELECT coalesce(group_concat("
-	"ref || ' ' || process || ' ' || state, ', '), 'none') FROM pi_call WHERE instance = id AND state <> 'done')"
-	" FROM pi_instance WHERE state NOT IN ('completed', 'cancelled')",
-	"SELECT 'call ' || c.ref || ' of workflow ' || i.id || ' is ' || c.state FROM pi_call AS c"
-	" JOIN pi_instance AS i ON i.id = c.instance WHERE i.state = 'completed' AND c.state <> 'done'",
+	("SELECT 'workflow ' || id || ' (' || process || ') is ' || state || ', its calls: ' || (SELECT coalesce(group_concat("
+	 "ref || ' ' || process || ' ' || state, ', '), 'none') FROM pi_call WHERE instance = id AND state <> 'done')"
+	 " FROM pi_instance WHERE state NOT IN ('completed', 'cancelled')"),
+	("SELECT 'call ' || c.ref || ' of workflow ' || i.id || ' is ' || c.state FROM pi_call AS c"
+	 " JOIN pi_instance AS i ON i.id = c.instance WHERE i.state = 'completed' AND c.state <> 'done'"),
 	"SELECT 'timers are left' FROM timer",
 	"SELECT 'signals are left for workflow ' || instance FROM signal",
 };

@@ -55,9 +55,10 @@ static void plant_astray(struct sim *sim, const struct sim_call *call, struct sl
 	if (sim->options.plant != PLANT_RESULT_ASTRAY)
 		return;
 	for (size_t i = 0; i < sim->call_count; i++) {
-		const struct sim_call *other = sim->calls[i];
+		struct sim_call *other = sim->calls[i];
 		if (other->id.instance != call->id.instance && !other->ended && !other->abandoned &&
 		    slice_equal(text_slice(other->process), text_slice(call->process))) {
+			other->ended = true;
 			node_call_finished(sim->node, other->id, false, false, value, SLICE(""));
 			return;
 		}

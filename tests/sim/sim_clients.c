@@ -195,7 +195,7 @@ static void send_request(struct sim *sim, struct sim_client *client, struct clie
 	struct request_bodies bodies;
 	buffer_clear(&sim->scratch);
 	fill(sim, request, &bodies, &message);
-	if (sim->options.plant == PLANT_SEQUENCE_RENEWED && request->ever_sent && request->answer_pending == 0)
+	if (sim->options.plant == PLANT_SEQUENCE_RENEWED && request->kind == REQUEST_START && request->ever_sent && request->answer_pending == 0)
 		request->sequence = client->next_sequence++;
 	request->ever_sent = true;
 	message.session = client->session;

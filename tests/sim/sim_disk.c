@@ -1,7 +1,9 @@
 #include "sim/sim.h"
 
+#include "base/arena.h"
 #include "base/memory.h"
 #include "sim/lies.h"
+#include "wire/command.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -59,10 +61,27 @@ static void release_first(struct sim *sim)
 	mem_free(job);
 }
 
+/* For a plant: an entry that does nothing, with the stamp of this one. */
+static struct text *emptied(struct slice body)
+{
+	struct arena arena = {0};
+	struct command command = {0};
+	struct error error;
+	struct buffer empty = BUFFER_EMPTY;
+	if (command_decode(body, &arena, &command, &error) == 0) {
+		command.kind = COMMAND_NOOP;
+		command_encode(&command, &arena, &empty);
+	}
+	struct text *text = text_create(buffer_slice(&empty));
+	buffer_finish(&empty);
+	arena_finish(&arena);
+	return text;
+}
+
 void disk_give_append(struct sim *sim, const struct wal_record *records, size_t count)
 {
 	for (struct disk_job *job = sim->jobs; job != NULL; job = job->next) {
-		if (job->kind == JOB_APPEND)
+		if (job->kind == JOB_APPEND && sim->options.plant != PLANT_SYNCED_EARLY)
 			sim_fail(sim, "a batch is appended while another one is");
 	}
 	struct disk_job *job = give(sim, JOB_APPEND);
@@ -73,11 +92,8 @@ void disk_give_append(struct sim *sim, const struct wal_record *records, size_t 
 		return;
 	job->kept = mem_array(count, sizeof *job->kept);
 	for (size_t i = 0; i < count; i++) {
-		job->kept[i] = text_create(records[i].body);
-		if (sim->options.plant == PLANT_LOG_REWRITTEN && i > 0 && sim_chance(sim, 1)) {
-			text_release(job->kept[i]);
-			job->kept[i] = text_create(records[i - 1].body);
-		}
+		bool rewritten = sim->options.plant == PLANT_LOG_REWRITTEN && sim_chance(sim, 1);
+		job->kept[i] = rewritten ? emptied(records[i].body) : text_create(records[i].body);
 		job->records[i].body = text_slice(job->kept[i]);
 	}
 }
@@ -112,10 +128,12 @@ static int append(struct sim *sim, struct disk_job *job, struct error *error)
 	int code;
 	switch (job->step) {
 	case 0:
-		if (early)
-			node_synced(sim->node, last);
 		return wal_append(sim->wal, job->records, job->count, error);
 	case 1:
+		if (early)
+			node_synced(sim->node, last);
+		return 0;
+	case 2:
 		code = wal_sync(sim->wal, error);
 		for (size_t i = 0; i < job->count && code == 0; i++)
 			remember(sim, &job->records[i]);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The same log gives the same tables, however it is cut into transactions, and whether the state was in memory all along or
- * was read again from the catalog (PROTOCOL, rule 1). The reference applies one command at a time, and never restarts. */
+ * was read again from the catalog (INVARIANTS, 1). The reference applies one command at a time, and never restarts. */
 
 struct sim_reference {
 	struct catalog *catalog;

@@ -196,7 +196,7 @@ static void death_of_the_process_loses_no_commit(void **state)
 	assert_true(applied_index(disk) == 20);
 }
 
-/* The claim that lets segments of the log go (PROTOCOL, rule 10). */
+/* The claim that lets segments of the log go (INVARIANTS, 15). */
 static void loss_of_power_takes_nothing_that_a_complete_checkpoint_had(void **state)
 {
 	struct disk *disk = *state;

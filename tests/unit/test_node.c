@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "node_fixture.h"
+#include "wire/content.h"
 
 #include <stdio.h>
 
@@ -317,6 +318,39 @@ static void watch_says_nothing_before_history_has_passed_what_is_known(void **st
 	assert_int_equal(fixture->answered.count, before + 2); /* the cancellation, and the end */
 }
 
+static void content_that_is_not_of_its_hash_is_refused(void **state)
+{
+	static const char text[] = "process Told(x: Text) -> Text { exec = [\"./a.sh\"] files = [\"a.sh\"] }\n";
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Register body = CLUSTERD__WIRE__REGISTER__INIT;
+	Clusterd__Wire__SourceFile file = CLUSTERD__WIRE__SOURCE_FILE__INIT;
+	Clusterd__Wire__Attachment attachment = CLUSTERD__WIRE__ATTACHMENT__INIT;
+	Clusterd__Wire__SourceFile *files[] = {&file};
+	Clusterd__Wire__Attachment *attachments[] = {&attachment};
+	char hash[CONTENT_HASH_SIZE];
+	content_hash(SLICE("#!/bin/sh\n"), hash);
+	file.path = (char *)(uintptr_t)"told.flow";
+	file.text = (ProtobufCBinaryData){sizeof text - 1, (uint8_t *)(uintptr_t)text};
+	attachment.path = (char *)(uintptr_t)"a.sh";
+	attachment.hash = hash;
+	attachment.content = (ProtobufCBinaryData){5, (uint8_t *)(uintptr_t)"rm -r"};
+	body.files = files;
+	body.attachments = attachments;
+	body.n_files = body.n_attachments = 1;
+	request.session = world->session;
+	request.sequence = world->sequence++;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_REGISTER;
+	request.register_ = &body;
+	node_fixture_ask(fixture, CLIENT, &request, SLICE(""));
+	assert_int_equal(fixture->answered.code, ERR_INVALID);
+	attachment.content = (ProtobufCBinaryData){10, (uint8_t *)(uintptr_t)"#!/bin/sh\n"};
+	node_fixture_ask(fixture, CLIENT, &request, SLICE(""));
+	node_fixture_settle(fixture);
+	assert_int_equal(fixture->answered.code, 0);
+}
+
 static void refusal_of_a_long_name_is_text(void **state)
 {
 	struct world *world = *state;
@@ -352,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_of_a_connection_that_wait_have_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(instances_loaded_for_refused_signals_are_put_out_of_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(watch_says_nothing_before_history_has_passed_what_is_known, setup, teardown),
+		cmocka_unit_test_setup_teardown(content_that_is_not_of_its_hash_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusal_of_a_long_name_is_text, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,7 @@ static void take_frame(struct client *client, const struct frame *frame, struct 
 	if (client->on_frame == NULL)
 		return;
 	if (connection_unpack(client->connection, frame, &arena, out, &message, &error) == 0)
-		client->on_frame(client->context, frame->type, message, frame->payload);
+		client->on_frame(client->context, (int)frame->type, message, frame->payload);
 	arena_finish(&arena);
 }
 

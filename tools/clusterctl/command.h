@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* Exit codes (INTERFACE). */
+/* Exit codes. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_TIME = 4 };
 
 struct flag {

@@ -5,6 +5,7 @@
 #include "wire/content.h"
 #include "workflow/registry.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ static int add_attachment(struct parcel *parcel, const char *name, size_t *total
 	struct buffer content = BUFFER_EMPTY;
 	struct stat status;
 	char *path = NULL;
+	assert(parcel->message.n_files > 0);
 	for (size_t i = 0; i < parcel->message.n_files; i++) {
 		const char *source = parcel->message.files[i]->path;
 		const char *slash = strrchr(source, '/');

@@ -1,0 +1,6 @@
+foreach(test machine reducer ending)
+  clusterd_unit_test(${test} clusterd_coordinator)
+  target_sources(test_${test} PRIVATE machine_fixture.c)
+  target_link_libraries(test_${test} PRIVATE PkgConfig::SQLITE)
+endforeach()
+clusterd_unit_test(dispatch clusterd_coordinator)
