@@ -131,7 +131,8 @@ void node_propose(struct node *node, struct command *command, bool urgent)
 	arena_reset(&node->encoding);
 	entry->index = raft_last_index(node->raft) + 1;
 	entry->term = raft_term(node->raft);
-	raft_step(node->raft, &(struct raft_event){.kind = RAFT_APPENDED, .count = 1}, &effects);
+	raft_step(node->raft, node->host->now(node->context), &(struct raft_event){.kind = RAFT_APPENDED, .count = 1},
+	          &effects);
 	entry_add(node, entry);
 	if (node->unwritten == NULL)
 		node->unwritten = entry;
@@ -225,7 +226,7 @@ static void take_last_entry(struct node *node, const struct wal_record *record)
 static void step_raft(struct node *node, const struct raft_event *event)
 {
 	struct raft_effects effects;
-	raft_step(node->raft, event, &effects);
+	raft_step(node->raft, node->host->now(node->context), event, &effects);
 	if (effects.save_vote)
 		node->host->save_vote(node->context, raft_term(node->raft), raft_voted_for(node->raft));
 	if (effects.became_leader)

@@ -1,4 +1,4 @@
-/* A whole node that is told things by clients, workers, its executor, its disk and its clock: requests, offers, results and heartbeats
+/* A whole node that is told things by clients, workers, its executor, its disk and its clock: requests, offers, results, heartbeats
  * of every kind, some as raw bytes, some put together so that they make sense. It must answer each request once, never
  * end, and be as good as new when all have left: a workflow that is started then comes to its end. */
 #include "base/json.h"
@@ -115,9 +115,11 @@ static const char *const words[] = {
 
 static const char *const values[] = {
 	"", "{}", "{\"x\":1}", "{\"x\":21}", "{\"n\":3}", "{\"r\":{\"a\":1}}", "{\"r\":{\"a\":1,\"b\":\"z\"},\"t\":\"q\"}",
-	"{\"x\":\"t\"}", "{\"t\":\"t\"}", "{\"x\":1,\"y\":2}", "{\"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"
-	"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"
-	"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBCy\":2}",
+	"{\"x\":\"t\"}", "{\"t\":\"t\"}", "{\"x\":1,\"y\":2}", "{\""
+	"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"
+	"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"
+	"\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC\xC3\xBC"
+	"y\":2}",
 	"1", "[1,2]", "\"t\"", "{\"left\":3}", "{\"right\":\"r\"}", "[1,2,3,4,5,6,7,8,9]", "[]", "\"red\"", "{\"green\":2}",
 	"{\"a\":5,\"c\":6}", "null", "true", "1e400", "[[[[[[]]]]]]", "\"\\u0000\"", "\xFF", "{", "it failed", "not \xC3 UTF-8",
 };

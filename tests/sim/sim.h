@@ -114,6 +114,7 @@ struct sim {
 	struct attempt_seen *attempts;
 	struct sim_worker *workers;
 	struct sim_client *clients;
+	uint32_t rate;         /* how eager they are to start workflows, in percent */
 	struct flow_run *runs;
 	struct known_key *keys;
 	uint64_t next_connection;

@@ -195,7 +195,8 @@ static void send_request(struct sim *sim, struct sim_client *client, struct clie
 	struct request_bodies bodies;
 	buffer_clear(&sim->scratch);
 	fill(sim, request, &bodies, &message);
-	if (sim->options.plant == PLANT_SEQUENCE_RENEWED && request->kind == REQUEST_START && request->ever_sent && request->answer_pending == 0)
+	if (sim->options.plant == PLANT_SEQUENCE_RENEWED && request->kind == REQUEST_START && request->ever_sent &&
+	    request->answer_pending == 0)
 		request->sequence = client->next_sequence++;
 	request->ever_sent = true;
 	message.session = client->session;
@@ -332,7 +333,7 @@ static void want(struct sim *sim, struct sim_client *client)
 		if (run->client == client->number && want_about(sim, client, run))
 			return;
 	}
-	if (client->runs_wanted > 0 && sim_chance(sim, sim->calm ? 50 : 10)) {
+	if (client->runs_wanted > 0 && sim_chance(sim, sim->calm ? 50 : sim->rate)) {
 		want_start(sim, client);
 	} else if (client->registrations_wanted > 0 && !client->may_desert && sim_chance(sim, 4)) {
 		client->registrations_wanted--;
@@ -498,6 +499,7 @@ void clients_settle(struct sim *sim, const char *setting, const char *value)
 
 void clients_init(struct sim *sim)
 {
+	sim->rate = (uint32_t[]){5, 10, 20, 60}[sim_below(sim, 4)];
 	sim->clients = mem_array(SIM_CLIENTS_COUNT, sizeof *sim->clients);
 	for (uint64_t i = 0; i < SIM_CLIENTS_COUNT; i++) {
 		struct sim_client *client = &sim->clients[i];
