@@ -410,6 +410,8 @@ void node_turn(struct node *node)
 	fire_timers(node);
 	housekeeping(node);
 	node_calls_scan(node);
+	if (node->failed)
+		return; /* the catalog could not be read: nothing more is begun */
 	node_calls_expire(node);
 	node_calls_pump(node);
 	if (node->disk_busy)

@@ -1,6 +1,7 @@
-/* A whole node that is told things by clients, workers, its executor, its disk and its clock: requests, offers, results, heartbeats
- * of every kind, some as raw bytes, some put together so that they make sense. It must answer each request once, never
- * end, and be as good as new when all have left: a workflow that is started then comes to its end. */
+/* A whole node that is told things by clients, workers, its executor, its disk and its clock: requests, offers,
+ * results and heartbeats of every kind, some as raw bytes, some put together so that they make sense. It must answer
+ * each request once, never end, and be as good as new when all have left: a workflow that is started then comes to
+ * its end. */
 #include "base/json.h"
 #include "base/memory.h"
 #include "daemon/node_internal.h"

@@ -273,7 +273,8 @@ static void want_start(struct sim *sim, struct sim_client *client)
 	run->next = sim->runs;
 	sim->runs = run;
 	client->runs_wanted--;
-	request_add(client, REQUEST_START, run)->wait = flow_signal_count(run->flow) == 0 && !run->cancel_wanted && sim_chance(sim, 20);
+	bool alone = flow_signal_count(run->flow) == 0 && !run->cancel_wanted; /* nobody has to do anything about it */
+	request_add(client, REQUEST_START, run)->wait = alone && sim_chance(sim, 20);
 }
 
 /* The same key once more, from whomever: it answers with the instance that is there. */

@@ -1,6 +1,6 @@
-/* A node on a catalog, a log and a clock in memory, and a host that does what it is told and checks what it is asked for: what the
- * node says must be sayable on the wire, and each request is answered once. At the first thing that does not hold it
- * says what, and aborts. */
+/* A node on a catalog, a log and a clock in memory, and a host that does what it is told and checks what it is asked
+ * for: what the node says must be sayable on the wire, and each request is answered once. At the first thing that does
+ * not hold it says what, and aborts. */
 #ifndef CLUSTERD_UNIT_NODE_FIXTURE_H
 #define CLUSTERD_UNIT_NODE_FIXTURE_H
 
