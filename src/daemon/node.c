@@ -477,11 +477,6 @@ uint64_t node_applied_index(const struct node *node)
 	return machine_applied_index(node->machine);
 }
 
-uint64_t node_first_needed(const struct node *node)
-{
-	return machine_applied_index(node->machine) + 1;
-}
-
 int node_file(struct node *node, struct slice hash, bool *ret_executable, struct buffer *ret_content,
               struct error *error)
 {

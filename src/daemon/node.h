@@ -113,7 +113,6 @@ bool node_quiet(const struct node *node);
 bool node_ready(const struct node *node);
 
 uint64_t node_applied_index(const struct node *node);
-uint64_t node_first_needed(const struct node *node); /* entries below it may leave the log once a checkpoint has them */
 /* Content of an attachment. */
 int node_file(struct node *node, struct slice hash, bool *ret_executable, struct buffer *ret_content,
               struct error *error);
