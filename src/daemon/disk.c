@@ -52,7 +52,7 @@ struct disk_job {
 	/* append, read */
 	struct wal_record *records;
 	size_t count;
-	uint64_t from, to;
+	uint64_t tag, from, to;
 	struct buffer bodies;
 	bool wants_prepare; /* append, prepare */
 	/* vote */
@@ -273,13 +273,14 @@ static void read_done(struct job *base)
 	struct disk_job *job = (struct disk_job *)base;
 	struct disk *disk = job->disk;
 	if (job_finish(job))
-		disk->handler->entries(disk->context, job->records, job->count);
+		disk->handler->entries(disk->context, job->tag, job->records, job->count);
 	job_release(job);
 }
 
-void disk_read(struct disk *disk, uint64_t from, uint64_t to)
+void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to)
 {
 	struct disk_job *job = job_create(disk, read_run, read_done);
+	job->tag = tag;
 	job->from = from;
 	job->to = to;
 	jobs_give(disk->jobs, &job->job);

@@ -15,7 +15,7 @@ struct disk_handler {
 	void (*synced)(void *context, uint64_t index);
 	void (*vote_saved)(void *context);
 	/* The records are lent for the call. */
-	void (*entries)(void *context, const struct wal_record *records, size_t count);
+	void (*entries)(void *context, uint64_t tag, const struct wal_record *records, size_t count);
 	/* `complete`: everything that was in the WAL has been moved. */
 	void (*checkpointed)(void *context, bool complete);
 	void (*failed)(void *context, const struct error *error);
@@ -39,7 +39,7 @@ void disk_close(struct disk *disk); /* what was given is carried out first; NULL
 int disk_save_identity(struct disk *disk, const struct vote_state *state, struct error *error);
 
 void disk_append(struct disk *disk, const struct wal_record *records, size_t count);
-void disk_read(struct disk *disk, uint64_t from, uint64_t to);
+void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to);
 void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for);
 /* Moves the catalog's WAL into its file and lets go of the log that is covered. One at a time: more are ignored. */
 void disk_checkpoint(struct disk *disk);

@@ -79,9 +79,9 @@ static void host_append(void *context, const struct wal_record *records, size_t 
 	disk_append(((struct host *)context)->disk, records, count);
 }
 
-static void host_read(void *context, uint64_t from, uint64_t to)
+static void host_read(void *context, uint64_t tag, uint64_t from, uint64_t to)
 {
-	disk_read(((struct host *)context)->disk, from, to);
+	disk_read(((struct host *)context)->disk, tag, from, to);
 }
 
 static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
@@ -205,9 +205,9 @@ static void disk_vote_saved(void *context)
 	node_vote_saved(((struct host *)context)->node);
 }
 
-static void disk_entries(void *context, const struct wal_record *records, size_t count)
+static void disk_entries(void *context, uint64_t tag, const struct wal_record *records, size_t count)
 {
-	node_entries(((struct host *)context)->node, records, count);
+	node_entries(((struct host *)context)->node, tag, records, count);
 }
 
 static void disk_checkpointed(void *context, bool complete)

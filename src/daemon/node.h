@@ -10,10 +10,12 @@
 #include "base/time.h"
 #include "catalog/catalog.h"
 #include "coordinator/dispatch.h"
+#include "election/raft.h"
 #include "proto/wire.pb-c.h"
 #include "store/wal.h"
 
 struct node;
+struct log_facts;
 
 /* One SQL query, for a thread of its own. Strings are borrowed for the call. */
 struct node_query {
@@ -24,14 +26,31 @@ struct node_query {
 	msec time_limit;
 };
 
+#define NODE_CLUSTER_ID_SIZE 33 /* 32 hex digits and a NUL; "": none yet */
+
+/* What a node must not forget of which cluster it belongs to. Beginning one with others (`expect`): each pledges itself to one
+ * cluster, for good, before there is one (PROTOCOL, 24). */
+struct node_identity {
+	char cluster_id[NODE_CLUSTER_ID_SIZE]; /* that it is of */
+	char pledged_id[NODE_CLUSTER_ID_SIZE]; /* that it has promised to be of */
+	uint32_t founder_count;                /* of either: who begins it, in ascending order; 0: it has begun elsewhere */
+	uint64_t founders[RAFT_VOTERS_MAX];
+};
+
+/* Connections of other nodes, for whom this one answers requests: their ids have this bit, and the member's id below. */
+#define NODE_PEER_CONNECTION (UINT64_C(1) << 63)
+
 struct node_host {
 	msec (*now)(void *context);            /* monotonic */
 	msec (*wall)(void *context);           /* since 1970 */
 	long long (*now_us)(void *context);    /* monotonic, not cached: to bound a stretch of work */
 	/* Make the records durable, then node_synced. Bodies stay valid until then. One at a time. */
 	void (*append)(void *context, const struct wal_record *records, size_t count);
-	/* Read entries `from` … `to` (as many as are reasonable at once), then node_entries. */
-	void (*read)(void *context, uint64_t from, uint64_t to);
+	/* Entries after `last` go from the log: after an append that is under way, before all that is given later. */
+	void (*cut)(void *context, uint64_t last);
+	/* Read entries `from` … `to` (as many as are reasonable at once), then node_entries with the same tag. One at a time for each
+	 * tag. */
+	void (*read)(void *context, uint64_t tag, uint64_t from, uint64_t to);
 	void (*save_vote)(void *context, uint64_t term, uint64_t voted_for); /* then node_vote_saved */
 	void (*respond)(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
 	                struct slice payload);
@@ -43,6 +62,30 @@ struct node_host {
 	/* Calls on this machine. */
 	void (*call_start)(void *context, struct call_id call, const struct definition *process, struct text *args);
 	void (*call_abandon)(void *context, struct call_id call);
+
+	/* Other nodes. What is sent to a member may get lost, also when its connection breaks; what arrives does so in order. */
+	/* From now on the member is reached at this HOST:PORT; "": it is gone, and so is its connection. */
+	void (*peer_address)(void *context, uint64_t member, const char *address);
+	/* A frame to a member, over a connection that is made when there is none. The payload is in parts. `message` may be NULL. */
+	void (*peer_send)(void *context, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
+	                  const struct slice *payload, size_t payload_count);
+	void (*datagram_send)(void *context, const char *address, struct slice bytes);
+	/* A piece of a gossip exchange to whoever listens at the address (FRAME_EXCHANGE): its answers come as node_exchange. */
+	void (*exchange_send)(void *context, const char *address, struct slice bytes);
+
+	/* Copies of the catalog, of which there is one at a time to give and one to take (PROTOCOL, 13). */
+	void (*snapshot_make)(void *context);    /* then node_snapshot_made; kept until snapshot_release */
+	void (*snapshot_release)(void *context); /* also while it is being made: it is dropped then */
+	/* Appends up to `size` bytes from `offset` on; 0 or ERR_. */
+	int (*snapshot_read)(void *context, uint64_t offset, size_t size, struct buffer *out);
+	/* Writes at `offset` (0: begin anew, whatever was there), then node_chunk_written. */
+	void (*chunk_write)(void *context, const struct raft_snapshot *snapshot, uint64_t offset, struct slice bytes);
+	/* What was written is whole: the catalog becomes it, the log is emptied so that index + 1 comes next, both durable, after an
+	 * append that is under way; then node_snapshot_installed. The node leaves the catalog alone meanwhile. */
+	void (*snapshot_install)(void *context, const struct raft_snapshot *snapshot);
+	/* Make this durable, then node_identity_saved. */
+	void (*save_identity)(void *context, const struct node_identity *identity);
+
 	/* Facts for `status` that only the host has: appends `"name":value` pairs, each after a comma. */
 	void (*status)(void *context, struct buffer *out);
 	/* The node cannot go on: say why, end the process. */
@@ -57,10 +100,19 @@ struct node_config {
 	uint64_t id;
 	uint64_t term;            /* the last one voted in */
 	uint64_t voted_for;
-	uint64_t last_index;      /* of the log */
+	struct node_identity identity;
+	/* The log: its last entry, and what log_facts says of the entries after the catalog's applied index. Borrowed for the call. */
+	uint64_t first_index;
+	uint64_t last_index;
+	const struct log_facts *facts;
 	uint32_t exec_slots;
 	uint32_t pool_calls;      /* calls one pool takes at once */
 	uint64_t generation;      /* grows with each start */
+	uint64_t seed;            /* of all that is random: another one on every node and at every start */
+	bool agent;               /* only runs work: has no log and no catalog that counts */
+	const char *const *seeds; /* HOST:PORT to join by; borrowed for the call */
+	size_t seed_count;
+	uint32_t expect;          /* servers that begin a cluster together; 0, and no seeds: this one is a cluster by itself */
 };
 
 #define NODE_BACKLOG_ENTRIES 100000u   /* proposed, not yet applied: more is answered with `busy` */
@@ -78,7 +130,23 @@ void node_start(struct node *node);
 /* From the disk. */
 void node_vote_saved(struct node *node);
 void node_synced(struct node *node, uint64_t index);
-void node_entries(struct node *node, const struct wal_record *records, size_t count);
+void node_entries(struct node *node, uint64_t tag, const struct wal_record *records, size_t count);
+void node_identity_saved(struct node *node);
+void node_snapshot_made(struct node *node, const struct raft_snapshot *snapshot); /* NULL: it could not be made now */
+void node_chunk_written(struct node *node);
+void node_snapshot_installed(struct node *node);
+
+/* From other nodes, whose identity has been proved. Messages and payloads are borrowed. */
+void node_peer_up(struct node *node, uint64_t member);   /* a connection to it is open: what is sent now goes there */
+void node_peer_down(struct node *node, uint64_t member); /* it is not any more: what was sent may be lost */
+void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
+                       const ProtobufCMessage *message, struct slice payload);
+void node_datagram(struct node *node, const char *from, struct slice bytes);
+/* A piece of a gossip exchange. What is to be answered is appended to `reply` (empty: nothing). */
+void node_exchange(struct node *node, const char *from, struct slice bytes, struct buffer *reply);
+void node_exchange_failed(struct node *node, const char *address);
+/* From discovery: addresses that may be joined by. Nobody is removed by their absence. */
+void node_seeds(struct node *node, const char *const *seeds, size_t count);
 
 /* From connections. Messages and payloads are borrowed. */
 void node_request(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *request,

@@ -35,6 +35,15 @@ enum frame_type {
 	FRAME_RESULT,        /* Result; payload: value or message of a failure */
 	FRAME_RESULT_TAKEN,  /* Taken: the result is committed, or of no use; the worker may forget it */
 	FRAME_HEARTBEAT,     /* Heartbeat: a call is alive */
+	/* Between nodes. */
+	FRAME_RAFT,          /* RaftMessage; payload: bodies of entries one after another, or a piece of a snapshot */
+	FRAME_EXCHANGE,      /* a piece of a gossip exchange; no message, payload: as wire/gossip.h packs it */
+	FRAME_FORWARD,       /* Request of a client of the sender, on a stream of the sender's */
+	FRAME_FORWARDED,     /* Response to it, on the same stream */
+	FRAME_FORWARD_CANCEL, /* the asker no longer wants an answer on this stream; no message */
+	FRAME_PRESENCE,      /* Presence: sessions and leases that clients of the sender keep alive */
+	FRAME_FORM,          /* Form: servers begin a cluster */
+	FRAME_PLACES,        /* Places: what the sender can run */
 	FRAME_TYPE_END,
 };
 

@@ -361,7 +361,21 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 		return &clusterd__wire__taken__descriptor;
 	case FRAME_HEARTBEAT:
 		return &clusterd__wire__heartbeat__descriptor;
+	case FRAME_RAFT:
+		return &clusterd__wire__raft_message__descriptor;
+	case FRAME_FORWARD:
+		return &clusterd__wire__request__descriptor;
+	case FRAME_FORWARDED:
+		return &clusterd__wire__response__descriptor;
+	case FRAME_PRESENCE:
+		return &clusterd__wire__presence__descriptor;
+	case FRAME_FORM:
+		return &clusterd__wire__form__descriptor;
+	case FRAME_PLACES:
+		return &clusterd__wire__places__descriptor;
 	case FRAME_CANCEL:
+	case FRAME_EXCHANGE:
+	case FRAME_FORWARD_CANCEL:
 	case FRAME_TYPE_END:
 		break;
 	}

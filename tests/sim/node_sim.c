@@ -169,10 +169,10 @@ static void host_append(void *context, const struct wal_record *records, size_t 
 	disk_give_append(sim, records, count);
 }
 
-static void host_read(void *context, uint64_t from, uint64_t to)
+static void host_read(void *context, uint64_t tag, uint64_t from, uint64_t to)
 {
 	if (host_enter(context))
-		disk_give_read(context, from, to);
+		disk_give_read(context, tag, from, to);
 }
 
 static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)

@@ -145,7 +145,7 @@ void disk_finish(struct sim *sim);
 int disk_start(struct sim *sim, struct wal_recovery *ret_recovery, struct error *error);
 void disk_stop(struct sim *sim);
 void disk_give_append(struct sim *sim, const struct wal_record *records, size_t count);
-void disk_give_read(struct sim *sim, uint64_t from, uint64_t to);
+void disk_give_read(struct sim *sim, uint64_t tag, uint64_t from, uint64_t to);
 void disk_give_vote(struct sim *sim, uint64_t term, uint64_t voted_for);
 
 /* sim_faults.c */

@@ -21,6 +21,7 @@ struct disk_job {
 	uint32_t step;
 	struct wal_record *records;
 	size_t count;
+	uint64_t tag;      /* READ */
 	uint64_t from, to; /* READ. VOTE: term and voted for */
 	struct text **kept; /* APPEND: the bodies as they go to the disk */
 	struct disk_job *next;
@@ -98,9 +99,10 @@ void disk_give_append(struct sim *sim, const struct wal_record *records, size_t 
 	}
 }
 
-void disk_give_read(struct sim *sim, uint64_t from, uint64_t to)
+void disk_give_read(struct sim *sim, uint64_t tag, uint64_t from, uint64_t to)
 {
 	struct disk_job *job = give(sim, JOB_READ);
+	job->tag = tag;
 	job->from = from;
 	job->to = to;
 }
@@ -160,7 +162,7 @@ static int read_entries(struct sim *sim, struct disk_job *job, struct error *err
 	}
 	if (count >= 0) {
 		sim_trace(sim, "disk: read %d entries from %" PRIu64, count, job->from);
-		node_entries(sim->node, job->records, (size_t)count);
+		node_entries(sim->node, job->tag, job->records, (size_t)count);
 	}
 	buffer_finish(&bodies);
 	return count < 0 ? count : 1;

@@ -43,11 +43,12 @@ static void host_append(void *context, const struct wal_record *records, size_t 
 	fixture->syncing = true;
 }
 
-static void host_read(void *context, uint64_t from, uint64_t to)
+static void host_read(void *context, uint64_t tag, uint64_t from, uint64_t to)
 {
 	struct node_fixture *fixture = context;
 	if (fixture->read_from != 0 || from == 0 || from > to || to > fixture->synced_count)
 		node_fixture_fail("it reads entries %" PRIu64 " to %" PRIu64 " of %zu", from, to, fixture->synced_count);
+	fixture->read_tag = tag;
 	fixture->read_from = from;
 	fixture->read_to = to;
 }
@@ -71,7 +72,7 @@ static void disk_read(struct node_fixture *fixture)
 		records[count++] = (struct wal_record){index, entry->term, text_slice(entry->body)};
 	}
 	fixture->read_from = 0;
-	node_entries(fixture->node, records, count);
+	node_entries(fixture->node, fixture->read_tag, records, count);
 }
 
 bool node_fixture_disk(struct node_fixture *fixture)

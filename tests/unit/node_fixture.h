@@ -56,6 +56,7 @@ struct node_fixture {
 	size_t entry_capacity;
 	size_t synced_count;
 	bool syncing;
+	uint64_t read_tag;
 	uint64_t read_from, read_to; /* wished for; 0: nothing */
 	bool voting;
 	uint64_t term, voted_for;
