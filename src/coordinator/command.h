@@ -26,6 +26,15 @@ enum command_kind {
 	COMMAND_SET_SETTING,
 	COMMAND_EXPIRE,
 	COMMAND_NODE,
+	COMMAND_CONFIGURATION, /* who is in the group: Raft's, and written down by the state machine */
+};
+
+#define COMMAND_MEMBERS_MAX 32 /* of a group */
+
+/* Of the replicated group; a learner has no vote. */
+struct command_member {
+	uint64_t id;
+	bool voter;
 };
 
 /* Why a call failed (LANGUAGE: Cause). */
@@ -111,6 +120,10 @@ struct command {
 			struct slice name, role, address, datacenter, state, tags;
 			uint64_t generation;
 		} node;
+		struct {
+			const struct command_member *members; /* at most COMMAND_MEMBERS_MAX */
+			size_t count;
+		} configuration;
 	};
 };
 

@@ -4,7 +4,8 @@
  *   loading.c   instances between catalog and memory
  *   reducer.c   steps of instances: start, results, timers, signals
  *   ending.c    how instances end: completion, failure, cancellation, retry
- *   events.c    history rows and effects */
+ *   events.c    history rows and effects
+ *   group.c     what Raft must find again: configuration, terms */
 #ifndef CLUSTERD_COORDINATOR_INTERNAL_H
 #define CLUSTERD_COORDINATOR_INTERNAL_H
 
@@ -40,6 +41,9 @@ struct machine {
 	uint64_t next_session;
 	uint64_t next_unit;
 	uint64_t history_seq;
+	struct machine_configuration configuration;
+	struct machine_term_run runs[MACHINE_TERM_RUNS];
+	size_t run_count;
 	struct {
 		uint64_t applied_term, next_instance, next_session, next_unit;
 	} saved; /* what meta holds */
@@ -119,6 +123,11 @@ int apply_retry(struct machine *machine, const struct command *command, struct a
 /* definitions.c */
 int definitions_load(struct machine *machine, struct error *error);
 int apply_register(struct machine *machine, const struct command *command, struct answer *ret_answer);
+
+/* group.c */
+int group_load(struct machine *machine, struct error *error);
+int group_note_term(struct machine *machine, uint64_t index, uint64_t term);
+int apply_configuration(struct machine *machine, const struct command *command);
 
 /* events.c */
 /* `detail`: the inside of a JSON object, or "". */

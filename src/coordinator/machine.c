@@ -158,6 +158,8 @@ int machine_create(struct catalog *catalog, struct machine **ret_machine, struct
 	if (code != 0)
 		error_set(error, code, "the catalog cannot be read: %s", catalog_error(catalog));
 	if (code == 0)
+		code = group_load(machine, error);
+	if (code == 0)
 		code = definitions_load(machine, error);
 	if (code == 0)
 		code = sessions_load(machine, error);
@@ -344,6 +346,9 @@ static int execute(struct machine *machine, const struct command *command, struc
 	case COMMAND_NODE:
 		code = apply_node(machine, command);
 		break;
+	case COMMAND_CONFIGURATION:
+		code = apply_configuration(machine, command);
+		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:
 		break;
@@ -365,6 +370,9 @@ int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const 
 	machine->applied_term = term;
 	machine->last_stamp = command->stamp;
 	machine->now = stamp_ms(command->stamp);
+	int noted = group_note_term(machine, index, term);
+	if (noted != 0)
+		return error_set(error, noted, "the catalog cannot be written: %s", catalog_error(machine->catalog));
 	if (command->kind == COMMAND_OPEN_SESSION) {
 		session_open(machine, command);
 		return 0;

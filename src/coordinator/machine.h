@@ -128,6 +128,28 @@ const struct machine_settings *machine_settings(const struct machine *machine);
 struct registry *machine_registry(struct machine *machine);
 uint64_t machine_history_seq(const struct machine *machine); /* the last one given */
 
+/* Who is in the group as of the applied index (INVARIANTS, 35): index 0, when the group began so; count 0: not known. */
+struct machine_configuration {
+	uint64_t index;
+	size_t count;
+	struct command_member members[COMMAND_MEMBERS_MAX];
+};
+const struct machine_configuration *machine_configuration(const struct machine *machine);
+
+/* Entries from `first` on have this term, up to the next run. */
+struct machine_term_run {
+	uint64_t first;
+	uint64_t term;
+};
+#define MACHINE_TERM_RUNS 64 /* the newest are kept */
+/* The terms of applied entries, oldest first: none below the first run. */
+const struct machine_term_run *machine_term_runs(const struct machine *machine, size_t *ret_count);
+uint64_t machine_applied_term(const struct machine *machine);
+
+/* A group begins with these members, in a catalog to which nothing was applied; durable like all transactions. */
+int machine_found(struct machine *machine, struct slice cluster_id, const struct command_member *members, size_t count,
+                  struct error *error);
+
 int machine_begin(struct machine *machine, struct error *error);
 /* Applies the command of log entry (index, term). An ERR_ ends the node: the catalog failed, or the entry cannot be. A command
  * that is refused is no error: its answer says so. */

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#define STAMP_FIELD 2 /* of Entry */
 
 static ProtobufCBinaryData to_bytes(struct slice slice)
 {
@@ -118,6 +119,22 @@ static void encode_node(struct encoder *encoder, const struct command *command)
 	encoder->entry.node = message;
 }
 
+static void encode_configuration(struct encoder *encoder, const struct command *command)
+{
+	struct arena *arena = encoder->arena;
+	Clusterd__Log__Configuration *message = arena_alloc(arena, sizeof *message);
+	clusterd__log__configuration__init(message);
+	message->n_members = command->configuration.count;
+	message->members = arena_alloc(arena, message->n_members * sizeof *message->members);
+	for (size_t i = 0; i < message->n_members; i++) {
+		Clusterd__Log__Member *to = message->members[i] = arena_alloc(arena, sizeof *to);
+		clusterd__log__member__init(to);
+		to->id = command->configuration.members[i].id;
+		to->voter = command->configuration.members[i].voter;
+	}
+	encoder->entry.configuration = message;
+}
+
 static void encode_small(struct encoder *encoder, const struct command *command)
 {
 	struct arena *arena = encoder->arena;
@@ -180,6 +197,7 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_SET_SETTING] = CLUSTERD__LOG__ENTRY__COMMAND_SET_SETTING,
 	[COMMAND_EXPIRE] = CLUSTERD__LOG__ENTRY__COMMAND_EXPIRE,
 	[COMMAND_NODE] = CLUSTERD__LOG__ENTRY__COMMAND_NODE,
+	[COMMAND_CONFIGURATION] = CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION,
 };
 
 void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
@@ -207,6 +225,9 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 		break;
 	case COMMAND_NODE:
 		encode_node(&encoder, command);
+		break;
+	case COMMAND_CONFIGURATION:
+		encode_configuration(&encoder, command);
 		break;
 	default:
 		encode_small(&encoder, command);
@@ -271,6 +292,21 @@ static void decode_assigned(const Clusterd__Log__Assigned *message, struct arena
 	command->assigned.node = to_slice(message->node);
 	command->assigned.calls = calls;
 	command->assigned.count = message->n_calls;
+}
+
+static int decode_configuration(const Clusterd__Log__Configuration *message, struct arena *arena,
+                                struct command *command, struct error *error)
+{
+	struct command_member *members = arena_alloc(arena, message->n_members * sizeof *members);
+	if (message->n_members == 0 || message->n_members > COMMAND_MEMBERS_MAX)
+		return error_set(error, ERR_CORRUPT, "a log entry has a configuration of %zu members; 1 to %d are possible",
+		                 message->n_members, COMMAND_MEMBERS_MAX);
+	for (size_t i = 0; i < message->n_members; i++)
+		members[i] = (struct command_member){message->members[i]->id, message->members[i]->voter != 0};
+	command->kind = COMMAND_CONFIGURATION;
+	command->configuration.members = members;
+	command->configuration.count = message->n_members;
+	return 0;
 }
 
 static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, struct command *command,
@@ -340,6 +376,8 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 		command->node.state = to_slice(entry->node->state);
 		command->node.tags = to_slice(entry->node->tags);
 		return 0;
+	case CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION:
+		return decode_configuration(entry->configuration, arena, command, error);
 	default:
 		return error_set(error, ERR_VERSION, "a log entry holds a command that this version of clusterd does not know");
 	}
@@ -369,4 +407,71 @@ int command_decode(struct slice body, struct arena *arena, struct command *ret_c
 	if (code == 0)
 		*ret_command = command;
 	return code;
+}
+
+/* A varint off the front of `rest`; false: it is cut short or too long. */
+static bool take_varint(struct slice *rest, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	for (unsigned i = 0; i < 10 && i < rest->size; i++) {
+		unsigned char byte = (unsigned char)rest->data[i];
+		value |= (uint64_t)(byte & 0x7F) << (7 * i);
+		if (byte < 0x80) {
+			*rest = (struct slice){rest->data + i + 1, rest->size - i - 1};
+			*ret_value = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool skip(struct slice *rest, uint64_t size)
+{
+	if (size > rest->size)
+		return false;
+	*rest = (struct slice){rest->data + size, rest->size - (size_t)size};
+	return true;
+}
+
+static uint64_t fixed64(const char *from)
+{
+	uint64_t value = 0;
+	for (unsigned i = 0; i < 8; i++)
+		value |= (uint64_t)(unsigned char)from[i] << (8 * i);
+	return value;
+}
+
+int command_peek(struct slice body, struct command_head *ret_head)
+{
+	struct command_head head = {0};
+	struct slice rest = body;
+	while (rest.size > 0) {
+		uint64_t tag;
+		uint64_t number = 0;
+		if (!take_varint(&rest, &tag))
+			return ERR_CORRUPT;
+		switch (tag & 7) {
+		case 0:
+			if (!take_varint(&rest, &number))
+				return ERR_CORRUPT;
+			break;
+		case 1:
+			if (rest.size < 8)
+				return ERR_CORRUPT;
+			if (tag >> 3 == STAMP_FIELD)
+				head.stamp = fixed64(rest.data);
+			skip(&rest, 8);
+			break;
+		case 2:
+			if (!take_varint(&rest, &number) || !skip(&rest, number))
+				return ERR_CORRUPT;
+			if (tag >> 3 == CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION)
+				head.configuration = true;
+			break;
+		default:
+			return ERR_CORRUPT;
+		}
+	}
+	*ret_head = head;
+	return 0;
 }

@@ -13,4 +13,13 @@ void command_encode(const struct command *command, struct arena *scratch, struct
  * program does not know; ERR_CORRUPT: not an entry. */
 int command_decode(struct slice body, struct arena *arena, struct command *ret_command, struct error *error);
 
+/* What can be told of an entry without decoding it. */
+struct command_head {
+	uint64_t stamp;
+	bool configuration;
+};
+
+/* 0; ERR_CORRUPT. Allocates nothing; costs as much as there are fields, not bytes. */
+int command_peek(struct slice body, struct command_head *ret_head);
+
 #endif

@@ -166,6 +166,35 @@ static int refusal(const Clusterd__Log__Entry *entry, struct slice more, struct 
 	return code;
 }
 
+static void a_configuration_comes_back_and_can_be_told_from_others(void **state)
+{
+	const struct command_member members[] = {{7, true}, {8, false}};
+	struct arena arena = {0};
+	struct buffer body = BUFFER_EMPTY;
+	struct command_head head;
+	struct command command = command_of(COMMAND_CONFIGURATION);
+	(void)state;
+	command.configuration.members = members;
+	command.configuration.count = 2;
+	struct command decoded = there_and_back(&command, &arena);
+	assert_int_equal(decoded.configuration.count, 2);
+	assert_int_equal(decoded.configuration.members[1].id, 8);
+	assert_false(decoded.configuration.members[1].voter);
+	command_encode(&command, &arena, &body);
+	assert_int_equal(command_peek(buffer_slice(&body), &head), 0);
+	assert_true(head.configuration);
+	assert_int_equal(head.stamp, command.stamp);
+	command = command_of(COMMAND_NOOP);
+	buffer_clear(&body);
+	command_encode(&command, &arena, &body);
+	assert_int_equal(command_peek(buffer_slice(&body), &head), 0);
+	assert_false(head.configuration);
+	assert_int_equal(head.stamp, command.stamp);
+	assert_int_equal(command_peek((struct slice){body.data, body.size - 1}, &head), ERR_CORRUPT);
+	buffer_finish(&body);
+	arena_finish(&arena);
+}
+
 static void what_a_newer_machine_made_is_refused(void **state)
 {
 	Clusterd__Log__Entry entry = CLUSTERD__LOG__ENTRY__INIT;
@@ -209,6 +238,7 @@ int main(void)
 		cmocka_unit_test(results_come_back_in_order),
 		cmocka_unit_test(a_registration_carries_sources_and_files),
 		cmocka_unit_test(assignments_signals_settings_and_nodes_come_back),
+		cmocka_unit_test(a_configuration_comes_back_and_can_be_told_from_others),
 		cmocka_unit_test(what_a_newer_machine_made_is_refused),
 		cmocka_unit_test(an_entry_without_a_command_is_refused),
 		cmocka_unit_test(what_is_no_entry_is_corrupt),
