@@ -1,7 +1,7 @@
 /* The parts of a node, for its own files only:
  *   node.c      life, log and apply
  *   effects.c   what follows a transaction
- *   requests.c  what clients ask
+ *   request.h   what clients ask, and its files
  *   calls.c     dispatch, results, workers
  *   presence.c  sessions and connections that are there
  *   waiters.c   who waits for what
@@ -133,7 +133,7 @@ void node_fail(struct node *node, const struct error *error);
 /* effects.c */
 void node_effects(struct node *node);
 
-/* requests.c */
+/* answers.c */
 void respond_error(struct node *node, uint64_t connection, uint32_t stream, int code, struct slice text);
 void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
 void respond_finished(struct node *node, const struct waiter *waiter, uint64_t instance, const char *state,

@@ -1,0 +1,150 @@
+#include "daemon/request.h"
+
+#include "base/memory.h"
+
+#include <inttypes.h>
+
+/* What clients are answered. */
+
+#define BUSY_RETRY_MS 100
+
+static void respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                    struct slice payload)
+{
+	node->host->respond(node->context, connection, stream, response, payload);
+}
+
+void respond_error(struct node *node, uint64_t connection, uint32_t stream, int code, struct slice text)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+	struct buffer plain = BUFFER_EMPTY;
+	buffer_append_slice(&plain, text);
+	error.code = code;
+	error.text = (char *)(uintptr_t)buffer_string(&plain);
+	if (code == ERR_BUSY)
+		error.retry_after_ms = BUSY_RETRY_MS;
+	response.error = &error;
+	respond(node, connection, stream, &response, SLICE(""));
+	buffer_finish(&plain);
+}
+
+void request_refuse(const struct request *request, int code, const char *format, ...)
+{
+	struct error error;
+	va_list args;
+	va_start(args, format);
+	error_setv(&error, code, format, args);
+	va_end(args);
+	request->node->counts.refused++;
+	respond_error(request->node, request->connection, request->stream, code, slice_of(error.text));
+}
+
+void respond_text(const struct request *request, struct slice text)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Text body = CLUSTERD__WIRE__TEXT__INIT;
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_TEXT;
+	response.text = &body;
+	respond(request->node, request->connection, request->stream, &response, text);
+}
+
+void respond_finished(struct node *node, const struct waiter *waiter, uint64_t instance, const char *state,
+                      struct slice result, struct slice error)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Finished body = CLUSTERD__WIRE__FINISHED__INIT;
+	struct buffer text = BUFFER_EMPTY;
+	buffer_append_slice(&text, error);
+	body.instance = instance;
+	body.state = (char *)(uintptr_t)state;
+	body.error = (char *)(uintptr_t)buffer_string(&text);
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_FINISHED;
+	response.finished = &body;
+	respond(node, waiter->connection, waiter->stream, &response, result);
+	buffer_finish(&text);
+}
+
+void respond_grown(struct node *node, const struct waiter *waiter, uint64_t instance, uint64_t seq, bool finished)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Grown body = CLUSTERD__WIRE__GROWN__INIT;
+	body.instance = instance;
+	body.seq = seq;
+	body.finished = finished;
+	response.more = !finished;
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_GROWN;
+	response.grown = &body;
+	respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
+}
+
+void request_wait(const struct request *request, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t more)
+{
+	struct waiter waiter = {kind, first, second, request->connection, request->stream, more};
+	waiters_add(request->node->waiters, &waiter);
+}
+
+/* Answers with the end of an instance, now or when it comes. */
+void request_await(const struct request *request, uint64_t id)
+{
+	struct node *node = request->node;
+	struct catalog_instance row;
+	int code = catalog_instance_read(node->catalog, id, &row);
+	if (code == ERR_NOT_FOUND) {
+		request_refuse(request, ERR_NOT_FOUND, "there is no workflow with the id %" PRIu64, id);
+	} else if (code != 0) {
+		request_refuse(request, code, "the catalog cannot be read: %s", catalog_error(node->catalog));
+	} else if (row.finished_ms == 0) {
+		request_wait(request, WAIT_FINISHED, id, 0, 0);
+	} else {
+		struct waiter self = {WAIT_FINISHED, id, 0, request->connection, request->stream, 0};
+		struct buffer state = BUFFER_EMPTY;
+		buffer_append_slice(&state, row.state);
+		respond_finished(node, &self, id, buffer_string(&state),
+		                 row.result.data != NULL ? row.result : SLICE(""),
+		                 row.error.data != NULL ? row.error : SLICE(""));
+		buffer_finish(&state);
+	}
+}
+
+/* What was registered, from the JSON that the state machine answered. */
+static void respond_registered(struct node *node, const struct waiter *waiter, struct slice json)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Text body = CLUSTERD__WIRE__TEXT__INIT;
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_TEXT;
+	response.text = &body;
+	respond(node, waiter->connection, waiter->stream, &response, json);
+}
+
+void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Opened opened = CLUSTERD__WIRE__OPENED__INIT;
+	Clusterd__Wire__Started started = CLUSTERD__WIRE__STARTED__INIT;
+	struct request request = {.node = node, .connection = waiter->connection, .stream = waiter->stream};
+	if (answer->code != 0) {
+		respond_error(node, waiter->connection, waiter->stream, answer->code,
+		              answer->text != NULL ? text_slice(answer->text) : SLICE(""));
+		return;
+	}
+	if (answer->text != NULL) {
+		respond_registered(node, waiter, text_slice(answer->text));
+		return;
+	}
+	if (waiter->first == 0) {
+		opened.session = answer->number;
+		opened.time_to_live_ms = (uint64_t)machine_settings(node->machine)->session_ttl;
+		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_OPENED;
+		response.opened = &opened;
+	} else if (answer->number != 0 && waiter->more != 0) {
+		request_await(&request, answer->number);
+		return;
+	} else if (answer->number != 0) {
+		started.instance = answer->number;
+		started.existed = answer->existed;
+		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_STARTED;
+		response.started = &started;
+	}
+	respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
+}

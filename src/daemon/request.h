@@ -1,0 +1,32 @@
+/* A request on its way through the node, for the files that answer requests:
+ *   requests.c         the door
+ *   requests_change.c  those that change something
+ *   requests_read.c    those that read
+ *   answers.c          what is answered */
+#ifndef CLUSTERD_DAEMON_REQUEST_H
+#define CLUSTERD_DAEMON_REQUEST_H
+
+#include "daemon/node_internal.h"
+
+struct request {
+	struct node *node;
+	uint64_t connection;
+	uint32_t stream;
+	const Clusterd__Wire__Request *message;
+	struct slice payload;
+};
+
+/* requests_change.c, requests_read.c: carry it out here and now. */
+void request_change(const struct request *request);
+void request_read(const struct request *request);
+
+/* answers.c */
+void request_refuse(const struct request *request, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void respond_text(const struct request *request, struct slice text);
+/* It is answered when what it waits for comes. */
+void request_wait(const struct request *request, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t more);
+/* Answers with the end of an instance, now or when it comes. */
+void request_await(const struct request *request, uint64_t instance);
+
+#endif

@@ -1,0 +1,117 @@
+#include "daemon/request.h"
+
+#include <inttypes.h>
+
+/* Requests that only read. */
+
+static void request_query(const struct request *request)
+{
+	const Clusterd__Wire__Query *body = request->message->query;
+	struct node_query query = {
+		.sql = body->sql,
+		.parameters = body->parameters,
+		.parameter_count = body->n_parameters,
+		.row_limit = body->row_limit,
+		.time_limit = body->time_limit_ms,
+	};
+	request->node->host->query(request->node->context, request->connection, request->stream, &query);
+}
+
+static void request_status(const struct request *request)
+{
+	struct node *node = request->node;
+	if (request->message->status->wait_ready && !node->ready) {
+		request_wait(request, WAIT_READY, 0, 0, 0);
+		return;
+	}
+	buffer_clear(&node->scratch);
+	status_print(node, &node->scratch);
+	respond_text(request, buffer_slice(&node->scratch));
+}
+
+static void request_watch(const struct request *request)
+{
+	struct node *node = request->node;
+	uint64_t id = request->message->watch->instance;
+	uint64_t seq = machine_history_seq(node->machine);
+	struct waiter waiter = {
+		WAIT_GROWN, id, 0, request->connection, request->stream, request->message->watch->after};
+	struct catalog_instance row;
+	int code = id != 0 ? catalog_instance_read(node->catalog, id, &row) : 0;
+	if (code == ERR_NOT_FOUND) {
+		request_refuse(request, ERR_NOT_FOUND, "there is no workflow with the id %" PRIu64, id);
+		return;
+	}
+	if (code == 0 && id != 0 && row.finished_ms != 0) {
+		respond_grown(node, &waiter, id, seq, true);
+		return;
+	}
+	if (seq > waiter.more) {
+		respond_grown(node, &waiter, id, seq, false);
+		waiter.more = seq;
+	}
+	waiters_add(node->waiters, &waiter);
+}
+
+static void request_inspect(const struct request *request)
+{
+	struct node *node = request->node;
+	const Clusterd__Wire__Inspect *body = request->message->inspect;
+	struct buffer text = BUFFER_EMPTY;
+	struct error error = {0};
+	int code = ERR_INVALID;
+	if (body->what_case == CLUSTERD__WIRE__INSPECT__WHAT_PROCESS)
+		code = inspect_process(node, body->process, &text, &error);
+	else if (body->what_case == CLUSTERD__WIRE__INSPECT__WHAT_INSTANCE)
+		code = inspect_instance(node, body->instance, &text, &error);
+	else
+		error_set(&error, ERR_INVALID, "what is to be inspected is not said");
+	if (code == 0)
+		respond_text(request, buffer_slice(&text));
+	else
+		request_refuse(request, code, "%s", error.text);
+	buffer_finish(&text);
+}
+
+/* Before the log is applied up to an entry of the own term, the catalog may lack what was acknowledged (INVARIANTS, 29). */
+static bool may_read(const struct request *request)
+{
+	if (request->node->ready || request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_STATUS)
+		return true;
+	request_refuse(request, ERR_BUSY, "the node is starting: it is not ready yet");
+	return false;
+}
+
+void request_read(const struct request *request)
+{
+	const struct answer *answer;
+	uint64_t session = request->message->session;
+	if (!may_read(request))
+		return;
+	/* Whoever only reads for long keeps its session alive, too. */
+	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
+		session_touch(request->node, session, request->connection);
+	switch (request->message->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
+		request_await(request, request->message->wait->instance);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
+		request_query(request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_STATUS:
+		request_status(request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:
+		request_watch(request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_SAVE_SNAPSHOT:
+		request->node->host->save_snapshot(request->node->context, request->connection, request->stream);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_INSPECT:
+		request_inspect(request);
+		break;
+	default:
+		request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
+		break;
+	}
+}
