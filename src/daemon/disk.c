@@ -53,10 +53,13 @@ struct disk_job {
 	struct wal_record *records;
 	size_t count;
 	uint64_t tag, from, to;
+	bool may_be_gone;
 	struct buffer bodies;
 	bool wants_prepare; /* append, prepare */
-	/* vote */
+	/* vote, identity */
 	struct vote_state vote;
+	/* cut */
+	uint64_t last;
 	/* checkpoint, release */
 	bool complete;
 	uint64_t applied;
@@ -105,11 +108,33 @@ int disk_open(const struct disk_options *options, struct disk **ret_disk, struct
 	return 0;
 }
 
-int disk_save_identity(struct disk *disk, const struct vote_state *state, struct error *error)
+int disk_keep(struct disk *disk, const struct vote_state *state, struct error *error)
 {
 	assert(disk->jobs == NULL);
 	disk->vote = *state;
 	return vote_save(disk->fs, state, error);
+}
+
+int disk_scan(struct disk *disk, uint64_t after,
+              int (*each)(void *context, const struct wal_record *record, struct error *error), void *context,
+              struct error *error)
+{
+	struct wal_record *records = mem_array(READ_ENTRIES, sizeof *records);
+	struct buffer bodies = BUFFER_EMPTY;
+	int code = 0;
+	assert(disk->jobs == NULL);
+	while (code == 0 && after < wal_last_index(disk->wal)) {
+		buffer_clear(&bodies);
+		int count = wal_read(disk->wal, after + 1, READ_ENTRIES, READ_BYTES, records, &bodies, error);
+		code = count < 0 ? count : 0;
+		for (int i = 0; i < count && code == 0; i++)
+			code = each(context, &records[i], error);
+		if (count > 0)
+			after = records[count - 1].index;
+	}
+	buffer_finish(&bodies);
+	mem_free(records);
+	return code;
 }
 
 static void jobs_ready(void *context, bool readable, bool writable)
@@ -254,6 +279,27 @@ void disk_append(struct disk *disk, const struct wal_record *records, size_t cou
 	jobs_give(disk->jobs, &job->job);
 }
 
+static void cut_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = wal_cut_after(job->disk->wal, job->last, &job->error);
+	job_measure(job);
+}
+
+static void cut_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job_finish(job);
+	job_release(job);
+}
+
+void disk_cut(struct disk *disk, uint64_t last)
+{
+	struct disk_job *job = job_create(disk, cut_run, cut_done);
+	job->last = last;
+	jobs_give(disk->jobs, &job->job);
+}
+
 static void read_run(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
@@ -261,10 +307,10 @@ static void read_run(struct job *base)
 	size_t room = wanted < READ_ENTRIES ? (size_t)wanted : READ_ENTRIES;
 	job->records = mem_array(room, sizeof *job->records);
 	int count = wal_read(job->disk->wal, job->from, room, READ_BYTES, job->records, &job->bodies, &job->error);
-	if (count < 0)
-		job->code = count;
-	else
+	if (count >= 0)
 		job->count = (size_t)count;
+	else if (count != ERR_NOT_FOUND || !job->may_be_gone)
+		job->code = count;
 	job_measure(job);
 }
 
@@ -277,12 +323,13 @@ static void read_done(struct job *base)
 	job_release(job);
 }
 
-void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to)
+void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to, bool may_be_gone)
 {
 	struct disk_job *job = job_create(disk, read_run, read_done);
 	job->tag = tag;
 	job->from = from;
 	job->to = to;
+	job->may_be_gone = may_be_gone;
 	jobs_give(disk->jobs, &job->job);
 }
 
@@ -302,13 +349,39 @@ static void vote_done(struct job *base)
 	job_release(job);
 }
 
-void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for)
+/* Vote and identity are one file: each job has all of it as it is to be then, and they are carried out in order. */
+static void save_vote_file(struct disk *disk, void (*done)(struct job *))
 {
-	struct disk_job *job = job_create(disk, vote_run, vote_done);
-	disk->vote.term = term;
-	disk->vote.voted_for = voted_for;
+	struct disk_job *job = job_create(disk, vote_run, done);
 	job->vote = disk->vote;
 	jobs_give(disk->jobs, &job->job);
+}
+
+void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for)
+{
+	disk->vote.term = term;
+	disk->vote.voted_for = voted_for;
+	save_vote_file(disk, vote_done);
+}
+
+static void identity_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	if (job_finish(job))
+		disk->handler->identity_saved(disk->context);
+	job_release(job);
+}
+
+void disk_save_identity(struct disk *disk, const struct vote_state *identity)
+{
+	struct vote_state before = disk->vote;
+	disk->vote = *identity;
+	disk->vote.term = before.term;
+	disk->vote.voted_for = before.voted_for;
+	disk->vote.node_id = before.node_id;
+	disk->vote.starts = before.starts;
+	save_vote_file(disk, identity_done);
 }
 
 static void release_run(struct job *base)

@@ -14,6 +14,7 @@ struct disk;
 struct disk_handler {
 	void (*synced)(void *context, uint64_t index);
 	void (*vote_saved)(void *context);
+	void (*identity_saved)(void *context);
 	/* The records are lent for the call. */
 	void (*entries)(void *context, uint64_t tag, const struct wal_record *records, size_t count);
 	/* `complete`: everything that was in the WAL has been moved. */
@@ -35,12 +36,22 @@ int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *ha
              struct error *error);
 void disk_close(struct disk *disk); /* what was given is carried out first; NULL is fine */
 
-/* Durable before disk_run, by the caller's thread. */
-int disk_save_identity(struct disk *disk, const struct vote_state *state, struct error *error);
+/* Before disk_run, by the caller's thread. */
+/* Durable when it returns 0. */
+int disk_keep(struct disk *disk, const struct vote_state *state, struct error *error);
+/* Each entry above `after`, in order. Ends with what is not 0 of `each`. */
+int disk_scan(struct disk *disk, uint64_t after,
+              int (*each)(void *context, const struct wal_record *record, struct error *error), void *context,
+              struct error *error);
 
 void disk_append(struct disk *disk, const struct wal_record *records, size_t count);
-void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to);
+/* Entries after `last` go: after what was appended before, ahead of what is given later. */
+void disk_cut(struct disk *disk, uint64_t last);
+/* `may_be_gone`: entries before the log's first are none, and no failure. */
+void disk_read(struct disk *disk, uint64_t tag, uint64_t from, uint64_t to, bool may_be_gone);
 void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for);
+/* Of `identity` the ids of clusters and the founders. */
+void disk_save_identity(struct disk *disk, const struct vote_state *identity);
 /* Moves the catalog's WAL into its file and lets go of the log that is covered. One at a time: more are ignored. */
 void disk_checkpoint(struct disk *disk);
 /* Called now and then: writes down what is synced when nothing was appended since the last call. */

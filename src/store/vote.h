@@ -5,11 +5,18 @@
 #include "base/error.h"
 #include "store/fs.h"
 
+#define VOTE_CLUSTER_ID_SIZE 40
+#define VOTE_FOUNDERS_MAX 9
+
 struct vote_state {
 	uint64_t term;
 	uint64_t voted_for;    /* node id; 0: nobody */
 	uint64_t node_id;      /* this node; given once */
-	char cluster_id[40];   /* 32 hex digits; empty before there is one */
+	uint64_t starts;       /* how often it has started; a file of version 1 gives its term, which rose with each start */
+	char cluster_id[VOTE_CLUSTER_ID_SIZE]; /* 32 hex digits; empty before there is one */
+	char pledged_id[VOTE_CLUSTER_ID_SIZE]; /* of the one that it has promised to be of; empty: none */
+	uint32_t founder_count;                /* who begins it; 0: it has begun elsewhere, or before version 2 */
+	uint64_t founders[VOTE_FOUNDERS_MAX];
 };
 
 /* 0; ERR_NOT_FOUND when there is none yet; ERR_CORRUPT. */
