@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "daemon/data_dir.h"
 #include "daemon/disk.h"
 #include "daemon/executor.h"
 #include "daemon/node.h"
@@ -19,16 +20,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #define IDLE_MS 500
-#define NODE_ID_LIMIT ((uint64_t)1 << 53)
 
 struct host {
 	struct config *config;
 	struct loop *loop;
+	struct data_dir data; /* as it was found */
 	struct disk *disk;
 	struct catalog *catalog;
 	struct executor *executor;
@@ -79,14 +79,26 @@ static void host_append(void *context, const struct wal_record *records, size_t 
 	disk_append(((struct host *)context)->disk, records, count);
 }
 
+static void host_cut(void *context, uint64_t last)
+{
+	disk_cut(((struct host *)context)->disk, last);
+}
+
 static void host_read(void *context, uint64_t tag, uint64_t from, uint64_t to)
 {
-	disk_read(((struct host *)context)->disk, tag, from, to);
+	disk_read(((struct host *)context)->disk, tag, from, to, node_tag_is_member(tag));
 }
 
 static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
 {
 	disk_save_vote(((struct host *)context)->disk, term, voted_for);
+}
+
+static void host_save_identity(void *context, const struct node_identity *identity)
+{
+	struct vote_state state = {0};
+	data_dir_set_identity(&state, identity);
+	disk_save_identity(((struct host *)context)->disk, &state);
 }
 
 static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
@@ -181,8 +193,10 @@ static const struct node_host node_host = {
 	.wall = host_wall,
 	.now_us = host_now_us,
 	.append = host_append,
+	.cut = host_cut,
 	.read = host_read,
 	.save_vote = host_save_vote,
+	.save_identity = host_save_identity,
 	.respond = host_respond,
 	.send = host_send,
 	.query = host_query,
@@ -205,6 +219,11 @@ static void disk_vote_saved(void *context)
 	node_vote_saved(((struct host *)context)->node);
 }
 
+static void disk_identity_saved(void *context)
+{
+	node_identity_saved(((struct host *)context)->node);
+}
+
 static void disk_entries(void *context, uint64_t tag, const struct wal_record *records, size_t count)
 {
 	node_entries(((struct host *)context)->node, tag, records, count);
@@ -216,7 +235,14 @@ static void disk_checkpointed(void *context, bool complete)
 	upkeep_checkpointed(&((struct host *)context)->upkeep);
 }
 
-static const struct disk_handler disk_handler = {disk_synced, disk_vote_saved, disk_entries, disk_checkpointed, host_fail};
+static const struct disk_handler disk_handler = {
+	.synced = disk_synced,
+	.vote_saved = disk_vote_saved,
+	.identity_saved = disk_identity_saved,
+	.entries = disk_entries,
+	.checkpointed = disk_checkpointed,
+	.failed = host_fail,
+};
 
 static struct call_id call_of(struct executor_key key)
 {
@@ -380,80 +406,22 @@ static void asked_to_reload(void *context)
 
 /* --- coming up ----------------------------------------------------------------------------------------------------- */
 
-static int random_bytes(void *bytes, size_t size, struct error *error)
+static int open_store(struct host *host, struct node_config *node, struct error *error)
 {
-	if (getrandom(bytes, size, 0) != (ssize_t)size)
-		return error_set(error, ERR_IO, "the system gives no random numbers: %s", strerror(errno));
-	return 0;
-}
-
-/* A node without an identity gets one, and with it a cluster of one. */
-static int need_identity(struct host *host, struct vote_state *vote, struct error *error)
-{
-	unsigned char bytes[24];
-	if (vote->node_id != 0)
-		return 0;
-	int code = random_bytes(bytes, sizeof bytes, error);
+	int code = data_dir_open(host->config, &host->data, error);
 	if (code != 0)
 		return code;
-	for (size_t i = 0; i < 16; i++)
-		snprintf(vote->cluster_id + 2 * i, 3, "%02x", bytes[i]);
-	memcpy(&vote->node_id, bytes + 16, sizeof vote->node_id);
-	vote->node_id = vote->node_id % (NODE_ID_LIMIT - 1) + 1;
-	return disk_save_identity(host->disk, vote, error);
-}
-
-static int check_cluster_id(struct host *host, const struct vote_state *vote, struct error *error)
-{
-	struct buffer known = BUFFER_EMPTY;
-	int code = catalog_meta_text(host->catalog, "cluster_id", &known);
-	if (code == 0 && known.size == 0) {
-		code = catalog_begin(host->catalog);
-		if (code == 0)
-			code = catalog_meta_set_text(host->catalog, "cluster_id", slice_of(vote->cluster_id));
-		if (code == 0)
-			code = catalog_commit(host->catalog);
-	} else if (code == 0 && !slice_equal(buffer_slice(&known), slice_of(vote->cluster_id))) {
-		code = error_set(error, ERR_CORRUPT,
-		                 "%s is the catalog of cluster %.*s, but the log beside it belongs to cluster %s: files of two "
-		                 "nodes were mixed",
-		                 host->catalog_path, SLICE_ARGS(buffer_slice(&known)), vote->cluster_id);
-		buffer_finish(&known);
-		return code;
-	}
-	buffer_finish(&known);
-	if (code != 0)
-		return error_set(error, code, "%s: %s", host->catalog_path, catalog_error(host->catalog));
-	return 0;
-}
-
-static int open_store(struct host *host, struct node_config *node, char cluster_id[40], struct error *error)
-{
-	struct disk_options options = {
-		.directory = host->config->data_dir,
-		.catalog_path = host->catalog_path,
-		.log_tail = (uint64_t)host->config->log_tail,
-	};
-	struct wal_recovery recovery;
-	struct vote_state vote = {0};
-	int code = disk_open(&options, &host->disk, &vote, &recovery, error);
-	if (code == 0)
-		code = need_identity(host, &vote, error);
-	if (code == 0)
-		code = catalog_open(host->catalog_path, NULL, &host->catalog, error);
-	if (code == 0)
-		code = check_cluster_id(host, &vote, error);
-	if (code != 0)
-		return code;
-	if (recovery.torn_bytes > 0)
-		log_write(LOG_WARNING, "store", "%s: the last %" PRIu64 " bytes were not written whole, and are cut off",
-		          recovery.torn_file, recovery.torn_bytes);
-	memcpy(cluster_id, vote.cluster_id, sizeof vote.cluster_id);
-	node->id = vote.node_id;
-	node->term = vote.term;
-	node->voted_for = vote.voted_for;
-	node->generation = vote.term + 1;
-	node->last_index = recovery.last_index;
+	const struct vote_state *vote = &host->data.vote;
+	host->disk = host->data.disk;
+	host->catalog = host->data.catalog;
+	node->id = vote->node_id;
+	node->term = vote->term;
+	node->voted_for = vote->voted_for;
+	node->generation = vote->starts;
+	node->first_index = host->data.recovery.first_index;
+	node->last_index = host->data.recovery.last_index;
+	node->facts = &host->data.facts;
+	data_dir_identity(vote, &node->identity);
 	return 0;
 }
 
@@ -518,11 +486,10 @@ static int write_endpoint(struct host *host, struct error *error)
 static int host_open(struct host *host, struct error *error)
 {
 	struct node_config node = {0};
-	char cluster_id[40];
 	const struct config *config = host->config;
 	int code = lock_take(config->data_dir, &host->lock, error);
 	if (code == 0)
-		code = open_store(host, &node, cluster_id, error);
+		code = open_store(host, &node, error);
 	if (code == 0 && loop_create(&host->loop) != 0)
 		code = error_set(error, ERR_IO, "the event loop cannot be made: %s", strerror(errno));
 	if (code == 0)
@@ -532,7 +499,7 @@ static int host_open(struct host *host, struct error *error)
 	if (code == 0)
 		code = reader_create(host->loop, host->catalog_path, config->data_dir, reader_answered, host, &host->reader, error);
 	if (code == 0)
-		code = open_service(host, cluster_id, error);
+		code = open_service(host, host->data.vote.cluster_id, error);
 	if (code != 0)
 		return code;
 	node.name = config->name;
@@ -569,6 +536,7 @@ static void host_close(struct host *host)
 	disk_close(host->disk);
 	node_destroy(host->node);
 	catalog_close(host->catalog);
+	log_facts_finish(&host->data.facts);
 	if (host->loop != NULL) {
 		loop_timer_destroy(host->node_timer);
 		loop_timer_destroy(host->idle_timer);

@@ -12,9 +12,6 @@
 #define APPLY_STRETCH_US 5000
 #define BATCH_BYTES (4u << 20) /* a batch takes no more entries once it has so many */
 #define HOUSEKEEPING_MS 5000
-/* Tags of readings of the log. */
-#define READ_APPLY UINT64_C(0)
-#define READ_LAST UINT64_MAX
 #define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
 void node_fail(struct node *node, const struct error *error)
@@ -208,7 +205,7 @@ static void become_leader(struct node *node)
 		return;
 	}
 	node->reading_last = true;
-	node->host->read(node->context, READ_LAST, last, last);
+	node->host->read(node->context, NODE_READ_LAST, last, last);
 }
 
 static void take_last_entry(struct node *node, const struct wal_record *record)
@@ -244,6 +241,12 @@ void node_start(struct node *node)
 void node_vote_saved(struct node *node)
 {
 	step_raft(node, &(struct raft_event){.kind = RAFT_VOTE_SAVED});
+}
+
+/* Nothing waits for it: only what is to be of a cluster that others begin wishes for it. */
+void node_identity_saved(struct node *node)
+{
+	(void)node;
 }
 
 void node_synced(struct node *node, uint64_t index)
@@ -313,7 +316,7 @@ static void apply_committed(struct node *node)
 	if (node->first_entry > applied + 1) {
 		if (!node->reading) {
 			node->reading = true;
-			node->host->read(node->context, READ_APPLY, applied + 1, node->first_entry - 1);
+			node->host->read(node->context, NODE_READ_APPLY, applied + 1, node->first_entry - 1);
 		}
 		return;
 	}
@@ -340,7 +343,7 @@ static void apply_committed(struct node *node)
 void node_entries(struct node *node, uint64_t tag, const struct wal_record *records, size_t count)
 {
 	struct error error = {0};
-	if (tag == READ_LAST && count > 0) {
+	if (tag == NODE_READ_LAST && count > 0) {
 		node->reading_last = false;
 		take_last_entry(node, &records[0]);
 		return;

@@ -40,6 +40,16 @@ struct node_identity {
 /* Connections of other nodes, for whom this one answers requests: their ids have this bit, and the member's id below. */
 #define NODE_PEER_CONNECTION (UINT64_C(1) << 63)
 
+/* Tags of readings of the log: for the node itself, or the id of the member that the entries are for. For a member, entries that
+ * are gone from the log are none (node_entries with count 0); for the node it is a failure. */
+#define NODE_READ_APPLY UINT64_C(0)
+#define NODE_READ_LAST UINT64_MAX
+
+static inline bool node_tag_is_member(uint64_t tag)
+{
+	return tag != NODE_READ_APPLY && tag != NODE_READ_LAST;
+}
+
 struct node_host {
 	msec (*now)(void *context);            /* monotonic */
 	msec (*wall)(void *context);           /* since 1970 */
@@ -101,7 +111,8 @@ struct node_config {
 	uint64_t term;            /* the last one voted in */
 	uint64_t voted_for;
 	struct node_identity identity;
-	/* The log: its last entry, and what log_facts says of the entries after the catalog's applied index. Borrowed for the call. */
+	/* The log: its first and last entry (an empty one: last = first − 1), and what log_facts says of the entries after the catalog's
+	 * applied index. Borrowed for the call. */
 	uint64_t first_index;
 	uint64_t last_index;
 	const struct log_facts *facts;

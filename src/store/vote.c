@@ -70,6 +70,8 @@ static int decode_base(const char *bytes, struct vote_state *state, struct error
 	state->node_id = get_u64(bytes + 32);
 	state->starts = state->term;
 	memcpy(state->cluster_id, bytes + 40, sizeof state->cluster_id);
+	state->founder_count = state->cluster_id[0] != '\0';
+	state->founders[0] = state->node_id;
 	return 0;
 }
 
@@ -83,7 +85,7 @@ static int decode_rest(const char *bytes, struct vote_state *state, struct error
 	memcpy(state->pledged_id, bytes + 80, sizeof state->pledged_id);
 	state->starts = get_u64(bytes + 120);
 	state->founder_count = (uint32_t)count;
-	for (uint32_t i = 0; i < state->founder_count; i++)
+	for (uint32_t i = 0; i < VOTE_FOUNDERS_MAX; i++)
 		state->founders[i] = get_u64(bytes + 136 + (size_t)8 * i);
 	return 0;
 }

@@ -15,7 +15,7 @@ struct vote_state {
 	uint64_t starts;       /* how often it has started; a file of version 1 gives its term, which rose with each start */
 	char cluster_id[VOTE_CLUSTER_ID_SIZE]; /* 32 hex digits; empty before there is one */
 	char pledged_id[VOTE_CLUSTER_ID_SIZE]; /* of the one that it has promised to be of; empty: none */
-	uint32_t founder_count;                /* who begins it; 0: it has begun elsewhere, or before version 2 */
+	uint32_t founder_count;                /* who begins it; 0: it has begun elsewhere. In version 1 each began its own */
 	uint64_t founders[VOTE_FOUNDERS_MAX];
 };
 

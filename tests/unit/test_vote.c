@@ -178,7 +178,8 @@ static void a_file_of_version_1_is_read_and_becomes_one_of_version_2(void **igno
 	assert_int_equal(state.node_id, 11);
 	assert_string_equal(state.cluster_id, "0123456789abcdef0123456789abcdef");
 	assert_string_equal(state.pledged_id, "");
-	assert_int_equal(state.founder_count, 0);
+	assert_int_equal(state.founder_count, 1);
+	assert_int_equal(state.founders[0], 11);
 	assert_int_equal(vote_save(fs, &state, &error), 0);
 	faulty_fs_bytes(fs, "vote", &size);
 	assert_int_equal(size, VOTE_SIZE);
