@@ -75,6 +75,11 @@ void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref)
 		offer_call(node, call);
 }
 
+void node_calls_stepped_down(struct node *node)
+{
+	sequencer_clear(node->sequencer);
+}
+
 /* A new leader looks at all open instances, some in each turn, and hands out again what no node runs any more: children of this
  * node ended with its former self, and workers have to connect anew. */
 void node_calls_scan(struct node *node)

@@ -1,6 +1,7 @@
 #include "daemon/node_internal.h"
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "wire/command.h"
 
 #include <assert.h>
@@ -10,7 +11,6 @@
  * crash before it the calls are simply handed out again. */
 #define ASSIGNED_DELAY_MS 5
 #define APPLY_STRETCH_US 5000
-#define BATCH_BYTES (4u << 20) /* a batch takes no more entries once it has so many */
 #define HOUSEKEEPING_MS 5000
 #define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
@@ -24,32 +24,58 @@ void node_fail(struct node *node, const struct error *error)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
+int node_load_machine(struct node *node, struct error *error)
+{
+	struct machine *machine;
+	int code = machine_create(node->catalog, &machine, error);
+	if (code != 0)
+		return code;
+	machine_destroy(node->machine);
+	node->machine = machine;
+	if (node->last_stamp < machine_last_stamp(machine))
+		node->last_stamp = machine_last_stamp(machine);
+	return 0;
+}
+
+/* A founder begins with the group that was agreed on, before there is an entry. */
+static int found_group(struct node *node, struct error *error)
+{
+	const struct node_identity *identity = &node->identity;
+	struct command_member members[RAFT_VOTERS_MAX];
+	if (identity->cluster_id[0] == '\0' || identity->founder_count == 0 || machine_applied_index(node->machine) > 0 ||
+	    machine_configuration(node->machine)->count > 0)
+		return 0;
+	for (uint32_t i = 0; i < identity->founder_count; i++)
+		members[i] = (struct command_member){identity->founders[i], true};
+	return machine_found(node->machine, slice_of(identity->cluster_id), members, identity->founder_count, error);
+}
+
+/* Sequences of requests to open a session: those of several leaders must not meet in the log (waiters find their answers by them). */
+static uint64_t first_nonce(const struct node_config *config)
+{
+	struct random random = {config->seed ^ config->id ^ config->generation};
+	return random_next(&random) % (UINT64_C(1) << 52) + 1;
+}
+
 int node_create(const struct node_config *config, struct catalog *catalog, const struct node_host *host, void *context,
                 struct node **ret_node, struct error *error)
 {
 	struct node *node = mem_zero(sizeof *node);
-	struct raft_config raft = {
-		.id = config->id,
-		.term = config->term,
-		.voted_for = config->voted_for,
-		.last_index = config->last_index,
-	};
 	node->host = host;
 	node->context = context;
 	node->catalog = catalog;
-	STAILQ_INIT(&node->entries);
-	int code = machine_create(catalog, &node->machine, error);
+	node->id = config->id;
+	node->identity = config->identity;
+	int code = node_load_machine(node, error);
+	if (code == 0)
+		code = found_group(node, error);
+	if (code == 0)
+		code = replica_create(node, config, error);
 	if (code != 0) {
+		machine_destroy(node->machine);
 		mem_free(node);
 		return code;
 	}
-	/* A catalog ahead of its log was restored or installed; what the log lacks is in it. */
-	uint64_t applied = machine_applied_index(node->machine);
-	if (raft.last_index < applied)
-		raft.last_index = applied;
-	raft_create(&raft, &node->raft);
-	node->first_entry = raft.last_index + 1;
-	node->committed_seen = applied;
 	node->sequencer = sequencer_create();
 	node->dispatch = dispatch_create();
 	node->waiters = waiters_create();
@@ -57,12 +83,10 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->address = mem_string(config->address);
 	node->datacenter = mem_string(config->datacenter);
 	node->tags = mem_string(config->tags);
-	node->id = config->id;
 	node->generation = config->generation;
 	node->pool_calls = config->pool_calls;
-	node->last_stamp = machine_last_stamp(node->machine);
 	node->next_timer = MSEC_NEVER;
-	node->next_nonce = 1;
+	node->next_nonce = first_nonce(config);
 	node_calls_init(node, config->exec_slots);
 	*ret_node = node;
 	return 0;
@@ -70,17 +94,12 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 
 void node_destroy(struct node *node)
 {
-	struct entry *entry;
 	struct session_seen *session;
 	struct session_seen *next;
 	if (node == NULL)
 		return;
 	node_calls_finish(node);
-	while ((entry = STAILQ_FIRST(&node->entries)) != NULL) {
-		STAILQ_REMOVE_HEAD(&node->entries, link);
-		buffer_finish(&entry->body);
-		mem_free(entry);
-	}
+	replica_destroy(node);
 	HASH_ITER(hh, node->sessions, session, next) {
 		HASH_DELETE(hh, node->sessions, session);
 		mem_free(session);
@@ -88,7 +107,6 @@ void node_destroy(struct node *node)
 	waiters_destroy(node->waiters);
 	dispatch_destroy(node->dispatch);
 	sequencer_destroy(node->sequencer);
-	raft_destroy(node->raft);
 	machine_destroy(node->machine);
 	mem_free(node->name);
 	mem_free(node->address);
@@ -102,66 +120,7 @@ void node_destroy(struct node *node)
 	mem_free(node);
 }
 
-/* --- the log's end ------------------------------------------------------------------------------------------------- */
-
-bool node_overloaded(const struct node *node)
-{
-	return node->entry_count > NODE_BACKLOG_ENTRIES || node->entry_bytes > NODE_BACKLOG_BYTES;
-}
-
-static void entry_add(struct node *node, struct entry *entry)
-{
-	if (STAILQ_EMPTY(&node->entries))
-		node->first_entry = entry->index;
-	STAILQ_INSERT_TAIL(&node->entries, entry, link);
-	node->entry_count++;
-	node->entry_bytes += entry->body.size;
-}
-
-void node_propose(struct node *node, struct command *command, bool urgent)
-{
-	struct raft_effects effects;
-	struct entry *entry = mem_zero(sizeof *entry);
-	assert(node->leader);
-	uint64_t stamp = (uint64_t)node->host->wall(node->context) << 16;
-	node->last_stamp = stamp > node->last_stamp ? stamp : node->last_stamp + 1;
-	command->stamp = node->last_stamp;
-	command->machine_version = MACHINE_VERSION;
-	command_encode(command, &node->encoding, &entry->body);
-	arena_reset(&node->encoding);
-	entry->index = raft_last_index(node->raft) + 1;
-	entry->term = raft_term(node->raft);
-	raft_step(node->raft, node->host->now(node->context), &(struct raft_event){.kind = RAFT_APPENDED, .count = 1},
-	          &effects);
-	entry_add(node, entry);
-	if (node->unwritten == NULL)
-		node->unwritten = entry;
-	node->urgent = node->urgent || urgent;
-	node->counts.entries++;
-}
-
-/* All that waits goes to the disk as one batch: one write, one sync. */
-static void flush_batch(struct node *node)
-{
-	struct wal_record records[1024];
-	size_t count = 0;
-	size_t bytes = 0;
-	struct entry *entry = node->unwritten;
-	for (; entry != NULL && count < sizeof records / sizeof records[0] && bytes < BATCH_BYTES;
-	     entry = STAILQ_NEXT(entry, link)) {
-		bytes += entry->body.size;
-		records[count++] = (struct wal_record){entry->index, entry->term, buffer_slice(&entry->body)};
-	}
-	if (count == 0)
-		return;
-	node->unwritten = entry;
-	node->urgent = entry != NULL && node->urgent;
-	node->disk_busy = true;
-	node->counts.batches++;
-	node->host->append(node->context, records, count);
-}
-
-/* --- Raft ---------------------------------------------------------------------------------------------------------- */
+/* --- leading and following ----------------------------------------------------------------------------------------- */
 
 static void announce_node(struct node *node)
 {
@@ -181,7 +140,7 @@ static void announce_node(struct node *node)
 	node_propose(node, &command, true);
 }
 
-static void begin_term(struct node *node)
+void node_begin_term(struct node *node)
 {
 	node_propose(node, &(struct command){.kind = COMMAND_NOOP}, true);
 	announce_node(node);
@@ -190,57 +149,7 @@ static void begin_term(struct node *node)
 	node->timers_changed = true;
 	node->timers_proposed = false;
 	sessions_granted(node);
-	flush_batch(node);
-}
-
-/* Stamps grow over the whole log (INVARIANTS, 5), also when the clock was set back: what was stamped last must be known
- * before the first entry of the term is. */
-static void become_leader(struct node *node)
-{
-	uint64_t last = raft_last_index(node->raft);
-	node->leader = true;
-	node->counts.elections++;
-	if (last == machine_applied_index(node->machine)) {
-		begin_term(node);
-		return;
-	}
-	node->reading_last = true;
-	node->host->read(node->context, NODE_READ_LAST, last, last);
-}
-
-static void take_last_entry(struct node *node, const struct wal_record *record)
-{
-	struct command command;
-	struct error error = {0};
-	if (command_decode(record->body, &node->arena, &command, &error) != 0) {
-		error_prefix(&error, "entry %" PRIu64 " of the log", record->index);
-		node_fail(node, &error);
-		return;
-	}
-	if (command.stamp > node->last_stamp)
-		node->last_stamp = command.stamp;
-	arena_reset(&node->arena);
-	begin_term(node);
-}
-
-static void step_raft(struct node *node, const struct raft_event *event)
-{
-	struct raft_effects effects;
-	raft_step(node->raft, node->host->now(node->context), event, &effects);
-	if (effects.save_vote)
-		node->host->save_vote(node->context, raft_term(node->raft), raft_voted_for(node->raft));
-	if (effects.became_leader)
-		become_leader(node);
-}
-
-void node_start(struct node *node)
-{
-	step_raft(node, &(struct raft_event){.kind = RAFT_START});
-}
-
-void node_vote_saved(struct node *node)
-{
-	step_raft(node, &(struct raft_event){.kind = RAFT_VOTE_SAVED});
+	replica_flush(node);
 }
 
 /* Nothing waits for it: only what is to be of a cluster that others begin wishes for it. */
@@ -249,11 +158,20 @@ void node_identity_saved(struct node *node)
 	(void)node;
 }
 
-void node_synced(struct node *node, uint64_t index)
+void node_read_ready(struct node *node, uint64_t id, int result)
 {
-	node->disk_busy = false;
-	step_raft(node, &(struct raft_event){.kind = RAFT_SYNCED, .index = index});
-	node->again = true;
+	(void)node;
+	(void)id;
+	(void)result;
+}
+
+void node_stepped_down(struct node *node)
+{
+	node->ready = false;
+	node->scanning = false;
+	node->assigned_count = 0;
+	node_calls_stepped_down(node);
+	waiters_not_leader(node);
 }
 
 /* --- apply --------------------------------------------------------------------------------------------------------- */
@@ -273,32 +191,26 @@ static int apply_entry(struct node *node, uint64_t index, uint64_t term, struct 
 	return code;
 }
 
-static void entry_drop_first(struct node *node)
+static void tell_ready(struct node *node)
 {
-	struct entry *entry = STAILQ_FIRST(&node->entries);
-	STAILQ_REMOVE_HEAD(&node->entries, link);
-	node->entry_count--;
-	node->entry_bytes -= entry->body.size;
-	node->first_entry = entry->index + 1;
-	buffer_finish(&entry->body);
-	mem_free(entry);
+	struct waiter waiter;
+	while (waiters_take(node->waiters, WAIT_READY, 0, 0, &waiter)) {
+		buffer_clear(&node->scratch);
+		status_print(node, &node->scratch);
+		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+		node->host->respond(node->context, waiter.connection, waiter.stream, &response, buffer_slice(&node->scratch));
+	}
 }
 
 static void after_transaction(struct node *node)
 {
+	replica_applied(node);
 	node_effects(node);
 	machine_trim(node->machine);
-	if (!node->ready && node->leader && machine_applied_index(node->machine) >= node->committed_seen) {
-		struct waiter waiter;
+	reads_applied(node);
+	if (!node->ready && node->leader && machine_applied_term(node->machine) == raft_term(node->raft)) {
 		node->ready = true;
 		node->scanning = true;
-		while (waiters_take(node->waiters, WAIT_READY, 0, 0, &waiter)) {
-			buffer_clear(&node->scratch);
-			status_print(node, &node->scratch);
-			Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
-			node->host->respond(node->context, waiter.connection, waiter.stream, &response,
-			                    buffer_slice(&node->scratch));
-		}
 	}
 }
 
@@ -306,26 +218,27 @@ static void after_transaction(struct node *node)
 static void apply_committed(struct node *node)
 {
 	struct error error = {0};
-	uint64_t commit = raft_commit_index(node->raft);
+	uint64_t commit = replica_applicable(node);
 	uint64_t applied = machine_applied_index(node->machine);
 	long long begun = node->host->now_us(node->context);
 	node->again = false;
 	node->committed_seen = commit;
 	if (applied >= commit || node->failed)
 		return;
-	if (node->first_entry > applied + 1) {
+	if (tail_at(&node->tail, applied + 1) == NULL) {
 		if (!node->reading) {
+			uint64_t last = node->tail.first - 1 < commit ? node->tail.first - 1 : commit;
 			node->reading = true;
-			node->host->read(node->context, NODE_READ_APPLY, applied + 1, node->first_entry - 1);
+			node->host->read(node->context, NODE_READ_APPLY, applied + 1, last);
 		}
 		return;
 	}
 	int code = machine_begin(node->machine, &error);
 	while (code == 0 && applied < commit) {
-		struct entry *entry = STAILQ_FIRST(&node->entries);
+		const struct tail_entry *entry = tail_at(&node->tail, applied + 1);
 		assert(entry != NULL && entry->index == applied + 1);
 		code = apply_entry(node, entry->index, entry->term, buffer_slice(&entry->body), &error);
-		entry_drop_first(node);
+		node->unapplied_bytes -= entry->body.size;
 		applied++;
 		if (node->host->now_us(node->context) - begun > APPLY_STRETCH_US)
 			break;
@@ -340,15 +253,12 @@ static void apply_committed(struct node *node)
 	after_transaction(node);
 }
 
-void node_entries(struct node *node, uint64_t tag, const struct wal_record *records, size_t count)
+void node_apply_read(struct node *node, const struct wal_record *records, size_t count)
 {
 	struct error error = {0};
-	if (tag == NODE_READ_LAST && count > 0) {
-		node->reading_last = false;
-		take_last_entry(node, &records[0]);
-		return;
-	}
 	node->reading = false;
+	if (node->installing)
+		return;
 	if (count == 0 || records[0].index != machine_applied_index(node->machine) + 1) {
 		error_set(&error, ERR_CORRUPT, "the log lacks entry %" PRIu64 ", which the catalog needs next",
 		          machine_applied_index(node->machine) + 1);
@@ -356,7 +266,8 @@ void node_entries(struct node *node, uint64_t tag, const struct wal_record *reco
 		return;
 	}
 	int code = machine_begin(node->machine, &error);
-	for (size_t i = 0; i < count && code == 0; i++)
+	uint64_t applicable = replica_applicable(node);
+	for (size_t i = 0; i < count && code == 0 && records[i].index <= applicable; i++)
 		code = apply_entry(node, records[i].index, records[i].term, records[i].body, &error);
 	if (code == 0)
 		code = machine_commit(node->machine, &error);
@@ -404,14 +315,9 @@ static void housekeeping(struct node *node)
 	}
 }
 
-void node_turn(struct node *node)
+/* What a leader begins by itself. */
+static void lead(struct node *node)
 {
-	if (node->failed)
-		return;
-	if (node->again && !node->hold)
-		apply_committed(node);
-	if (node->failed || !node->leader)
-		return;
 	update_timers(node);
 	fire_timers(node);
 	housekeeping(node);
@@ -429,7 +335,25 @@ void node_turn(struct node *node)
 		node_calls_propose_assigned(node);
 	node_calls_propose_results(node);
 	if (node->urgent || overdue)
-		flush_batch(node);
+		replica_flush(node);
+}
+
+void node_turn(struct node *node)
+{
+	msec now = node->host->now(node->context);
+	if (node->failed)
+		return;
+	if (node->again && !node->hold && !node->installing)
+		apply_committed(node);
+	reads_expire(node, now);
+	if (!node->failed && node->leader && !node->installing)
+		lead(node);
+	if (!node->failed)
+		replica_turn(node, now);
+	if (!node->failed && !node->leader)
+		replica_flush(node);
+	if (waiters_count(node->waiters) > 0 && node_ready(node))
+		tell_ready(node);
 }
 
 msec node_deadline(const struct node *node)
@@ -438,8 +362,10 @@ msec node_deadline(const struct node *node)
 	msec deadline = dispatch_deadline(node->dispatch);
 	if (node->failed)
 		return MSEC_NEVER;
-	if ((node->again && !node->hold) || node->scanning)
+	if ((node->again && !node->hold && !node->installing) || node->scanning)
 		return now;
+	deadline = msec_earlier(deadline, raft_deadline(node->raft));
+	deadline = msec_earlier(deadline, reads_deadline(node));
 	if (node->assigned_count > 0 && !node->disk_busy)
 		deadline = msec_earlier(deadline, node->assigned_since + ASSIGNED_DELAY_MS);
 	if (node->ready && node->next_timer != MSEC_NEVER && !node->timers_proposed) {
@@ -469,13 +395,18 @@ void node_drain(struct node *node)
 
 bool node_quiet(const struct node *node)
 {
-	return node->draining && !node->disk_busy && node->entry_count == 0 && node->assigned_count == 0 &&
+	return node->draining && !node->disk_busy && node->assigned_count == 0 &&
+	       raft_last_index(node->raft) == machine_applied_index(node->machine) &&
 	       dispatch_running(node->dispatch) == 0 && sequencer_waiting(node->sequencer) == 0;
 }
 
+/* A leader when it has applied an entry of its term; who follows when it has caught up with what it knows to be committed. */
 bool node_ready(const struct node *node)
 {
-	return node->ready;
+	if (node->leader || node->installing)
+		return node->ready;
+	return raft_leader(node->raft) != 0 && raft_commit_index(node->raft) > 0 &&
+	       machine_applied_index(node->machine) >= raft_commit_index(node->raft);
 }
 
 uint64_t node_applied_index(const struct node *node)

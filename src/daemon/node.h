@@ -142,6 +142,9 @@ void node_start(struct node *node);
 void node_vote_saved(struct node *node);
 void node_synced(struct node *node, uint64_t index);
 void node_entries(struct node *node, uint64_t tag, const struct wal_record *records, size_t count);
+/* The lowest entry that a member still needs: the log should not be let go of from there on, within reason. */
+uint64_t node_needed_index(const struct node *node);
+void node_compacted(struct node *node, uint64_t index); /* entries up to it are gone from the log */
 void node_identity_saved(struct node *node);
 void node_snapshot_made(struct node *node, const struct raft_snapshot *snapshot); /* NULL: it could not be made now */
 void node_chunk_written(struct node *node);

@@ -1,5 +1,8 @@
 /* The parts of a node, for its own files only:
- *   node.c      life, log and apply
+ *   node.c      life, apply, turns
+ *   replica.c   the log and Raft: proposing, batches, messages, snapshots
+ *   peering.c   what other nodes say
+ *   reads.c     what must have been applied before something may be read
  *   effects.c   what follows a transaction
  *   request.h   what clients ask, and its files
  *   calls.c     dispatch, results, workers
@@ -11,18 +14,34 @@
 
 #include "coordinator/machine.h"
 #include "daemon/node.h"
+#include "daemon/tail.h"
 #include "daemon/waiters.h"
 #include "election/raft.h"
 #include "workflow/sequencer.h"
 
 #include <sys/queue.h>
 
-/* A log entry that is not yet applied. */
-struct entry {
-	uint64_t index;
-	uint64_t term;
-	struct buffer body;
-	STAILQ_ENTRY(entry) link;
+/* A batch for a member, whose entries are being read from the disk. */
+struct pending_send {
+	struct raft_message message;
+	STAILQ_ENTRY(pending_send) link;
+};
+
+/* What waits to be sent to a member until its entries have been read. */
+struct backlog {
+	uint64_t member;
+	STAILQ_HEAD(, pending_send) sends;
+	uint32_t count;
+	bool reading;
+	UT_hash_handle hh;
+};
+
+/* A read that waits for the leader's word, then for the entry that it named. */
+struct pending_read {
+	uint64_t id;
+	uint64_t index; /* 0: not known yet */
+	msec asked_at;
+	UT_hash_handle hh;
 };
 
 /* A connected worker. */
@@ -61,6 +80,7 @@ struct node_counts {
 	uint64_t busy;
 	uint64_t elections;
 	uint64_t results_ignored;
+	uint64_t messages_refused; /* of other nodes: what cannot be */
 };
 
 struct node {
@@ -75,19 +95,24 @@ struct node {
 
 	char *name, *address, *datacenter, *tags;
 	uint64_t id;
+	struct node_identity identity;
 	uint64_t generation;
 	uint32_t pool_calls;
 
-	/* The log's end: entries that are proposed, being synced, or committed and not yet applied. */
-	STAILQ_HEAD(, entry) entries;
-	uint64_t first_entry;       /* index of the first one; last_index + 1 when there is none */
-	size_t entry_count;
-	size_t entry_bytes;
-	struct entry *unwritten;    /* the first one not given to the disk; NULL: none */
+	/* The log's end: entries that are proposed, being synced, or committed and not yet applied; and some behind, for others. */
+	struct tail tail;
+	uint64_t given;             /* to the disk: up to this index */
+	uint64_t batch_last;        /* of the batch that is at the disk */
+	uint64_t batch_cuts;        /* how often the log had been cut when it was given */
+	uint64_t cuts;
+	size_t unapplied_bytes;     /* of entries in memory */
 	bool disk_busy;
 	bool reading;
 	bool reading_last;          /* the stamp of the log's last entry, before the first one of the term is made */
-	uint64_t last_stamp;        /* of what was proposed */
+	uint64_t last_stamp;        /* of what is in the log, as far as it is known */
+	bool installing;            /* the catalog is becoming another: nobody may touch it */
+	struct backlog *backlogs;   /* of members */
+	struct pending_read *reads; /* in the order in which they were asked */
 	uint64_t committed_seen;
 	bool leader;
 	bool ready;                 /* an entry of the own term was applied */
@@ -125,10 +150,36 @@ struct node {
 };
 
 /* node.c */
+void node_fail(struct node *node, const struct error *error);
+void node_begin_term(struct node *node);   /* this node leads, and knows the last stamp of the log */
+void node_stepped_down(struct node *node); /* it does not any more */
+/* Entries that were read to be applied. */
+void node_apply_read(struct node *node, const struct wal_record *records, size_t count);
+int node_load_machine(struct node *node, struct error *error); /* the state from the catalog, anew when there was one */
+
+/* replica.c */
+int replica_create(struct node *node, const struct node_config *config, struct error *error);
+void replica_destroy(struct node *node);
 /* Appends a command to the batch. The stamp, version and index are given here. */
 void node_propose(struct node *node, struct command *command, bool urgent);
 bool node_overloaded(const struct node *node);
-void node_fail(struct node *node, const struct error *error);
+void replica_message(struct node *node, uint64_t member, const Clusterd__Wire__RaftMessage *packed, struct slice payload);
+void replica_flush(struct node *node); /* all that waits goes to the disk as one batch, unless one is under way */
+void replica_turn(struct node *node, msec now); /* Raft's ticks that are due */
+int replica_step(struct node *node, const struct raft_event *event); /* the result of its effects */
+uint64_t replica_applicable(const struct node *node); /* entries up to it may be applied */
+void replica_applied(struct node *node);              /* lets go of entries that nobody needs in memory */
+
+/* reads.c */
+/* When may what is read be answered? node_read_ready follows, at once or later; ids are never used again. */
+void node_read(struct node *node, uint64_t id, bool lease);
+void reads_take(struct node *node, const struct raft_read *read);
+void reads_applied(struct node *node);
+void reads_expire(struct node *node, msec now);
+msec reads_deadline(const struct node *node);
+void reads_destroy(struct node *node);
+/* 0: all that was acknowledged before node_read has been applied; ERR_NOT_LEADER: ask again later; ERR_BUSY. */
+void node_read_ready(struct node *node, uint64_t id, int result);
 
 /* effects.c */
 void node_effects(struct node *node);
@@ -143,11 +194,13 @@ void respond_grown(struct node *node, const struct waiter *waiter, uint64_t inst
 /* presence.c */
 void session_touch(struct node *node, uint64_t id, uint64_t connection); /* it was heard of */
 void sessions_keep(struct node *node, msec now); /* housekeeping: expiry */
+void waiters_not_leader(struct node *node);      /* what was proposed may come to nothing: whoever waits is to ask again */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */
 
 /* calls.c */
 void node_calls_init(struct node *node, uint32_t exec_slots);
 void node_calls_finish(struct node *node);
+void node_calls_stepped_down(struct node *node); /* another node hands out from now on */
 void node_calls_scan(struct node *node);
 void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref);
 void node_calls_closed(struct node *node, struct call_id call);

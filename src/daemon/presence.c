@@ -19,6 +19,15 @@ void session_touch(struct node *node, uint64_t id, uint64_t connection)
 	seen->seen = node->host->now(node->context);
 }
 
+void waiters_not_leader(struct node *node)
+{
+	struct waiter waiter;
+	while (waiters_take_any(node->waiters, WAIT_ANSWER, &waiter))
+		respond_error(node, waiter.connection, waiter.stream, ERR_NOT_LEADER,
+		              SLICE("the node leads no more, and does not know what became of this: ask again, with the same "
+		                    "session and sequence"));
+}
+
 /* All ids; released by the caller. */
 static uint64_t *session_ids(const struct node *node, size_t *ret_count)
 {

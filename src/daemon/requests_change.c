@@ -309,8 +309,8 @@ static bool admit(const struct request *request)
 	}
 	if (node_overloaded(node)) {
 		node->counts.busy++;
-		request_refuse(request, ERR_BUSY, "the node has %zu commands waiting: come back later",
-		               node->entry_count);
+		request_refuse(request, ERR_BUSY, "the node has %" PRIu64 " commands waiting: come back later",
+		               raft_last_index(node->raft) - machine_applied_index(node->machine));
 		return false;
 	}
 	if (message->body_case == CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION)

@@ -29,7 +29,7 @@ void status_print(struct node *node, struct buffer *out)
 	field_number(out, "commit_index", raft_commit_index(node->raft));
 	field_number(out, "applied_index", machine_applied_index(node->machine));
 	field_number(out, "apply_lag", raft_commit_index(node->raft) - machine_applied_index(node->machine));
-	field_number(out, "log_queue", node->entry_count);
+	field_number(out, "log_queue", raft_last_index(node->raft) - machine_applied_index(node->machine));
 	field_number(out, "catalog_wal_bytes", catalog_wal_size(node->catalog));
 	field_number(out, "instances_loaded", machine_loaded_count(node->machine));
 	field_number(out, "calls_waiting", dispatch_waiting(node->dispatch));

@@ -119,6 +119,19 @@ bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, 
 	return true;
 }
 
+bool waiters_take_any(struct waiters *waiters, enum wait_kind kind, struct waiter *ret_waiter)
+{
+	for (struct awaited *awaited = waiters->awaited; awaited != NULL; awaited = awaited->hh.next) {
+		if (awaited->key.kind != (uint64_t)kind)
+			continue;
+		struct item *item = TAILQ_FIRST(&awaited->items);
+		*ret_waiter = item->waiter;
+		item_remove(waiters, item);
+		return true;
+	}
+	return false;
+}
+
 void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
                   void (*call)(void *context, struct waiter *waiter), void *context)
 {

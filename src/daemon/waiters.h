@@ -30,6 +30,8 @@ bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, 
 /* Calls for each one that waits for this. */
 void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
                   void (*call)(void *context, struct waiter *waiter), void *context);
+/* Takes one out that waits for anything of this kind; false: none. */
+bool waiters_take_any(struct waiters *waiters, enum wait_kind kind, struct waiter *ret_waiter);
 void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream);
 void waiters_drop_connection(struct waiters *waiters, uint64_t connection);
 uint32_t waiters_count(const struct waiters *waiters);

@@ -1,6 +1,7 @@
 #include "sim/sim.h"
 
 #include "base/memory.h"
+#include "daemon/log_facts.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -280,6 +281,16 @@ static int open_node(struct sim *sim, struct error *error)
 		code = catalog_open(SIM_CATALOG, "sim", &sim->catalog, error);
 	if (code != 0)
 		return code;
+	struct log_facts facts = LOG_FACTS_EMPTY;
+	uint64_t applied = 0;
+	code = catalog_meta_number(sim->catalog, "applied_index", &applied);
+	for (uint64_t index = applied + 1; index <= recovery.last_index && code == 0; index++) {
+		const struct sim_entry *entry = &sim->entries[index - 1];
+		struct wal_record record = {index, entry->term, text_slice(entry->body)};
+		code = log_facts_add(&facts, &record, error);
+	}
+	if (code != 0)
+		return code;
 	struct node_config config = {
 		.name = "node",
 		.address = "127.0.0.1:9189",
@@ -288,7 +299,11 @@ static int open_node(struct sim *sim, struct error *error)
 		.id = sim->vote.node_id,
 		.term = sim->vote.term,
 		.voted_for = sim->vote.voted_for,
+		.identity = {.founder_count = 1, .founders = {sim->vote.node_id}},
+		.first_index = recovery.first_index,
 		.last_index = recovery.last_index,
+		.facts = &facts,
+		.seed = random_next(&sim->random),
 		.exec_slots = SIM_EXEC_SLOTS,
 		.pool_calls = SIM_POOL_CALLS,
 		.generation = sim->vote.term + 1,
@@ -299,7 +314,10 @@ static int open_node(struct sim *sim, struct error *error)
 			audit_catalog(sim);
 		reference_compare(sim, "after the restart");
 	}
-	return node_create(&config, sim->catalog, &node_host, sim, &sim->node, error);
+	memcpy(config.identity.cluster_id, sim->vote.cluster_id, sizeof config.identity.cluster_id);
+	code = node_create(&config, sim->catalog, &node_host, sim, &sim->node, error);
+	log_facts_finish(&facts);
+	return code;
 }
 
 static void bring_down(struct sim *sim)

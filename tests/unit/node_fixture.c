@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "coordinator/machine.h"
+#include "daemon/log_facts.h"
 #include "wire/command.h"
 #include "wire/message.h"
 
@@ -295,6 +296,16 @@ static void open_node(struct node_fixture *fixture)
 	struct error error = {0};
 	if (catalog_open(CATALOG, "fixture", &fixture->catalog, &error) != 0)
 		node_fixture_fail("the catalog cannot be opened: %s", error.text);
+	struct log_facts facts = LOG_FACTS_EMPTY;
+	uint64_t applied = 0;
+	if (catalog_meta_number(fixture->catalog, "applied_index", &applied) != 0)
+		node_fixture_fail("the catalog does not say what was applied");
+	for (uint64_t index = applied + 1; index <= fixture->entry_count; index++) {
+		const struct log_entry *entry = &fixture->entries[index - 1];
+		struct wal_record record = {index, entry->term, text_slice(entry->body)};
+		if (log_facts_add(&facts, &record, &error) != 0)
+			node_fixture_fail("%s", error.text);
+	}
 	struct node_config config = {
 		.name = "node",
 		.address = "127.0.0.1:9189",
@@ -303,13 +314,18 @@ static void open_node(struct node_fixture *fixture)
 		.id = 7,
 		.term = fixture->term,
 		.voted_for = fixture->voted_for,
+		.identity = {.cluster_id = "c0ffee", .founder_count = 1, .founders = {7}},
+		.first_index = 1,
 		.last_index = fixture->entry_count,
+		.facts = &facts,
+		.seed = fixture->term,
 		.exec_slots = 3,
 		.pool_calls = 2,
 		.generation = fixture->term + 1,
 	};
 	if (node_create(&config, fixture->catalog, &host, fixture, &fixture->node, &error) != 0)
 		node_fixture_fail("the node does not start: %s", error.text);
+	log_facts_finish(&facts);
 	node_start(fixture->node);
 }
 
@@ -565,6 +581,8 @@ void node_fixture_compare(struct node_fixture *fixture)
 	uint64_t hashes[2];
 	if (catalog_open(REFERENCE, "fixture", &catalog, &error) != 0 || machine_create(catalog, &machine, &error) != 0)
 		node_fixture_fail("no second catalog: %s", error.text);
+	if (machine_found(machine, SLICE("c0ffee"), &(struct command_member){7, true}, 1, &error) != 0)
+		node_fixture_fail("%s", error.text);
 	apply_all(fixture, machine);
 	machine_destroy(machine);
 	if (catalog_hash(fixture->catalog, &hashes[0]) != 0 || catalog_hash(catalog, &hashes[1]) != 0)

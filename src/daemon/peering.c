@@ -1,0 +1,33 @@
+#include "daemon/node_internal.h"
+
+#include "wire/frame.h"
+
+/* What other nodes say, and to whom it goes. Who they are has been proved; what they say is believed only as far as it can be. */
+
+void node_peer_up(struct node *node, uint64_t member)
+{
+	(void)node;
+	(void)member;
+}
+
+void node_peer_down(struct node *node, uint64_t member)
+{
+	(void)node;
+	(void)member;
+}
+
+void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
+                       const ProtobufCMessage *message, struct slice payload)
+{
+	(void)stream;
+	if (node->failed)
+		return;
+	switch (frame_type) {
+	case FRAME_RAFT:
+		replica_message(node, member, (const Clusterd__Wire__RaftMessage *)message, payload);
+		break;
+	default:
+		node->counts.messages_refused++;
+		break;
+	}
+}
