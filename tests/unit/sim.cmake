@@ -1,0 +1,1 @@
+clusterd_unit_test(linear linear)
