@@ -30,6 +30,20 @@ static inline size_t utf8_length(const char *at, const char *end)
 	return length;
 }
 
+/* Well-formed as a whole, and without NUL. */
+static inline bool utf8_is_text(struct slice text)
+{
+	const char *at = text.data;
+	const char *end = text.data + text.size;
+	while (at < end) {
+		size_t length = utf8_length(at, end);
+		if (length == 0 || *at == '\0')
+			return false;
+		at += length;
+	}
+	return true;
+}
+
 /* Writes a scalar value and returns its length. */
 static inline size_t utf8_write(uint32_t scalar, char ret_bytes[4])
 {

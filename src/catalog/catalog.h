@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CATALOG_SCHEMA_VERSION 1
+#define CATALOG_SCHEMA_VERSION 2
 
 struct catalog;
 
@@ -183,6 +183,59 @@ struct catalog_node {
 	struct slice tags; /* JSON object */
 };
 int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
+
+/* --- keys and leases (keys.c) --------------------------------------------------------------------------------------- */
+
+struct catalog_key {
+	struct slice key;
+	struct slice value; /* any bytes */
+	uint64_t version;   /* log index of its last change */
+	uint64_t lease;     /* 0: none */
+	uint64_t created;   /* log index of the change that made it */
+};
+/* 1: found, 0: there is no such key, or an ERR_. In `ret_key` is neither key nor value; the value is appended to `ret_value`. */
+int catalog_key_read(struct catalog *catalog, struct slice key, struct catalog_key *ret_key, struct buffer *ret_value);
+int catalog_key_stat(struct catalog *catalog, struct slice key, struct catalog_key *ret_key); /* without the value */
+int catalog_key_put(struct catalog *catalog, const struct catalog_key *key);
+int catalog_key_delete(struct catalog *catalog, struct slice key);
+/* Keys that begin with `prefix`, by their bytes, those behind `after` (empty: all). */
+int catalog_keys(struct catalog *catalog, struct slice prefix, struct slice after,
+                 int (*each)(void *context, const struct catalog_key *key), void *context);
+
+/* kv_change(seq, version, key, lease, created, bytes, value): what happened to keys, of late. */
+struct catalog_change {
+	uint64_t seq;
+	struct catalog_key key; /* value.data NULL: it was deleted */
+	uint64_t bytes;
+};
+int catalog_change_append(struct catalog *catalog, const struct catalog_change *change);
+/* From `seq` on, ascending. */
+int catalog_changes(struct catalog *catalog, uint64_t seq,
+                    int (*each)(void *context, const struct catalog_change *change), void *context);
+/* The same without lease, key and value. */
+int catalog_change_sizes(struct catalog *catalog, uint64_t seq,
+                         int (*each)(void *context, const struct catalog_change *change), void *context);
+/* The first and the last one that are kept, without key and value. 1, or 0: there are none. */
+int catalog_changes_kept(struct catalog *catalog, struct catalog_change *ret_first, struct catalog_change *ret_last);
+/* seq of the first one of `first` … `last` whose version is `version` at least; last + 1: none. */
+int catalog_change_find(struct catalog *catalog, uint64_t first, uint64_t last, uint64_t version, uint64_t *ret_seq);
+int catalog_changes_delete(struct catalog *catalog, uint64_t before); /* those below that seq */
+
+struct catalog_lease {
+	uint64_t id;
+	msec ttl;
+	struct slice owner;
+	msec granted_ms;
+	bool ending; /* its keys are being deleted */
+};
+int catalog_lease_put(struct catalog *catalog, const struct catalog_lease *lease);
+int catalog_lease_end(struct catalog *catalog, uint64_t id); /* from now on it is ending */
+int catalog_lease_delete(struct catalog *catalog, uint64_t id);
+int catalog_leases(struct catalog *catalog, int (*each)(void *context, const struct catalog_lease *lease), void *context);
+int catalog_lease_key_insert(struct catalog *catalog, uint64_t lease, struct slice key);
+int catalog_lease_key_delete(struct catalog *catalog, uint64_t lease, struct slice key);
+/* The first key of a lease. 1: there is one, appended; 0: none; or an ERR_. */
+int catalog_lease_key_first(struct catalog *catalog, uint64_t lease, struct buffer *ret_key);
 
 /* --- the whole file ----------------------------------------------------------------------------------------------- */
 

@@ -19,6 +19,10 @@ static const char *const tables[] = {
 	"SELECT * FROM signal ORDER BY instance, name, key, seq",
 	"SELECT * FROM session ORDER BY id",
 	"SELECT * FROM node ORDER BY id",
+	"SELECT * FROM kv ORDER BY key",
+	"SELECT * FROM kv_change ORDER BY seq",
+	"SELECT * FROM lease ORDER BY id",
+	"SELECT * FROM lease_key ORDER BY lease, key",
 };
 
 static void hash_number(XXH3_state_t *state, uint64_t number)

@@ -12,6 +12,8 @@
  *   keep.
  * - pi_instance_finished answers both "which are unfinished" (NULL comes first, then ascending ids) and "which
  *   finished before".
+ * - kv has no second index: putting a key is one search. Which keys a lease has is lease_key's, which most puts leave alone.
+ * - kv_change is appended to only, and its seq is dense: what is kept is counted, and a version found, without an index.
  * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
 static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	/* 1 */
@@ -144,6 +146,39 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	" FROM pi_history AS h"
 	" LEFT JOIN pi_call AS c ON c.instance = h.instance AND c.ref = h.ref"
 	" LEFT JOIN pi_instance AS i ON i.id = h.instance AND h.ref IS NULL;",
+
+	/* 2 */
+	"CREATE TABLE kv ("
+	"  key TEXT NOT NULL PRIMARY KEY,"
+	"  value ANY NOT NULL," /* text when it is UTF-8 without NUL, else a blob */
+	"  version INTEGER NOT NULL,"
+	"  lease INTEGER,"
+	"  created INTEGER NOT NULL"
+	") STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE kv_change ("
+	"  seq INTEGER PRIMARY KEY,"
+	"  version INTEGER NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  lease INTEGER,"
+	"  created INTEGER NOT NULL,"
+	"  bytes INTEGER NOT NULL," /* of all changes up to this one */
+	"  value ANY"               /* NULL: deleted. Last: what is before it is read without reading a large one */
+	") STRICT;"
+
+	"CREATE TABLE lease ("
+	"  id INTEGER PRIMARY KEY,"
+	"  ttl_ms INTEGER NOT NULL,"
+	"  owner TEXT NOT NULL,"
+	"  granted_ms INTEGER NOT NULL,"
+	"  state TEXT NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE lease_key ("
+	"  lease INTEGER NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  PRIMARY KEY (lease, key)"
+	") STRICT, WITHOUT ROWID;",
 };
 
 const char *schema_migration(int version)

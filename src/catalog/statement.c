@@ -11,6 +11,7 @@
 #define CALL_COLUMNS \
 	"instance, ref, process, state, args, result, error, attempts, node, called_ms, returned_ms, kind, version, " \
 	"attempt, step, started_ms, due_ms"
+#define KEY_COLUMNS "key, value, version, lease, created"
 
 /* Whatever gives several rows has a total order. */
 static const char *const texts[STATEMENT_COUNT] = {
@@ -70,6 +71,28 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SESSIONS] = "SELECT id, opened_ms, answered_below, answers FROM session ORDER BY id",
 	[STATEMENT_NODE_PUT] = "INSERT OR REPLACE INTO node (id, name, role, address, datacenter, state, generation, tags)"
 			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[STATEMENT_KEY_READ] = "SELECT " KEY_COLUMNS " FROM kv WHERE key = ?1",
+	[STATEMENT_KEY_STAT] = "SELECT version, lease, created FROM kv WHERE key = ?1",
+	/* Without a second index, REPLACE overwrites in place, too. */
+	[STATEMENT_KEY_PUT] = "INSERT OR REPLACE INTO kv (" KEY_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STATEMENT_KEY_DELETE] = "DELETE FROM kv WHERE key = ?1",
+	[STATEMENT_KEYS] = "SELECT " KEY_COLUMNS " FROM kv WHERE key >= ?1 ORDER BY key",
+	[STATEMENT_CHANGE_APPEND] = "INSERT INTO kv_change (" KEY_COLUMNS ", seq, bytes)"
+				    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[STATEMENT_CHANGES] = "SELECT " KEY_COLUMNS ", seq, bytes FROM kv_change WHERE seq >= ?1 ORDER BY seq",
+	[STATEMENT_CHANGE_SIZES] = "SELECT version, seq, bytes FROM kv_change WHERE seq >= ?1 ORDER BY seq",
+	[STATEMENT_CHANGE_FIRST] = "SELECT version, seq, bytes FROM kv_change ORDER BY seq LIMIT 1",
+	[STATEMENT_CHANGE_LAST] = "SELECT version, seq, bytes FROM kv_change ORDER BY seq DESC LIMIT 1",
+	[STATEMENT_CHANGE_VERSION] = "SELECT version FROM kv_change WHERE seq = ?1",
+	[STATEMENT_CHANGES_DELETE] = "DELETE FROM kv_change WHERE seq < ?1",
+	[STATEMENT_LEASE_PUT] = "INSERT OR REPLACE INTO lease (id, ttl_ms, owner, granted_ms, state)"
+				" VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STATEMENT_LEASE_END] = "UPDATE lease SET state = 'ending' WHERE id = ?1",
+	[STATEMENT_LEASE_DELETE] = "DELETE FROM lease WHERE id = ?1",
+	[STATEMENT_LEASES] = "SELECT id, ttl_ms, owner, granted_ms, state FROM lease ORDER BY id",
+	[STATEMENT_LEASE_KEY_INSERT] = "INSERT OR REPLACE INTO lease_key (lease, key) VALUES (?1, ?2)",
+	[STATEMENT_LEASE_KEY_DELETE] = "DELETE FROM lease_key WHERE lease = ?1 AND key = ?2",
+	[STATEMENT_LEASE_KEY_FIRST] = "SELECT key FROM lease_key WHERE lease = ?1 ORDER BY key LIMIT 1",
 	[STATEMENT_PAGES] = "PRAGMA page_count",
 	[STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
 	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",
@@ -220,6 +243,14 @@ void bind_name(sqlite3_stmt *statement, int index, struct slice text)
 	bind_text(statement, index, text.data != NULL ? text : SLICE(""));
 }
 
+void bind_id(sqlite3_stmt *statement, int index, uint64_t id)
+{
+	if (id != 0)
+		bind_number(statement, index, id);
+	else
+		sqlite3_bind_null(statement, index);
+}
+
 void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes)
 {
 	int code = sqlite3_bind_blob64(statement, index, bytes.data != NULL ? bytes.data : "", bytes.size, SQLITE_STATIC);
@@ -229,6 +260,14 @@ void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes)
 uint64_t column_number(sqlite3_stmt *statement, int index)
 {
 	return (uint64_t)sqlite3_column_int64(statement, index);
+}
+
+struct slice column_bytes(sqlite3_stmt *statement, int index)
+{
+	const char *data = sqlite3_column_blob(statement, index);
+	if (data == NULL && sqlite3_column_type(statement, index) != SQLITE_NULL)
+		data = "";
+	return (struct slice){data, (size_t)sqlite3_column_bytes(statement, index)};
 }
 
 struct slice column_text(sqlite3_stmt *statement, int index)

@@ -48,6 +48,25 @@ enum statement_id {
 	STATEMENT_SESSION_DELETE,
 	STATEMENT_SESSIONS,
 	STATEMENT_NODE_PUT,
+	STATEMENT_KEY_READ,
+	STATEMENT_KEY_STAT,
+	STATEMENT_KEY_PUT,
+	STATEMENT_KEY_DELETE,
+	STATEMENT_KEYS,
+	STATEMENT_CHANGE_APPEND,
+	STATEMENT_CHANGES,
+	STATEMENT_CHANGE_SIZES,
+	STATEMENT_CHANGE_FIRST,
+	STATEMENT_CHANGE_LAST,
+	STATEMENT_CHANGE_VERSION,
+	STATEMENT_CHANGES_DELETE,
+	STATEMENT_LEASE_PUT,
+	STATEMENT_LEASE_END,
+	STATEMENT_LEASE_DELETE,
+	STATEMENT_LEASES,
+	STATEMENT_LEASE_KEY_INSERT,
+	STATEMENT_LEASE_KEY_DELETE,
+	STATEMENT_LEASE_KEY_FIRST,
 	STATEMENT_PAGES,
 	STATEMENT_FREE_PAGES,
 	STATEMENT_VACUUM,
@@ -88,10 +107,12 @@ void statement_end(sqlite3_stmt *statement);
 
 void bind_number(sqlite3_stmt *statement, int index, uint64_t value);
 void bind_time(sqlite3_stmt *statement, int index, msec time);    /* 0: NULL */
+void bind_id(sqlite3_stmt *statement, int index, uint64_t id);    /* 0: NULL */
 void bind_text(sqlite3_stmt *statement, int index, struct slice text); /* data NULL: NULL */
 void bind_name(sqlite3_stmt *statement, int index, struct slice text); /* data NULL: '' */
 void bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes);
 uint64_t column_number(sqlite3_stmt *statement, int index);
+struct slice column_bytes(sqlite3_stmt *statement, int index); /* text or blob; NULL: data NULL. Until the next step */
 struct slice column_text(sqlite3_stmt *statement, int index); /* NULL: data NULL. Until the next step */
 
 #endif

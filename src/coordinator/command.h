@@ -27,6 +27,11 @@ enum command_kind {
 	COMMAND_EXPIRE,
 	COMMAND_NODE,
 	COMMAND_CONFIGURATION, /* who is in the group: Raft's, and written down by the state machine */
+	COMMAND_PUT,
+	COMMAND_DELETE_KEY,
+	COMMAND_TRANSACT,
+	COMMAND_GRANT_LEASE,
+	COMMAND_END_LEASES,    /* revoked, expired, or more of the keys of those that end */
 };
 
 #define COMMAND_MEMBERS_MAX 32 /* of a group */
@@ -36,6 +41,13 @@ struct command_member {
 	uint64_t id;
 	bool voter;
 };
+
+#define KEY_SIZE_MAX 1024        /* bytes of a key, which is UTF-8 without NUL and not empty */
+#define TRANSACTION_PARTS_MAX 128 /* comparisons; and writes of each branch */
+#define LEASES_ENDED_MAX 1000    /* in one command */
+#define LEASE_TTL_MIN 500        /* ms */
+#define LEASE_TTL_MAX (24 * 3600 * 1000)
+#define LEASE_OWNER_MAX 256      /* bytes */
 
 /* Why a call failed (LANGUAGE: Cause). */
 enum failure_cause { CAUSE_ERROR, CAUSE_TIMEOUT, CAUSE_TYPE, CAUSE_LIMIT, CAUSE_RAISED, CAUSE_END };
@@ -66,6 +78,24 @@ struct command_assignment {
 	uint64_t instance;
 	uint32_t ref;
 	uint64_t attempt;
+};
+
+/* What a key must be like. */
+struct command_condition {
+	bool given;
+	uint64_t version; /* 0: it must not be there */
+};
+
+struct command_comparison {
+	struct slice key;
+	uint64_t version; /* 0: it is not there */
+};
+
+struct command_write {
+	struct slice key;
+	bool remove;
+	struct slice value;
+	uint64_t lease; /* 0: none */
 };
 
 struct command {
@@ -124,6 +154,32 @@ struct command {
 			const struct command_member *members; /* at most COMMAND_MEMBERS_MAX */
 			size_t count;
 		} configuration;
+		struct {
+			struct slice key;
+			struct slice value;
+			uint64_t lease;
+			struct command_condition condition;
+		} put;
+		struct {
+			struct slice key;
+			struct command_condition condition;
+		} delete_key;
+		struct {
+			const struct command_comparison *comparisons;
+			size_t comparison_count;
+			const struct command_write *writes; /* when all comparisons hold */
+			size_t write_count;
+			const struct command_write *otherwise;
+			size_t otherwise_count;
+		} transact;
+		struct {
+			msec ttl;
+			struct slice owner; /* for people */
+		} grant_lease;
+		struct {
+			const uint64_t *leases;
+			size_t count;
+		} end_leases;
 	};
 };
 

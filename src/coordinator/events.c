@@ -40,6 +40,7 @@ void effects_release(struct machine *machine)
 		text_release(effect->answer.text);
 		text_release(effect->result);
 		text_release(effect->error);
+		text_release(effect->key);
 	}
 	machine->effect_count = 0;
 }

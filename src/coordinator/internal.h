@@ -4,6 +4,8 @@
  *   loading.c   instances between catalog and memory
  *   reducer.c   steps of instances: start, results, timers, signals
  *   ending.c    how instances end: completion, failure, cancellation, retry
+ *   keys.c      keys and values, transactions over them, what has changed
+ *   leases.c    leases, which keys may be bound to
  *   events.c    history rows and effects
  *   group.c     what Raft must find again: configuration, terms */
 #ifndef CLUSTERD_COORDINATOR_INTERNAL_H
@@ -25,6 +27,14 @@ struct session {
 	UT_hash_handle hh;
 };
 
+/* What is kept of the changes of keys: rows `first` … `last` of kv_change. */
+struct key_changes {
+	uint64_t first, last; /* seq; 0: there are none */
+	uint64_t first_bytes, last_bytes; /* up to and with them */
+	uint64_t last_version;
+	uint64_t compacted; /* the version of the last one that is gone; 0: none is */
+};
+
 struct machine {
 	struct catalog *catalog;
 	struct registry *registry;
@@ -33,6 +43,8 @@ struct machine {
 	struct call *calls; /* of all instances in memory */
 	struct running *idle_first, *idle_last;
 	struct session *sessions;
+	struct lease *leases;
+	struct key_changes changes;
 
 	uint64_t applied_index;
 	uint64_t applied_term;
@@ -45,7 +57,7 @@ struct machine {
 	struct machine_term_run runs[MACHINE_TERM_RUNS];
 	size_t run_count;
 	struct {
-		uint64_t applied_term, next_instance, next_session, next_unit;
+		uint64_t applied_term, next_instance, next_session, next_unit, kv_compacted;
 	} saved; /* what meta holds */
 
 	/* Of the transaction that is open. */
@@ -119,6 +131,27 @@ int apply_cancel(struct machine *machine, const struct command *command, struct 
                  struct error *error);
 int apply_retry(struct machine *machine, const struct command *command, struct answer *ret_answer,
                 struct error *error);
+
+/* keys.c */
+int keys_load(struct machine *machine, struct error *error);
+int apply_put(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_delete_key(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_transact(struct machine *machine, const struct command *command, struct answer *ret_answer);
+/* Those that are not there have version 0. */
+int key_stat(struct machine *machine, struct slice key, struct catalog_key *ret_key);
+/* Deletes one that is there. `key` may be in the machine's scratch. */
+int key_remove(struct machine *machine, struct slice key, const struct catalog_key *before);
+/* Forgets what need not be kept any more, a bounded number of changes; at the end of each command that made some. */
+int changes_drop(struct machine *machine);
+
+/* leases.c */
+int leases_load(struct machine *machine, struct error *error);
+void leases_release(struct machine *machine);
+int apply_grant_lease(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_end_leases(struct machine *machine, const struct command *command, struct answer *ret_answer);
+bool lease_holds(const struct machine *machine, uint64_t id);
+/* The key goes from one lease to another; 0: none. */
+int lease_rebind(struct machine *machine, struct slice key, uint64_t before, uint64_t after);
 
 /* definitions.c */
 int definitions_load(struct machine *machine, struct error *error);

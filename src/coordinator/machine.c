@@ -17,6 +17,8 @@ static const struct machine_settings default_settings = {
 	.value_max = 1u << 20,
 	.session_ttl = 60000,
 	.instances_cached = 20000,
+	.changes_kept = 100000,
+	.change_bytes_kept = 64u << 20,
 };
 
 struct setting_rule {
@@ -33,6 +35,8 @@ static const struct setting_rule setting_rules[] = {
 	{"value_max", 1024, 8 << 20},
 	{"session_ttl", 1000, 24 * 3600 * 1000},
 	{"instances_cached", 100, 10000000},
+	{"changes_kept", 100, 10000000},
+	{"change_bytes_kept", 1 << 20, 16ll << 30},
 };
 
 static void setting_put(struct machine_settings *settings, size_t which, long long value)
@@ -53,8 +57,14 @@ static void setting_put(struct machine_settings *settings, size_t which, long lo
 	case 4:
 		settings->session_ttl = value;
 		break;
-	default:
+	case 5:
 		settings->instances_cached = (uint32_t)value;
+		break;
+	case 6:
+		settings->changes_kept = (uint64_t)value;
+		break;
+	default:
+		settings->change_bytes_kept = (uint64_t)value;
 		break;
 	}
 }
@@ -128,7 +138,7 @@ static int load_numbers(struct machine *machine)
 		{"applied_index", &machine->applied_index},       {"applied_term", &machine->applied_term},
 		{"last_stamp", &machine->last_stamp},             {"history_seq", &machine->history_seq},
 		{"next_instance", &machine->next_instance},       {"next_session", &machine->next_session},
-		{"next_unit", &machine->next_unit},
+		{"next_unit", &machine->next_unit},               {"kv_compacted", &machine->changes.compacted},
 	};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		int code = catalog_meta_number(machine->catalog, numbers[i].key, numbers[i].value);
@@ -139,6 +149,7 @@ static int load_numbers(struct machine *machine)
 	machine->saved.next_instance = machine->next_instance;
 	machine->saved.next_session = machine->next_session;
 	machine->saved.next_unit = machine->next_unit;
+	machine->saved.kv_compacted = machine->changes.compacted;
 	if (machine->next_instance == 0)
 		machine->next_instance = 1;
 	if (machine->next_session == 0)
@@ -163,6 +174,10 @@ int machine_create(struct catalog *catalog, struct machine **ret_machine, struct
 		code = definitions_load(machine, error);
 	if (code == 0)
 		code = sessions_load(machine, error);
+	if (code == 0)
+		code = keys_load(machine, error);
+	if (code == 0)
+		code = leases_load(machine, error);
 	if (code != 0) {
 		machine_destroy(machine);
 		return code;
@@ -188,6 +203,7 @@ void machine_destroy(struct machine *machine)
 		running_destroy(machine, running);
 	}
 	sessions_release(machine);
+	leases_release(machine);
 	registry_destroy(machine->registry);
 	buffer_finish(&machine->scratch);
 	buffer_finish(&machine->detail);
@@ -259,6 +275,8 @@ static int save_numbers(struct machine *machine)
 		code = save_changed(machine, "next_session", machine->next_session, &machine->saved.next_session);
 	if (code == 0)
 		code = save_changed(machine, "next_unit", machine->next_unit, &machine->saved.next_unit);
+	if (code == 0)
+		code = save_changed(machine, "kv_compacted", machine->changes.compacted, &machine->saved.kv_compacted);
 	return code;
 }
 
@@ -348,6 +366,21 @@ static int execute(struct machine *machine, const struct command *command, struc
 		break;
 	case COMMAND_CONFIGURATION:
 		code = apply_configuration(machine, command);
+		break;
+	case COMMAND_PUT:
+		code = apply_put(machine, command, ret_answer);
+		break;
+	case COMMAND_DELETE_KEY:
+		code = apply_delete_key(machine, command, ret_answer);
+		break;
+	case COMMAND_TRANSACT:
+		code = apply_transact(machine, command, ret_answer);
+		break;
+	case COMMAND_GRANT_LEASE:
+		code = apply_grant_lease(machine, command, ret_answer);
+		break;
+	case COMMAND_END_LEASES:
+		code = apply_end_leases(machine, command, ret_answer);
 		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:

@@ -27,6 +27,8 @@ struct machine_settings {
 	uint32_t value_max;      /* value_max: bytes; default 1 MiB */
 	msec session_ttl;        /* session_ttl: default 60 s */
 	uint32_t instances_cached; /* instances_cached: idle ones kept in memory; default 20,000 */
+	uint64_t changes_kept;   /* changes_kept: of keys, for those who watch; default 100,000 */
+	uint64_t change_bytes_kept; /* change_bytes_kept: their keys and values; default 64 MiB */
 };
 
 enum call_state { CALL_READY, CALL_RUNNING, CALL_BACKOFF, CALL_DONE, CALL_FAILED, CALL_CANCELLED };
@@ -60,6 +62,13 @@ struct call {
 	UT_hash_handle hh;                /* by key, in the machine */
 };
 
+struct lease {
+	uint64_t id;
+	msec ttl;
+	bool ending;             /* has ended; keys of it are left, which the next commands delete */
+	UT_hash_handle hh;
+};
+
 /* An unfinished instance that is in memory. */
 struct running {
 	uint64_t id;
@@ -85,8 +94,9 @@ struct running {
 struct answer {
 	uint64_t sequence;
 	int code;            /* 0 or ERR_ */
-	uint64_t number;     /* OPEN_SESSION: its id. START: the instance. SIGNAL and others: 0 */
-	bool existed;        /* START: the key was known */
+	uint64_t number;     /* OPEN_SESSION: its id. START: the instance. Keys: the version that came of it; a condition that
+	                        did not hold: the version that the key has, 0 for none. GRANT_LEASE: its id. Others: 0 */
+	bool existed;        /* START: the key was known. TRANSACT: the comparisons held */
 	struct text *text;   /* an error's text; REGISTER: JSON of what was registered. NULL: none */
 };
 
@@ -102,6 +112,10 @@ enum effect_kind {
 	EFFECT_SESSION_CLOSED,
 	EFFECT_TIMERS_CHANGED,
 	EFFECT_REGISTERED,     /* definitions have been added */
+	EFFECT_KEY_CHANGED,    /* `key` was put or deleted */
+	EFFECT_LEASE_GRANTED,
+	EFFECT_LEASE_ENDING,   /* it has ended, and keys of it are left */
+	EFFECT_LEASE_ENDED,    /* it has ended, and so have its keys */
 };
 
 struct effect {
@@ -116,6 +130,8 @@ struct effect {
 	const char *state;     /* FINISHED */
 	struct text *result;   /* FINISHED; held, or NULL */
 	struct text *error;    /* FINISHED; held, or NULL */
+	struct text *key;      /* KEY_CHANGED; held */
+	uint64_t lease;        /* LEASE_… */
 };
 
 /* Builds the state from the catalog. The handle is borrowed. */
@@ -185,5 +201,16 @@ size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t
 size_t machine_session_count(const struct machine *machine);
 /* Answers that are kept for a session; 0: there is no such session. */
 size_t machine_answer_count(const struct machine *machine, uint64_t session);
+
+/* Changes of keys from a version on, as a seq of catalog_changes. 1: found; 0: there are none so far; ERR_EXPIRED: they are not
+ * kept any more (those up to machine_compacted are gone); or another ERR_. */
+int machine_changes_from(const struct machine *machine, uint64_t version, uint64_t *ret_seq);
+uint64_t machine_compacted(const struct machine *machine);
+
+/* NULL: there is none. */
+const struct lease *machine_lease(const struct machine *machine, uint64_t id);
+/* Every lease's id, in ascending order. */
+size_t machine_leases(const struct machine *machine, uint64_t *ret_ids, size_t count);
+size_t machine_lease_count(const struct machine *machine);
 
 #endif

@@ -1,6 +1,7 @@
 #include "wire/command.h"
 
 #include "proto/log.pb-c.h"
+#include "wire/command_keys.h"
 #include "wire/message.h"
 
 #include <assert.h>
@@ -198,6 +199,11 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_EXPIRE] = CLUSTERD__LOG__ENTRY__COMMAND_EXPIRE,
 	[COMMAND_NODE] = CLUSTERD__LOG__ENTRY__COMMAND_NODE,
 	[COMMAND_CONFIGURATION] = CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION,
+	[COMMAND_PUT] = CLUSTERD__LOG__ENTRY__COMMAND_PUT,
+	[COMMAND_DELETE_KEY] = CLUSTERD__LOG__ENTRY__COMMAND_DELETE_KEY,
+	[COMMAND_TRANSACT] = CLUSTERD__LOG__ENTRY__COMMAND_TRANSACT,
+	[COMMAND_GRANT_LEASE] = CLUSTERD__LOG__ENTRY__COMMAND_GRANT_LEASE,
+	[COMMAND_END_LEASES] = CLUSTERD__LOG__ENTRY__COMMAND_END_LEASES,
 };
 
 void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
@@ -228,6 +234,13 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 		break;
 	case COMMAND_CONFIGURATION:
 		encode_configuration(&encoder, command);
+		break;
+	case COMMAND_PUT:
+	case COMMAND_DELETE_KEY:
+	case COMMAND_TRANSACT:
+	case COMMAND_GRANT_LEASE:
+	case COMMAND_END_LEASES:
+		command_keys_encode(command, scratch, &encoder.entry);
 		break;
 	default:
 		encode_small(&encoder, command);
@@ -379,7 +392,7 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 	case CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION:
 		return decode_configuration(entry->configuration, arena, command, error);
 	default:
-		return error_set(error, ERR_VERSION, "a log entry holds a command that this version of clusterd does not know");
+		return command_keys_decode(entry, arena, command, error);
 	}
 }
 
