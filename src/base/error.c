@@ -56,6 +56,7 @@ const char *error_name(int code)
 		"done",      "input/output error", "no space", "corrupt",    "busy",          "limit",
 		"invalid",   "type",               "not found", "exists",     "conflict",      "not leader",
 		"expired",   "version",            "timeout",   "closed",     "denied",        "unsupported",
+		"compacted",
 	};
 	int index = -code;
 	if (index < 0 || index >= (int)(sizeof names / sizeof names[0]))

@@ -25,6 +25,7 @@ enum {
 	ERR_CLOSED = -15,     /* the peer is gone */
 	ERR_DENIED = -16,
 	ERR_UNSUPPORTED = -17,
+	ERR_COMPACTED = -18,  /* what is asked for is so old that it is not kept any more */
 };
 
 #define ERROR_TEXT_SIZE 480

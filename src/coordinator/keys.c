@@ -75,7 +75,9 @@ static int note_change(struct machine *machine, const struct catalog_key *key)
 		.key = *key,
 		.bytes = changes->last_bytes + key->key.size + key->value.size,
 	};
-	effect_add(machine, EFFECT_KEY_CHANGED, 0)->key = text_create(key->key);
+	struct effect *effect = effect_add(machine, EFFECT_KEY_CHANGED, 0);
+	effect->key = text_create(key->key);
+	effect->seq = key->version;
 	int code = catalog_change_append(machine->catalog, &change);
 	changes->last = change.seq;
 	changes->last_bytes = change.bytes;
@@ -250,7 +252,7 @@ int machine_changes_from(const struct machine *machine, uint64_t version, uint64
 {
 	const struct key_changes *changes = &machine->changes;
 	if (version <= changes->compacted)
-		return ERR_EXPIRED;
+		return ERR_COMPACTED;
 	if (changes->last == 0 || version > changes->last_version)
 		return 0;
 	int code = catalog_change_find(machine->catalog, changes->first, changes->last, version, ret_seq);

@@ -112,7 +112,7 @@ enum effect_kind {
 	EFFECT_SESSION_CLOSED,
 	EFFECT_TIMERS_CHANGED,
 	EFFECT_REGISTERED,     /* definitions have been added */
-	EFFECT_KEY_CHANGED,    /* `key` was put or deleted */
+	EFFECT_KEY_CHANGED,    /* `key` was put or deleted; `seq` is its version */
 	EFFECT_LEASE_GRANTED,
 	EFFECT_LEASE_ENDING,   /* it has ended, and keys of it are left */
 	EFFECT_LEASE_ENDED,    /* it has ended, and so have its keys */
@@ -202,7 +202,7 @@ size_t machine_session_count(const struct machine *machine);
 /* Answers that are kept for a session; 0: there is no such session. */
 size_t machine_answer_count(const struct machine *machine, uint64_t session);
 
-/* Changes of keys from a version on, as a seq of catalog_changes. 1: found; 0: there are none so far; ERR_EXPIRED: they are not
+/* Changes of keys from a version on, as a seq of catalog_changes. 1: found; 0: there are none so far; ERR_COMPACTED: they are not
  * kept any more (those up to machine_compacted are gone); or another ERR_. */
 int machine_changes_from(const struct machine *machine, uint64_t version, uint64_t *ret_seq);
 uint64_t machine_compacted(const struct machine *machine);

@@ -128,6 +128,10 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 		              answer->text != NULL ? text_slice(answer->text) : SLICE(""));
 		return;
 	}
+	if (waiter->more == ANSWER_WRITTEN || waiter->more == ANSWER_LEASE) {
+		respond_keys_answer(node, waiter, answer);
+		return;
+	}
 	if (answer->text != NULL) {
 		respond_registered(node, waiter, text_slice(answer->text));
 		return;
@@ -137,7 +141,7 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 		opened.time_to_live_ms = (uint64_t)machine_settings(node->machine)->session_ttl;
 		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_OPENED;
 		response.opened = &opened;
-	} else if (answer->number != 0 && waiter->more != 0) {
+	} else if (answer->number != 0 && waiter->more == ANSWER_AWAITED) {
 		request_await(&request, answer->number);
 		return;
 	} else if (answer->number != 0) {

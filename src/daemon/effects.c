@@ -97,6 +97,10 @@ static void carry_out(struct node *node, const struct effect *effect)
 			node->timers_proposed = false; /* the timers command is through */
 		break;
 	case EFFECT_REGISTERED:
+	case EFFECT_KEY_CHANGED:
+	case EFFECT_LEASE_GRANTED:
+	case EFFECT_LEASE_ENDING:
+	case EFFECT_LEASE_ENDED:
 		break;
 	}
 }

@@ -2,6 +2,7 @@
  *   requests.c         the door
  *   requests_change.c  those that change something
  *   requests_read.c    those that read
+ *   requests_keys.c    those of keys and leases
  *   answers.c          what is answered */
 #ifndef CLUSTERD_DAEMON_REQUEST_H
 #define CLUSTERD_DAEMON_REQUEST_H
@@ -16,9 +17,21 @@ struct request {
 	struct slice payload;
 };
 
+/* What the answer of a command is made into; `more` of who waits for it. */
+enum answer_form { ANSWER_PLAIN, ANSWER_AWAITED /* the end of what was started */, ANSWER_WRITTEN, ANSWER_LEASE };
+
 /* requests_change.c, requests_read.c: carry it out here and now. */
 void request_change(const struct request *request);
 void request_read(const struct request *request);
+/* Proposes the command with the request's session and sequence; its answer is the request's. */
+void request_propose(const struct request *request, struct command *command, enum answer_form form);
+
+/* requests_keys.c: false when the request is none of these. */
+bool request_keys_change(const struct request *request);
+bool request_keys_read(const struct request *request);
+/* The form of the answers of changing requests of this file; ANSWER_PLAIN: it is none. */
+enum answer_form request_keys_form(const Clusterd__Wire__Request *message);
+void respond_keys_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
 
 /* answers.c */
 void request_refuse(const struct request *request, int code, const char *format, ...)

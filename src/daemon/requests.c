@@ -22,6 +22,11 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_RETRY:
 	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
 	case CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING:
+	case CLUSTERD__WIRE__REQUEST__BODY_PUT:
+	case CLUSTERD__WIRE__REQUEST__BODY_DELETE_KEY:
+	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
+	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
+	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
 		request_change(&request);
 		break;
 	default:

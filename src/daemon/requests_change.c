@@ -12,12 +12,12 @@
 #define KEY_MAX 256
 #define SEQUENCE_END (UINT64_C(1) << 53) /* numbers that JSON carries exactly: answers are kept as JSON */
 
-static void propose(const struct request *request, struct command *command, bool wait)
+void request_propose(const struct request *request, struct command *command, enum answer_form form)
 {
 	command->session = request->message->session;
 	command->sequence = request->message->sequence;
 	command->answered_below = request->message->answered_below;
-	request_wait(request, WAIT_ANSWER, command->session, command->sequence, wait ? 1 : 0);
+	request_wait(request, WAIT_ANSWER, command->session, command->sequence, form);
 	node_propose(request->node, command, true);
 }
 
@@ -34,7 +34,7 @@ static void request_close_session(const struct request *request)
 	struct command command = {.kind = COMMAND_CLOSE_SESSION};
 	command.close_session.sessions = &request->message->session;
 	command.close_session.count = 1;
-	propose(request, &command, false);
+	request_propose(request, &command, ANSWER_PLAIN);
 }
 
 /* The registration is tried before it is proposed, so that what the log gets is accepted as a rule. */
@@ -109,7 +109,7 @@ static void request_register(const struct request *request)
 		if (body->check_only)
 			respond_text(request, SLICE("{\"processes\":[],\"diagnostics\":\"\"}"));
 		else
-			propose(request, &command, false);
+			request_propose(request, &command, ANSWER_PLAIN);
 	}
 	mem_free(attachments);
 	mem_free(files);
@@ -173,7 +173,7 @@ static void propose_start(const struct request *request, const struct definition
 		command.start.version = workflow->version;
 		command.start.key = slice_of(body->key);
 		command.start.args = buffer_slice(&args);
-		propose(request, &command, body->wait != 0);
+		request_propose(request, &command, body->wait ? ANSWER_AWAITED : ANSWER_PLAIN);
 	}
 	buffer_finish(&args);
 }
@@ -251,7 +251,7 @@ static void request_signal(const struct request *request)
 		command.signal.name = type->name;
 		command.signal.key = json_trim(key);
 		command.signal.value = buffer_slice(&value);
-		propose(request, &command, false);
+		request_propose(request, &command, ANSWER_PLAIN);
 	}
 	buffer_finish(&value);
 }
@@ -275,7 +275,7 @@ static void request_small(const struct request *request)
 		command.set_setting.value = slice_of(message->set_setting->value);
 		break;
 	}
-	propose(request, &command, false);
+	request_propose(request, &command, ANSWER_PLAIN);
 }
 
 static bool admit_session(const struct request *request)
@@ -342,8 +342,9 @@ static bool admit(const struct request *request)
 	}
 	if (known == 1) {
 		bool wait = message->body_case == CLUSTERD__WIRE__REQUEST__BODY_START && message->start->wait;
+		enum answer_form form = wait ? ANSWER_AWAITED : request_keys_form(message);
 		struct waiter waiter = {WAIT_ANSWER,         message->session, message->sequence,
-		                        request->connection, request->stream,  wait ? 1 : 0};
+		                        request->connection, request->stream,  form};
 		respond_answer(node, &waiter, answer);
 		return false;
 	}
@@ -372,7 +373,8 @@ void request_change(const struct request *request)
 		machine_trim(request->node->machine); /* the instance may have been loaded for this */
 		break;
 	default:
-		request_small(request);
+		if (!request_keys_change(request))
+			request_small(request);
 		break;
 	}
 }

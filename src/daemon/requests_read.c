@@ -111,7 +111,8 @@ void request_read(const struct request *request)
 		request_inspect(request);
 		break;
 	default:
-		request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
+		if (!request_keys_read(request))
+			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
 		break;
 	}
 }

@@ -60,6 +60,8 @@ int report(struct context *context);
 int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count);
 /* A request without an answer worth showing. */
 int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct slice payload);
+/* From 0 on; says what is wrong. */
+bool parse_number(const char *word, const char *what, uint64_t *ret_number);
 bool parse_id(struct context *context, const char *word, uint64_t *ret_id);
 
 int run_run(struct context *context, const struct arguments *arguments);
@@ -74,6 +76,10 @@ int run_wait(struct context *context, const struct arguments *arguments);
 int run_cancel(struct context *context, const struct arguments *arguments);
 int run_retry(struct context *context, const struct arguments *arguments);
 int run_signal(struct context *context, const struct arguments *arguments);
+int run_kv_put(struct context *context, const struct arguments *arguments);
+int run_kv_get(struct context *context, const struct arguments *arguments);
+int run_kv_delete(struct context *context, const struct arguments *arguments);
+int run_kv_list(struct context *context, const struct arguments *arguments);
 int run_status(struct context *context, const struct arguments *arguments);
 int run_member_list(struct context *context, const struct arguments *arguments);
 int run_sql(struct context *context, const struct arguments *arguments);
