@@ -87,7 +87,8 @@ void machine_fixture_reload(struct machine_fixture *fixture)
 static void print_effect(struct machine_fixture *fixture, const struct effect *effect)
 {
 	static const char *const words[] = {"answer",   "ready", "withdrawn", "closed", "abandoned", "finished",
-	                                    "grown", "applied", "session",    "timers", "registered"};
+	                                    "grown",    "applied", "session",    "timers", "registered", "changed", "granted", "ending",
+	                                    "ended"};
 	struct buffer *out = &fixture->effects;
 	switch (effect->kind) {
 	case EFFECT_ANSWER:
@@ -111,11 +112,17 @@ static void print_effect(struct machine_fixture *fixture, const struct effect *e
 	case EFFECT_FINISHED:
 		buffer_format(out, "%sfinished %" PRIu64 " %s", out->size > 0 ? ", " : "", effect->instance, effect->state);
 		return;
+	case EFFECT_LEASE_GRANTED:
+	case EFFECT_LEASE_ENDING:
+	case EFFECT_LEASE_ENDED:
+		buffer_format(out, "%s%s %" PRIu64, out->size > 0 ? ", " : "", words[effect->kind], effect->lease);
+		return;
 	case EFFECT_GROWN:
 	case EFFECT_RESULTS_APPLIED:
 	case EFFECT_SESSION_CLOSED:
 	case EFFECT_TIMERS_CHANGED:
 	case EFFECT_REGISTERED:
+	case EFFECT_KEY_CHANGED:
 		return; /* what they lead to is seen elsewhere */
 	}
 }

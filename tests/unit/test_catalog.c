@@ -61,6 +61,10 @@ static void tables_begin_with_the_promised_columns(void **state)
 		{"unit", "id,files,attachments,registered_ms"},
 		{"file", "hash,executable,content"},
 		{"signal", "instance,name,key,seq,value"},
+		{"kv", "key,value,version,lease"},
+		{"kv_change", "seq,version,key,lease,created,bytes,value"},
+		{"lease", "id,ttl_ms,owner,granted_ms,state"},
+		{"lease_key", "lease,key"},
 		{"pi_event", "seq,instance,time_ms,kind,ref,process,args,result,error,detail"},
 	};
 	struct fixture *fixture = *state;
@@ -118,7 +122,7 @@ static void file_of_a_newer_program_is_refused_with_both_versions(void **state)
 {
 	struct fixture *fixture = *state;
 	outside_run(fixture, "UPDATE meta SET value = 12345 WHERE key = 'schema_version'");
-	refused(fixture, ERR_VERSION, "version 12345, this program knows up to version 1");
+	refused(fixture, ERR_VERSION, "version 12345, this program knows up to version 2");
 }
 
 static void database_of_somebody_else_is_refused_and_left_alone(void **state)

@@ -74,9 +74,10 @@ static void every_code_has_a_name(void **state)
 	assert_string_equal(error_name(ERR_TYPE), "type");
 	assert_string_equal(error_name(ERR_NOT_LEADER), "not leader");
 	assert_string_equal(error_name(ERR_UNSUPPORTED), "unsupported");
-	assert_string_equal(error_name(ERR_UNSUPPORTED - 1), "unknown error");
+	assert_string_equal(error_name(ERR_COMPACTED), "compacted");
+	assert_string_equal(error_name(ERR_COMPACTED - 1), "unknown error");
 	assert_string_equal(error_name(1), "unknown error");
-	for (int code = ERR_UNSUPPORTED; code <= 0; code++)
+	for (int code = ERR_COMPACTED; code <= 0; code++)
 		assert_string_not_equal(error_name(code), "unknown error");
 }
 
