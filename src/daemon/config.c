@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "lang/parser.h"
+#include "net/address.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_DURATION, OPTION_LEVEL, OPTION_TAG, OPTION_ROLE, OPTION_LATER };
+enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_DURATION, OPTION_LEVEL, OPTION_TAG, OPTION_ROLE, OPTION_JOIN };
 
 struct option {
 	const char *name; /* "data-dir"; in the file data_dir, in the environment CLUSTERD_DATA_DIR */
@@ -29,14 +30,18 @@ static const struct option options[] = {
          "where log, catalog, socket and lock are (default ./clusterd-data)"},
 	{"name", OPTION_TEXT, offsetof(struct config, name), 0, 0, "NAME", "name of this node (default: the host's name)"},
 	{"listen", OPTION_TEXT, offsetof(struct config, listen), 0, 0, "HOST:PORT",
-         "where clients and workers connect; port 0 takes a free one (default 127.0.0.1:9189)"},
+         "where clients, workers and other nodes connect; port 0 takes a free one (default 127.0.0.1:9189)"},
 	{"advertise", OPTION_TEXT, offsetof(struct config, advertise), 0, 0, "HOST:PORT",
-         "how others reach it (default: as it listens)"},
+         "how others reach it (default: as it listens; a guess when that is 0.0.0.0 or [::])"},
+	{"join", OPTION_JOIN, 0, 0, 0, "HOST:PORT", "a node of the cluster to join; may be given several times"},
+	{"expect", OPTION_NUMBER, offsetof(struct config, expect), 1, CONFIG_EXPECT_MAX, "N",
+         "begin a cluster as soon as N servers have found one another (without join and expect: a cluster of one)"},
+	{"role", OPTION_ROLE, 0, 0, 0, "server|agent",
+         "server: keeps the catalog and may lead; agent: runs work only (default server)"},
+	{"secret-file", OPTION_TEXT, offsetof(struct config, secret_file), 0, 0, "FILE",
+         "the cluster's secret, 16 bytes or more, the same on every node; needed to listen on more than loopback"},
 	{"datacenter", OPTION_TEXT, offsetof(struct config, datacenter), 0, 0, "NAME", "data centre (default dc1)"},
 	{"tag", OPTION_TAG, 0, 0, 0, "KEY=VALUE", "a tag of this node; may be given several times"},
-	{"role", OPTION_ROLE, 0, 0, 0, "server", "role of this node"},
-	{"join", OPTION_LATER, 0, 0, 0, NULL, NULL},
-	{"expect", OPTION_LATER, 0, 0, 0, NULL, NULL},
 	{"exec-slots", OPTION_NUMBER, offsetof(struct config, exec_slots), 1, 10000, "N",
          "calls of processes with `exec` at once (default: twice the processors)"},
 	{"pool-children", OPTION_NUMBER, offsetof(struct config, pool_children), 1, 1000, "N",
@@ -63,8 +68,6 @@ void config_help(struct buffer *out)
 	                          "  --config FILE            settings, one `name = value` a line, names with _ for -\n");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		char head[64];
-		if (options[i].help == NULL)
-			continue;
 		snprintf(head, sizeof head, "--%s %s", options[i].name, options[i].argument);
 		buffer_format(out, "  %-24s %s\n", head, options[i].help);
 	}
@@ -114,6 +117,38 @@ static int put_tag(struct config *config, struct slice text, struct error *error
 	return 0;
 }
 
+/* One address, or several with commas between them. */
+static int put_join(struct config *config, struct slice text, struct error *error)
+{
+	const char *end = text.data + text.size;
+	for (const char *at = text.data; at <= end;) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		size_t size = (size_t)((comma != NULL ? comma : end) - at);
+		if (config->join_count == CONFIG_JOIN_MAX)
+			return error_set(error, ERR_LIMIT, "more than %d addresses to join by", CONFIG_JOIN_MAX);
+		char *address = mem_format("%.*s", (int)size, at);
+		int code = strlen(address) > CONFIG_ADDRESS_MAX
+		                   ? error_set(error, ERR_LIMIT, "an address of more than %d bytes to join by", CONFIG_ADDRESS_MAX)
+		                   : address_check(address, error);
+		if (code != 0) {
+			mem_free(address);
+			return code;
+		}
+		mem_grow(config->join, config->join_capacity, config->join_count + 1);
+		config->join[config->join_count++] = address;
+		at += size + 1;
+	}
+	return 0;
+}
+
+static int put_role(struct config *config, struct slice text, struct error *error)
+{
+	config->agent = slice_is(text, "agent");
+	if (!config->agent && !slice_is(text, "server"))
+		return error_set(error, ERR_INVALID, "role is server or agent, not \"%.*s\"", SLICE_ARGS(text));
+	return 0;
+}
+
 static int option_put(struct config *config, const struct option *option, struct slice text, struct error *error)
 {
 	char *place = (char *)config + option->offset;
@@ -144,12 +179,10 @@ static int option_put(struct config *config, const struct option *option, struct
 		code = put_tag(config, text, error);
 		break;
 	case OPTION_ROLE:
-		if (!slice_is(text, "server"))
-			code = error_set(error, ERR_INVALID, "role is server, not \"%.*s\"", SLICE_ARGS(text));
+		code = put_role(config, text, error);
 		break;
-	case OPTION_LATER:
-		code = error_set(error, ERR_UNSUPPORTED, "--%s is not supported: this version of clusterd runs on one node",
-		                 option->name);
+	case OPTION_JOIN:
+		code = put_join(config, text, error);
 		break;
 	}
 	buffer_finish(&plain);
@@ -205,7 +238,7 @@ static int put_setting(struct config *config, const struct syntax_setting *setti
 	else if (value->kind == SYNTAX_VALUE_NUMBER || value->kind == SYNTAX_VALUE_DURATION ||
 	         value->kind == SYNTAX_VALUE_LOWER)
 		code = option_put(config, option, value->text, error);
-	else if (value->kind == SYNTAX_VALUE_LIST && option->kind == OPTION_TAG) {
+	else if (value->kind == SYNTAX_VALUE_LIST && (option->kind == OPTION_TAG || option->kind == OPTION_JOIN)) {
 		for (uint32_t i = 0; i < value->item_count && code == 0; i++)
 			code = option_put(config, option, parser_unquote(value->items[i]->text, &arena), error);
 	} else
@@ -244,9 +277,21 @@ static int config_file(struct config *config, struct error *error)
 	return code;
 }
 
+static void config_defaults(struct config *config);
+
 int config_reload(struct config *config, struct error *error)
 {
-	return config->config_file != NULL ? config_file(config, error) : 0;
+	struct config now;
+	if (config->config_file == NULL)
+		return 0;
+	config_defaults(&now);
+	now.config_file = mem_string(config->config_file);
+	now.log_level = config->log_level;
+	int code = config_file(&now, error);
+	if (code == 0)
+		config->log_level = now.log_level;
+	config_finish(&now);
+	return code;
 }
 
 /* --- all of it ----------------------------------------------------------------------------------------------------- */
@@ -325,18 +370,52 @@ static int config_arguments(struct config *config, int argc, char **argv, bool o
 	return 0;
 }
 
-/* Whoever can connect can have commands run. Until nodes and clients can show who they are, only this machine may. */
-static int check_listen(const struct config *config, struct error *error)
+/* Whether it can only be of this machine, as far as can be told without asking a name server. */
+static bool is_loopback(const char *text)
 {
-	static const char *const loopback[] = {"127.", "[::1]:", "localhost:"};
-	for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
-		if (strncmp(config->listen, loopback[i], strlen(loopback[i])) == 0)
-			return 0;
+	struct address address;
+	if (address_parse(text, &address))
+		return address_is_loopback(&address);
+	return strncmp(text, "localhost:", strlen("localhost:")) == 0;
+}
+
+/* Whoever can connect can have commands run: so clients of other machines need a token, other nodes the secret. */
+static int check_secret(const struct config *config, struct error *error)
+{
+	if (config->secret_file != NULL)
+		return 0;
+	if (!is_loopback(config->listen))
+		return error_set(error, ERR_INVALID,
+		                 "listen is \"%s\": to listen on more than loopback (127.0.0.1:PORT, [::1]:PORT), a node needs the "
+		                 "secret of its cluster (secret-file)",
+		                 config->listen);
+	if (config->advertise != NULL && !is_loopback(config->advertise))
+		return error_set(error, ERR_INVALID, "advertise is \"%s\": for nodes of other machines, a secret is needed (secret-file)",
+		                 config->advertise);
+	for (size_t i = 0; i < config->join_count; i++) {
+		if (!is_loopback(config->join[i]))
+			return error_set(error, ERR_INVALID,
+			                 "join is \"%s\": to join nodes of other machines, a secret is needed (secret-file)",
+			                 config->join[i]);
 	}
-	return error_set(error, ERR_INVALID,
-	                 "listen is \"%s\", but this version listens on loopback only (127.0.0.1:PORT, [::1]:PORT), since it does "
-	                 "not ask who connects; bring workers of other machines in through a tunnel",
-	                 config->listen);
+	return 0;
+}
+
+static int check(const struct config *config, struct error *error)
+{
+	int code = address_check(config->listen, error);
+	if (code == 0 && config->advertise != NULL)
+		code = address_check(config->advertise, error);
+	if (code != 0)
+		return code;
+	if (strlen(config->listen) > CONFIG_ADDRESS_MAX ||
+	    (config->advertise != NULL && strlen(config->advertise) > CONFIG_ADDRESS_MAX))
+		return error_set(error, ERR_LIMIT, "listen and advertise have at most %d bytes", CONFIG_ADDRESS_MAX);
+	if (config->agent && config->expect != 0)
+		return error_set(error, ERR_INVALID, "an agent begins no cluster: expect is for servers");
+	if (config->agent && config->join_count == 0)
+		return error_set(error, ERR_INVALID, "an agent needs a cluster to join: say where one of its nodes is (join)");
+	return check_secret(config, error);
 }
 
 static void config_defaults(struct config *config)
@@ -375,7 +454,7 @@ int config_read(int argc, char **argv, struct config *ret_config, struct error *
 	if (code == 0)
 		code = config_arguments(&config, argc, argv, false, error);
 	if (code == 0)
-		code = check_listen(&config, error);
+		code = check(&config, error);
 	if (code != 0) {
 		config_finish(&config);
 		return code;
@@ -393,4 +472,8 @@ void config_finish(struct config *config)
 	mem_free(config->advertise);
 	mem_free(config->datacenter);
 	mem_free(config->tags);
+	mem_free(config->secret_file);
+	for (size_t i = 0; i < config->join_count; i++)
+		mem_free(config->join[i]);
+	mem_free(config->join);
 }

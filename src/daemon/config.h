@@ -7,12 +7,21 @@
 #include "base/log.h"
 #include "base/time.h"
 
+#define CONFIG_JOIN_MAX 64
+#define CONFIG_EXPECT_MAX 9
+#define CONFIG_ADDRESS_MAX 64 /* bytes of an address that other nodes are told */
+
 struct config {
 	char *config_file; /* NULL: none */
 	char *data_dir;
 	char *name;
 	char *listen;      /* HOST:PORT */
 	char *advertise;   /* NULL: as it listens */
+	bool agent;        /* only runs work */
+	char **join;       /* HOST:PORT of nodes of the cluster */
+	size_t join_count;
+	long long expect;  /* servers that begin a cluster together; 0: not said */
+	char *secret_file; /* NULL: no secret */
 	char *datacenter;
 	char *tags;        /* a JSON object */
 	enum log_level log_level;
@@ -23,6 +32,7 @@ struct config {
 	msec drain_timeout;
 	msec kill_grace;
 	long long log_tail;
+	size_t join_capacity;
 	bool help;
 	bool version;
 };

@@ -5,10 +5,10 @@
 #include "daemon/data_dir.h"
 #include "daemon/disk.h"
 #include "daemon/executor.h"
+#include "daemon/network.h"
 #include "daemon/node.h"
 #include "daemon/notify.h"
 #include "daemon/reader.h"
-#include "daemon/service.h"
 #include "daemon/upkeep.h"
 #include "net/loop.h"
 #include "store/lock.h"
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ struct host {
 	struct catalog *catalog;
 	struct executor *executor;
 	struct reader *reader;
-	struct service *service;
+	struct network *network;
 	struct node *node;
 	struct loop_timer *node_timer;
 	msec node_due_at; /* what it is set to */
@@ -44,7 +45,7 @@ struct host {
 	struct loop_signal *signals[3];
 	char *catalog_path;
 	char *socket_path;
-	char *address;
+	char cluster_id[NODE_CLUSTER_ID_SIZE]; /* as it is being saved */
 	int lock;
 	bool ready_said;
 	bool stopping;
@@ -96,21 +97,23 @@ static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
 
 static void host_save_identity(void *context, const struct node_identity *identity)
 {
+	struct host *host = context;
 	struct vote_state state = {0};
 	data_dir_set_identity(&state, identity);
-	disk_save_identity(((struct host *)context)->disk, &state);
+	memcpy(host->cluster_id, identity->cluster_id, sizeof host->cluster_id);
+	disk_save_identity(host->disk, &state);
 }
 
 static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                          struct slice payload)
 {
-	service_respond(((struct host *)context)->service, connection, stream, response, payload);
+	service_respond(network_service(((struct host *)context)->network), connection, stream, response, payload);
 }
 
 static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
                       struct slice payload)
 {
-	service_send(((struct host *)context)->service, connection, frame_type, message, payload);
+	service_send(network_service(((struct host *)context)->network), connection, frame_type, message, payload);
 }
 
 static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t stream)
@@ -121,7 +124,7 @@ static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t st
 	error.text = (char *)(uintptr_t)"too many queries wait: come back later";
 	error.retry_after_ms = 1000;
 	response.error = &error;
-	service_respond(host->service, connection, stream, &response, SLICE(""));
+	service_respond(network_service(host->network), connection, stream, &response, SLICE(""));
 }
 
 static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
@@ -136,6 +139,27 @@ static void host_save_snapshot(void *context, uint64_t connection, uint32_t stre
 	struct host *host = context;
 	if (reader_copy(host->reader, connection, stream) != 0)
 		host_refuse_busy(host, connection, stream);
+}
+
+static void host_peer_address(void *context, uint64_t member, const char *address)
+{
+	peers_address(network_peers(((struct host *)context)->network), member, address);
+}
+
+static void host_peer_send(void *context, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
+                           const struct slice *payload, size_t payload_count)
+{
+	peers_send(network_peers(((struct host *)context)->network), member, frame_type, stream, message, payload, payload_count);
+}
+
+static void host_datagram_send(void *context, const char *address, struct slice bytes)
+{
+	network_datagram(((struct host *)context)->network, address, bytes);
+}
+
+static void host_exchange_send(void *context, const char *address, struct slice bytes)
+{
+	peers_exchange(network_peers(((struct host *)context)->network), address, bytes);
 }
 
 static void host_call_start(void *context, struct call_id call, const struct definition *process, struct text *args)
@@ -166,7 +190,6 @@ static uint64_t resident_bytes(void)
 static void host_status(void *context, struct buffer *out)
 {
 	struct host *host = context;
-	const struct service_counts *counts = service_counts(host->service);
 	long long stall = loop_longest_stall_us(host->loop);
 	if (stall > host->longest_stall_us)
 		host->longest_stall_us = stall;
@@ -174,8 +197,7 @@ static void host_status(void *context, struct buffer *out)
 	              disk_log_size(host->disk), disk_log_first(host->disk), disk_syncs(host->disk));
 	buffer_format(out, ",\"log_appended_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64, disk_bytes(host->disk),
 	              disk_checkpoints(host->disk));
-	buffer_format(out, ",\"connections\":%u,\"workers\":%u,\"connections_failed\":%" PRIu64, counts->connections,
-	              counts->workers, counts->failed);
+	network_status(host->network, out);
 	buffer_format(out, ",\"children\":%u,\"loop_longest_stall_us\":%lld,\"resident_bytes\":%" PRIu64 ",\"pid\":%d",
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }
@@ -201,6 +223,10 @@ static const struct node_host node_host = {
 	.send = host_send,
 	.query = host_query,
 	.save_snapshot = host_save_snapshot,
+	.peer_address = host_peer_address,
+	.peer_send = host_peer_send,
+	.datagram_send = host_datagram_send,
+	.exchange_send = host_exchange_send,
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
 	.status = host_status,
@@ -221,7 +247,9 @@ static void disk_vote_saved(void *context)
 
 static void disk_identity_saved(void *context)
 {
-	node_identity_saved(((struct host *)context)->node);
+	struct host *host = context;
+	network_set_cluster(host->network, host->cluster_id);
+	node_identity_saved(host->node);
 }
 
 static void disk_entries(void *context, uint64_t tag, const struct wal_record *records, size_t count)
@@ -268,6 +296,42 @@ static int call_fetch(void *context, struct slice hash, bool *ret_executable, st
 
 static const struct executor_handler executor_handler = {call_finished, call_heartbeat, call_fetch};
 
+static void peer_up(void *context, uint64_t member)
+{
+	node_peer_up(((struct host *)context)->node, member);
+}
+
+static void peer_down(void *context, uint64_t member)
+{
+	node_peer_down(((struct host *)context)->node, member);
+}
+
+static void peer_message(void *context, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
+                         struct slice payload)
+{
+	node_peer_message(((struct host *)context)->node, member, frame_type, stream, message, payload);
+}
+
+static void peer_exchange(void *context, const char *from, struct slice bytes, struct buffer *reply)
+{
+	node_exchange(((struct host *)context)->node, from, bytes, reply);
+}
+
+static void peer_exchange_failed(void *context, const char *address)
+{
+	node_exchange_failed(((struct host *)context)->node, address);
+}
+
+static void datagram_came(void *context, const char *from, struct slice bytes)
+{
+	node_datagram(((struct host *)context)->node, from, bytes);
+}
+
+static const struct network_handler network_handler = {
+	.peers = {peer_up, peer_down, peer_message, peer_exchange, peer_exchange_failed},
+	.datagram = datagram_came,
+};
+
 static void respond_failed(struct host *host, const struct reader_answer *answer)
 {
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
@@ -275,7 +339,7 @@ static void respond_failed(struct host *host, const struct reader_answer *answer
 	error.code = answer->code;
 	error.text = (char *)(uintptr_t)answer->error.text;
 	response.error = &error;
-	service_respond(host->service, answer->connection, answer->stream, &response, SLICE(""));
+	service_respond(network_service(host->network), answer->connection, answer->stream, &response, SLICE(""));
 }
 
 static void respond_rows(struct host *host, const struct reader_answer *answer)
@@ -292,7 +356,7 @@ static void respond_rows(struct host *host, const struct reader_answer *answer)
 	rows.truncated = answer->result.truncated;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_ROWS;
 	response.rows = &rows;
-	service_respond(host->service, answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
+	service_respond(network_service(host->network), answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
 	mem_free(columns);
 }
 
@@ -302,7 +366,7 @@ static void reader_answered(void *context, const struct reader_answer *answer)
 	if (answer->code != 0)
 		respond_failed(host, answer);
 	else if (answer->copy_path != NULL)
-		service_send_file(host->service, answer->connection, answer->stream, answer->copy_path);
+		service_send_file(network_service(host->network), answer->connection, answer->stream, answer->copy_path);
 	else
 		respond_rows(host, answer);
 }
@@ -312,7 +376,7 @@ static void reader_answered(void *context, const struct reader_answer *answer)
 static void say_ready(struct host *host)
 {
 	host->ready_said = true;
-	log_write(LOG_INFO, "node", "%s is ready on %s (data in %s)", host->config->name, host->address,
+	log_write(LOG_INFO, "node", "%s is ready on %s (data in %s)", host->config->name, network_address(host->network),
 	          host->config->data_dir);
 	notify_service_manager("READY=1");
 }
@@ -337,7 +401,8 @@ static void turn_end(void *context)
 	if (host->stopping && node_quiet(host->node))
 		loop_stop(host->loop);
 	set_node_timer(host);
-	if (!host->sweep_set && service_counts(host->service)->connections > 0) {
+	peers_set_reading(network_peers(host->network), !node_behind(host->node));
+	if (!host->sweep_set && service_counts(network_service(host->network))->connections > 0) {
 		host->sweep_set = true;
 		loop_timer_set(host->sweep_timer, loop_now(host->loop) + SERVICE_HELLO_MS);
 	}
@@ -366,7 +431,7 @@ static void sweep_due(void *context)
 {
 	struct host *host = context;
 	host->sweep_set = false;
-	service_sweep(host->service);
+	service_sweep(network_service(host->network));
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------- */
@@ -441,46 +506,24 @@ static int open_executor(struct host *host, struct error *error)
 	return code;
 }
 
-static int open_service(struct host *host, const char *cluster_id, struct error *error)
+static int open_network(struct host *host, const struct node_config *node, struct error *error)
 {
-	struct service_options options = {
-		.listen = host->config->listen,
+	struct network_options options = {
+		.config = host->config,
 		.socket_path = host->socket_path,
-		.cluster_id = cluster_id,
-		.node_name = host->config->name,
-		.connections_max = (uint32_t)host->config->connections,
+		.id = node->id,
+		.generation = node->generation,
+		.cluster_id = host->data.vote.cluster_id,
+		.seed = node->seed + 1,
 	};
-	int code = service_create(host->loop, &options, &host->service, error);
-	if (code != 0)
-		return code;
-	const char *colon = strrchr(host->config->listen, ':');
-	host->address = host->config->advertise != NULL
-	                        ? mem_string(host->config->advertise)
-	                        : mem_format("%.*s:%u", (int)(colon - host->config->listen), host->config->listen,
-	                                     service_port(host->service));
-	return 0;
+	return network_open(host->loop, &options, &network_handler, host, &host->network, error);
 }
 
-/* DIR/endpoint: what others read to find the node; replaced as a whole. */
-static int write_endpoint(struct host *host, struct error *error)
+static int draw_seed(uint64_t *ret_seed, struct error *error)
 {
-	char *path = mem_format("%s/endpoint", host->config->data_dir);
-	char *temporary = mem_format("%s.new", path);
-	const char *colon = strrchr(host->config->listen, ':');
-	int code = 0;
-	FILE *file = fopen(temporary, "we");
-	if (file == NULL || fprintf(file, "%.*s:%u\n", (int)(colon - host->config->listen), host->config->listen,
-	                            service_port(host->service)) < 0)
-		code = errno;
-	if (file != NULL && fclose(file) != 0)
-		code = errno;
-	if (code == 0 && rename(temporary, path) != 0)
-		code = errno;
-	if (code != 0)
-		code = error_set(error, code == ENOSPC ? ERR_NO_SPACE : ERR_IO, "cannot write %s: %s", path, strerror(code));
-	mem_free(temporary);
-	mem_free(path);
-	return code;
+	if (getrandom(ret_seed, sizeof *ret_seed, 0) != sizeof *ret_seed)
+		return error_set(error, ERR_IO, "the system gives no random numbers: %s", strerror(errno));
+	return 0;
 }
 
 static int host_open(struct host *host, struct error *error)
@@ -499,21 +542,27 @@ static int host_open(struct host *host, struct error *error)
 	if (code == 0)
 		code = reader_create(host->loop, host->catalog_path, config->data_dir, reader_answered, host, &host->reader, error);
 	if (code == 0)
-		code = open_service(host, host->data.vote.cluster_id, error);
+		code = draw_seed(&node.seed, error);
+	if (code == 0)
+		code = open_network(host, &node, error);
 	if (code != 0)
 		return code;
 	node.name = config->name;
-	node.address = host->address;
+	node.address = network_address(host->network);
 	node.datacenter = config->datacenter;
 	node.tags = config->tags;
 	node.exec_slots = (uint32_t)config->exec_slots;
+	node.agent = config->agent;
+	node.expect = (uint32_t)config->expect;
+	node.seeds = (const char *const *)config->join;
+	node.seed_count = config->join_count;
 	node.pool_calls = (uint32_t)(config->pool_children * config->pool_depth);
 	code = node_create(&node, host->catalog, &node_host, host, &host->node, error);
 	if (code != 0)
 		return code;
-	service_set_node(host->service, host->node);
+	service_set_node(network_service(host->network), host->node);
 	host->upkeep = (struct upkeep){.disk = host->disk, .catalog = host->catalog, .node = host->node};
-	return write_endpoint(host, error);
+	return 0;
 }
 
 static void host_watch(struct host *host)
@@ -532,7 +581,7 @@ static void host_close(struct host *host)
 {
 	executor_destroy(host->executor);
 	reader_destroy(host->reader);
-	service_destroy(host->service);
+	network_close(host->network);
 	disk_close(host->disk);
 	node_destroy(host->node);
 	catalog_close(host->catalog);
@@ -548,7 +597,6 @@ static void host_close(struct host *host)
 	}
 	mem_free(host->catalog_path);
 	mem_free(host->socket_path);
-	mem_free(host->address);
 	if (host->lock >= 0)
 		lock_release(host->lock);
 }

@@ -152,7 +152,8 @@ void node_snapshot_installed(struct node *node);
 
 /* From other nodes, whose identity has been proved. Messages and payloads are borrowed. */
 void node_peer_up(struct node *node, uint64_t member);   /* a connection to it is open: what is sent now goes there */
-void node_peer_down(struct node *node, uint64_t member); /* it is not any more: what was sent may be lost */
+/* It is not any more, or could not be made: what was sent may be lost. Also without node_peer_up before. */
+void node_peer_down(struct node *node, uint64_t member);
 void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
                        const ProtobufCMessage *message, struct slice payload);
 void node_datagram(struct node *node, const char *from, struct slice bytes);
@@ -193,6 +194,10 @@ void node_refuse(struct node *node, const char *reason);
 void node_drain(struct node *node);
 bool node_quiet(const struct node *node);
 bool node_ready(const struct node *node);
+
+/* Committed entries wait to be applied, more than it should be: other nodes' messages are better left unread for now. Never because of what
+ * others have yet to say, or nodes would wait for one another. */
+bool node_behind(const struct node *node);
 
 uint64_t node_applied_index(const struct node *node);
 /* Content of an attachment. */

@@ -31,3 +31,24 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 		break;
 	}
 }
+
+void node_datagram(struct node *node, const char *from, struct slice bytes)
+{
+	(void)from;
+	(void)bytes;
+	node->counts.messages_refused++;
+}
+
+void node_exchange(struct node *node, const char *from, struct slice bytes, struct buffer *reply)
+{
+	(void)from;
+	(void)bytes;
+	(void)reply;
+	node->counts.messages_refused++;
+}
+
+void node_exchange_failed(struct node *node, const char *address)
+{
+	(void)node;
+	(void)address;
+}

@@ -33,6 +33,14 @@ bool node_overloaded(const struct node *node)
 	return unapplied(node) > NODE_BACKLOG_ENTRIES || node->unapplied_bytes > NODE_BACKLOG_BYTES;
 }
 
+bool node_behind(const struct node *node)
+{
+	uint64_t applied = machine_applied_index(node->machine);
+	uint64_t commit = raft_commit_index(node->raft);
+	uint64_t due = commit > applied ? commit - applied : 0;
+	return due > NODE_BACKLOG_ENTRIES || (due > 0 && node->unapplied_bytes > NODE_BACKLOG_BYTES);
+}
+
 static void keep_entry(struct node *node, uint64_t term, struct buffer take_body, bool configuration)
 {
 	node->unapplied_bytes += take_body.size;

@@ -11,10 +11,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #define FILE_CHUNK (1u << 20)
+#define DESCRIPTORS_ELSEWHERE 384 /* files, children, other nodes */
 
 /* A file on its way to a client. */
 struct transfer {
@@ -23,13 +25,25 @@ struct transfer {
 	STAILQ_ENTRY(transfer) link;
 };
 
+/* One of the two ways in. */
+struct door {
+	struct service *service;
+	struct listener *listener;
+	struct connection_config config;
+	uint32_t open;    /* clients that have said hello */
+	uint32_t pending; /* connections that have not */
+	TAILQ_HEAD(, client) waiting; /* they, the oldest first */
+};
+
 struct client {
 	uint64_t id;
 	struct service *service;
-	struct listener *listener;
+	struct door *door;
+	TAILQ_ENTRY(client) link;
 	struct stream *stream;
 	struct connection *connection;
 	msec since;
+	bool open;
 	bool worker;
 	bool ended;
 	STAILQ_HEAD(, transfer) transfers;
@@ -39,11 +53,14 @@ struct client {
 struct service {
 	struct loop *loop;
 	struct node *node;
-	struct listener *tcp;
-	struct listener *local;
-	struct connection_config config;
+	struct peers *peers;
+	struct door tcp;
+	struct door local;
 	char *cluster_id;
 	char *node_name;
+	char *token;
+	uint32_t connections_max;
+	uint32_t pending_max;
 	struct client *clients;
 	uint64_t next_id;
 	struct buffer out;
@@ -143,7 +160,13 @@ static void client_destroy(struct client *client)
 	if (client->worker)
 		service->counts.workers--;
 	service->counts.connections--;
-	listener_release(client->listener);
+	listener_release(client->door->listener);
+	if (client->open) {
+		client->door->open--;
+	} else {
+		client->door->pending--;
+		TAILQ_REMOVE(&client->door->waiting, client, link);
+	}
 	connection_destroy(client->connection);
 	stream_destroy(client->stream);
 	mem_free(client);
@@ -167,8 +190,13 @@ static void client_drained(void *context, struct stream *stream)
 /* The connection cannot go on: the peer is told why, and sees the end. */
 static void client_end(struct client *client, const struct error *error)
 {
+	enum connection_refusal refusal = connection_refusal(client->connection);
 	client->ended = true;
 	client->service->counts.failed++;
+	if (refusal != REFUSAL_NONE && client->service->peers != NULL) {
+		peers_refused(client->service->peers, refusal, stream_peer(client->stream), error->text);
+		return;
+	}
 	log_write(LOG_INFO, "service", "connection from %s ended: %s", stream_peer(client->stream), error->text);
 }
 
@@ -218,6 +246,33 @@ static void take_frame(struct client *client, const struct frame *frame, struct 
 	}
 }
 
+/* Hello has been said. false: there is no more to be done with this connection here. */
+static bool client_opened(struct client *client, struct buffer *out)
+{
+	struct service *service = client->service;
+	struct door *door = client->door;
+	struct error error = {0};
+	if (connection_role(client->connection) == CLUSTERD__WIRE__ROLE__ROLE_PEER) {
+		struct stream *stream = client->stream;
+		struct connection *connection = client->connection;
+		client->stream = NULL;
+		client->connection = NULL;
+		client_destroy(client);
+		peers_take(service->peers, stream, connection);
+		return false;
+	}
+	TAILQ_REMOVE(&door->waiting, client, link);
+	door->pending--;
+	door->open++;
+	client->open = true;
+	if (door->open > service->connections_max) {
+		error_set(&error, ERR_BUSY, "%u clients are connected already, the limit of this node", service->connections_max);
+		connection_end(client->connection, &error, 1000, out);
+		client_end(client, &error);
+	}
+	return true;
+}
+
 static void client_readable(void *context, struct stream *stream, struct buffer *input)
 {
 	struct client *client = context;
@@ -240,7 +295,13 @@ static void client_readable(void *context, struct stream *stream, struct buffer 
 		if (event == CONNECTION_FRAME) {
 			take_frame(client, &frame, &out);
 			arena_reset(&service->arena);
-		} else if (event != CONNECTION_OPENED) {
+		} else if (event == CONNECTION_OPENED) {
+			if (!client_opened(client, &out)) {
+				buffer_consume(input, taken);
+				buffer_finish(&out);
+				return;
+			}
+		} else if (event != CONNECTION_GREETED) {
 			client_end(client, &error);
 		}
 	}
@@ -256,33 +317,33 @@ static void client_readable(void *context, struct stream *stream, struct buffer 
 
 static const struct stream_handler client_handler = {client_readable, client_closed, client_drained};
 
-static void client_create(struct service *service, struct listener *listener, int descriptor)
+static void client_create(struct door *door, int descriptor)
 {
+	struct service *service = door->service;
 	struct client *client = mem_zero(sizeof *client);
 	client->id = service->next_id++;
 	client->service = service;
-	client->listener = listener;
+	client->door = door;
 	client->since = loop_now(service->loop);
-	client->connection = connection_create(&service->config);
+	client->connection = connection_create(&door->config);
 	STAILQ_INIT(&client->transfers);
 	HASH_ADD(hh, service->clients, id, sizeof client->id, client);
+	TAILQ_INSERT_TAIL(&door->waiting, client, link);
+	door->pending++;
 	service->counts.connections++;
 	service->counts.accepted++;
 	client->stream = stream_create(service->loop, descriptor, &client_handler, client);
+	if (door->pending > service->pending_max) {
+		if (service->peers != NULL)
+			peers_refused(service->peers, REFUSAL_LATE, "those that have not said hello", "there are too many of them");
+		client_destroy(TAILQ_FIRST(&door->waiting));
+	}
 }
 
-static void tcp_accepted(void *context, int take_descriptor, const char *peer)
+static void accepted(void *context, int take_descriptor, const char *peer)
 {
-	struct service *service = context;
 	(void)peer;
-	client_create(service, service->tcp, take_descriptor);
-}
-
-static void local_accepted(void *context, int take_descriptor, const char *peer)
-{
-	struct service *service = context;
-	(void)peer;
-	client_create(service, service->local, take_descriptor);
+	client_create(context, take_descriptor);
 }
 
 void service_sweep(struct service *service)
@@ -291,7 +352,7 @@ void service_sweep(struct service *service)
 	struct client *next;
 	msec now = loop_now(service->loop);
 	HASH_ITER(hh, service->clients, client, next) {
-		bool late = !connection_is_open(client->connection) && client->since + SERVICE_HELLO_MS < now;
+		bool late = !client->open && client->since + SERVICE_HELLO_MS < now;
 		bool lingering = client->ended && client->since + SERVICE_HELLO_MS < now;
 		if (late || lingering)
 			client_destroy(client);
@@ -321,6 +382,39 @@ void service_send(struct service *service, uint64_t connection, int frame_type, 
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
+/* Each connection takes a descriptor, and what else the node does needs some. */
+static void set_limits(struct service *service, uint32_t connections_max)
+{
+	struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+	getrlimit(RLIMIT_NOFILE, &limit);
+	rlim_t room = limit.rlim_cur > DESCRIPTORS_ELSEWHERE ? limit.rlim_cur - DESCRIPTORS_ELSEWHERE : 0;
+	service->pending_max = room / 16 < SERVICE_PENDING_MAX ? (uint32_t)(room / 16) + 1 : SERVICE_PENDING_MAX;
+	service->connections_max = connections_max;
+	if (room < (rlim_t)2 * (connections_max + service->pending_max)) {
+		rlim_t each = room / 2 > service->pending_max ? room / 2 - service->pending_max : 1;
+		service->connections_max = (uint32_t)each;
+		log_write(LOG_WARNING, "service", "the system allows %llu open files: at most %u connections of clients, not %u",
+		          (unsigned long long)limit.rlim_cur, service->connections_max, connections_max);
+	}
+}
+
+static int door_open(struct service *service, struct door *door, const char *address, const char *token, struct error *error)
+{
+	door->service = service;
+	TAILQ_INIT(&door->waiting);
+	door->config = (struct connection_config){
+		.side = CONNECTION_SERVER,
+		.version_low = PROTOCOL_VERSION,
+		.version_high = PROTOCOL_VERSION,
+		.cluster_id = service->cluster_id,
+		.name = service->node_name,
+		.token = token,
+	};
+	/* One more of each, which is told that there is no room. */
+	return listener_create(service->loop, address, service->connections_max + service->pending_max + 2, accepted, door,
+	                       &door->listener, error);
+}
+
 int service_create(struct loop *loop, const struct service_options *options, struct service **ret_service,
                    struct error *error)
 {
@@ -329,24 +423,30 @@ int service_create(struct loop *loop, const struct service_options *options, str
 	service->next_id = 1;
 	service->cluster_id = mem_string(options->cluster_id);
 	service->node_name = mem_string(options->node_name);
-	service->config = (struct connection_config){
-		.side = CONNECTION_SERVER,
-		.version_low = PROTOCOL_VERSION,
-		.version_high = PROTOCOL_VERSION,
-		.cluster_id = service->cluster_id,
-		.name = service->node_name,
-		.token = "",
-	};
-	int code = listener_create(loop, options->listen, options->connections_max, tcp_accepted, service, &service->tcp, error);
+	service->token = mem_string(options->token);
+	set_limits(service, options->connections_max);
+	int code = door_open(service, &service->tcp, options->listen, service->token, error);
 	if (code == 0)
-		code = listener_create(loop, options->socket_path, options->connections_max, local_accepted, service,
-		                       &service->local, error);
+		code = door_open(service, &service->local, options->socket_path, "", error);
 	if (code != 0) {
 		service_destroy(service);
 		return code;
 	}
 	*ret_service = service;
 	return 0;
+}
+
+void service_set_peers(struct service *service, struct peers *peers)
+{
+	service->peers = peers;
+	service->tcp.config.node = peers != NULL ? peers_self(peers) : NULL;
+}
+
+void service_set_cluster(struct service *service, const char *cluster_id)
+{
+	mem_free(service->cluster_id);
+	service->cluster_id = mem_string(cluster_id);
+	service->tcp.config.cluster_id = service->local.config.cluster_id = service->cluster_id;
 }
 
 void service_set_node(struct service *service, struct node *node)
@@ -362,18 +462,19 @@ void service_destroy(struct service *service)
 		return;
 	HASH_ITER(hh, service->clients, client, next)
 		client_destroy(client);
-	listener_destroy(service->tcp);
-	listener_destroy(service->local);
+	listener_destroy(service->tcp.listener);
+	listener_destroy(service->local.listener);
 	buffer_finish(&service->out);
 	arena_finish(&service->arena);
 	mem_free(service->cluster_id);
 	mem_free(service->node_name);
+	mem_free(service->token);
 	mem_free(service);
 }
 
 uint16_t service_port(const struct service *service)
 {
-	return listener_port(service->tcp);
+	return listener_port(service->tcp.listener);
 }
 
 const struct service_counts *service_counts(const struct service *service)

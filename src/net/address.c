@@ -58,6 +58,15 @@ static int split(const char *address, char ret_host[HOST_SIZE], const char **ret
 	return split_port(address, colon, error);
 }
 
+int address_check(const char *address, struct error *error)
+{
+	char host[HOST_SIZE];
+	const char *port = NULL;
+	if (address_is_file(address))
+		return error_set(error, ERR_INVALID, "address \"%s\" is a path, not HOST:PORT", address);
+	return split(address, host, &port, error);
+}
+
 int address_resolve(const char *address, bool to_listen, struct address ret_addresses[ADDRESS_CHOICES],
                     size_t *ret_count, struct error *error)
 {
@@ -82,6 +91,60 @@ int address_resolve(const char *address, bool to_listen, struct address ret_addr
 	freeaddrinfo(found);
 	*ret_count = count;
 	return 0;
+}
+
+bool address_parse(const char *address, struct address *ret_address)
+{
+	char host[HOST_SIZE];
+	const char *port = NULL;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+	struct addrinfo *found;
+	if (split(address, host, &port, NULL) != 0)
+		return false;
+	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return false;
+	memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);
+	ret_address->size = found->ai_addrlen;
+	freeaddrinfo(found);
+	return true;
+}
+
+static const struct sockaddr_in *as_ipv4(const struct address *address)
+{
+	return address->any.sa_family == AF_INET ? (const struct sockaddr_in *)(const void *)&address->storage : NULL;
+}
+
+static const struct sockaddr_in6 *as_ipv6(const struct address *address)
+{
+	return address->any.sa_family == AF_INET6 ? (const struct sockaddr_in6 *)(const void *)&address->storage : NULL;
+}
+
+bool address_is_loopback(const struct address *address)
+{
+	const struct sockaddr_in *v4 = as_ipv4(address);
+	const struct sockaddr_in6 *v6 = as_ipv6(address);
+	if (v6 != NULL && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return v6->sin6_addr.s6_addr[12] == 127;
+	return (v4 != NULL && ntohl(v4->sin_addr.s_addr) >> 24 == 127) || (v6 != NULL && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr));
+}
+
+bool address_is_any(const struct address *address)
+{
+	const struct sockaddr_in *v4 = as_ipv4(address);
+	const struct sockaddr_in6 *v6 = as_ipv6(address);
+	return (v4 != NULL && v4->sin_addr.s_addr == INADDR_ANY) || (v6 != NULL && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr));
+}
+
+void address_simplify(struct address *address)
+{
+	const struct sockaddr_in6 *v6 = as_ipv6(address);
+	if (v6 == NULL || !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return;
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6->sin6_port};
+	memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+	memcpy(&address->storage, &v4, sizeof v4);
+	address->size = sizeof v4;
 }
 
 int address_of_file(const char *path, struct address_file *ret_file, struct address *ret_address, struct error *error)

@@ -4,6 +4,7 @@
 #include "net/stream_internal.h"
 #include "net/turn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,14 +116,38 @@ static void attempt_ready(void *context, bool readable, bool writable)
 	try_next(dial);
 }
 
-int stream_connect(struct loop *loop, const char *address, const struct stream_handler *handler, void *context,
-                   struct stream **ret_stream, struct error *error)
+static struct dial *dial_create(struct loop *loop)
 {
 	struct dial *dial = mem_zero(sizeof *dial);
-	int code;
 	dial->loop = loop;
 	dial->directory = dial->descriptor = -1;
 	dial->start = (struct loop_task){.call = try_next, .context = dial};
+	return dial;
+}
+
+static struct stream *dial_start(struct dial *dial, const char *name, const struct stream_handler *handler, void *context)
+{
+	dial->stream = stream_create_unconnected(dial->loop, name, handler, context);
+	stream_set_dial(dial->stream, dial);
+	loop_task_queue(dial->loop, LOOP_READY, &dial->start);
+	return dial->stream;
+}
+
+struct stream *stream_connect_to(struct loop *loop, const struct address *addresses, size_t count, const char *name,
+                                 const struct stream_handler *handler, void *context)
+{
+	assert(count > 0 && count <= ADDRESS_CHOICES);
+	struct dial *dial = dial_create(loop);
+	memcpy(dial->addresses, addresses, count * sizeof *addresses);
+	dial->count = count;
+	return dial_start(dial, name, handler, context);
+}
+
+int stream_connect(struct loop *loop, const char *address, const struct stream_handler *handler, void *context,
+                   struct stream **ret_stream, struct error *error)
+{
+	struct dial *dial = dial_create(loop);
+	int code;
 	if (address_is_file(address)) {
 		struct address_file file = {.directory = -1};
 		code = address_of_file(address, &file, &dial->addresses[0], error);
@@ -135,9 +160,6 @@ int stream_connect(struct loop *loop, const char *address, const struct stream_h
 		dial_destroy(dial);
 		return code;
 	}
-	dial->stream = stream_create_unconnected(loop, address, handler, context);
-	stream_set_dial(dial->stream, dial);
-	loop_task_queue(loop, LOOP_READY, &dial->start);
-	*ret_stream = dial->stream;
+	*ret_stream = dial_start(dial, address, handler, context);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ struct stream {
 	bool tell_again;     /* input was left when reading was switched off */
 	bool told_closed;
 	bool destroyed;
+	msec patience; /* 0: the system's */
 };
 
 static void watch_update(struct stream *stream)
@@ -394,10 +396,25 @@ static void inspect(struct stream *stream)
 	setsockopt(stream->descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
 }
 
+static void apply_patience(struct stream *stream)
+{
+	const unsigned patience_ms = (unsigned)stream->patience;
+	if (patience_ms != 0 && stream->descriptor >= 0) /* of a Unix socket it is refused, and is not needed */
+		setsockopt(stream->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+}
+
+void stream_set_patience(struct stream *stream, msec patience)
+{
+	assert(patience > 0 && patience <= INT_MAX);
+	stream->patience = patience;
+	apply_patience(stream);
+}
+
 static void attach(struct stream *stream, int take_descriptor)
 {
 	stream->descriptor = take_descriptor;
 	inspect(stream);
+	apply_patience(stream);
 	stream->watch = loop_watch_create(stream->loop, take_descriptor, ready, stream);
 	watch_update(stream);
 }
@@ -448,6 +465,14 @@ void stream_destroy(struct stream *stream)
 	/* From inside a handler: its input stays until it returns. */
 	if (stream->callbacks == 0)
 		release(stream);
+}
+
+void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *context)
+{
+	stream->handler = handler;
+	stream->context = context;
+	stream->tell_again = true;
+	loop_task_queue(stream->loop, LOOP_READY, &stream->notify);
 }
 
 void *stream_context(const struct stream *stream)

@@ -26,7 +26,7 @@ struct stream_handler {
 #define STREAM_HIGH_MARK (4u << 20) /* bytes queued for writing: stop producing */
 #define STREAM_LOW_MARK (1u << 20)
 #define STREAM_QUEUE_MAX (64u << 20) /* queued for a peer that does not read: past it the stream is closed */
-#define STREAM_INPUT_MAX (17u << 20) /* come and not consumed (a frame fits): past it the stream is closed */
+#define STREAM_INPUT_MAX (18u << 20) /* come and not consumed (a frame fits): past it the stream is closed */
 #define STREAM_READ_SIZE (64u << 10) /* bytes read of one stream in one turn of the loop at most */
 
 /* Takes the descriptor (socket or one end of a pipe), makes it non-blocking. */
@@ -44,6 +44,10 @@ size_t stream_queued(const struct stream *stream); /* bytes not yet taken by the
 /* false: bytes are left in the system until it is true again; that is how a fast peer is slowed down. What the handler
  * had not consumed is then shown to it again. While it is false, nobody notices that the peer closes. */
 void stream_set_reading(struct stream *stream, bool reading);
+/* Somebody else takes it over; what the former handler has not consumed is shown to the new one, not from inside this call. */
+void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *context);
+/* TCP: it fails when the other host has not acknowledged what was sent for so long (its network or power is gone). */
+void stream_set_patience(struct stream *stream, msec patience);
 void *stream_context(const struct stream *stream);
 /* "127.0.0.1:4711", "unix", "pipe"; the address given to stream_connect; for messages. */
 const char *stream_peer(const struct stream *stream);
@@ -55,6 +59,10 @@ int stream_peer_uid(const struct stream *stream);
  * here are of the address only: ERR_INVALID, ERR_NOT_FOUND (no such host), ERR_LIMIT (file name too long). */
 int stream_connect(struct loop *loop, const char *address, const struct stream_handler *handler, void *context,
                    struct stream **ret_stream, struct error *error);
+/* The same with addresses that are resolved (1 … ADDRESS_CHOICES), tried in turn. `name`: for messages. */
+struct address;
+struct stream *stream_connect_to(struct loop *loop, const struct address *addresses, size_t count, const char *name,
+                                 const struct stream_handler *handler, void *context);
 
 struct listener;
 /* A new connection: the callee takes the descriptor. */

@@ -1,17 +1,19 @@
 #include "wire/connection.h"
 
 #include "base/memory.h"
+#include "wire/introduction.h"
 #include "wire/message.h"
 
 #include <assert.h>
 
-enum state { AWAIT_HELLO, AWAIT_WELCOME, OPEN, ENDED, STATE_COUNT };
+enum state { AWAIT_HELLO, AWAIT_WELCOME, AWAIT_PROOF, OPEN, ENDED, STATE_COUNT };
 
 #define IN(state) (1u << (state))
 
 static const unsigned allowed_moves[STATE_COUNT] = {
-	[AWAIT_HELLO] = IN(OPEN) | IN(ENDED),
+	[AWAIT_HELLO] = IN(AWAIT_PROOF) | IN(OPEN) | IN(ENDED),
 	[AWAIT_WELCOME] = IN(OPEN) | IN(ENDED),
+	[AWAIT_PROOF] = IN(OPEN) | IN(ENDED),
 	[OPEN] = IN(ENDED),
 	[ENDED] = 0,
 };
@@ -28,6 +30,15 @@ struct connection {
 	uint64_t next_offset;
 	char *peer;
 	char *cluster;
+	enum connection_refusal refusal;
+	/* Peers. */
+	uint64_t aimed_at;
+	bool exchanges;
+	uint64_t peer_id;
+	uint64_t peer_generation;
+	char *peer_address;
+	const struct secret *secret; /* as of hello or welcome */
+	struct buffer transcript;    /* what is proved; empty once it is */
 };
 
 static void move(struct connection *connection, enum state to)
@@ -40,6 +51,7 @@ struct connection *connection_create(const struct connection_config *config)
 {
 	assert(config->version_low <= config->version_high);
 	assert(config->side == CONNECTION_SERVER || config->role != CLUSTERD__WIRE__ROLE__ROLE_UNKNOWN);
+	assert(config->side == CONNECTION_SERVER || config->role != CLUSTERD__WIRE__ROLE__ROLE_PEER || config->node != NULL);
 	struct connection *connection = mem_zero(sizeof *connection);
 	connection->config = config;
 	connection->state = config->side == CONNECTION_SERVER ? AWAIT_HELLO : AWAIT_WELCOME;
@@ -52,6 +64,8 @@ void connection_destroy(struct connection *connection)
 		return;
 	mem_free(connection->peer);
 	mem_free(connection->cluster);
+	mem_free(connection->peer_address);
+	buffer_finish(&connection->transcript);
 	mem_free(connection);
 }
 
@@ -70,10 +84,35 @@ static char *borrowed(const char *string)
 	return (char *)(uintptr_t)string;
 }
 
+void connection_aim(struct connection *connection, uint64_t node, bool exchanges)
+{
+	assert(connection->config->role == CLUSTERD__WIRE__ROLE__ROLE_PEER && connection->config->side == CONNECTION_CLIENT);
+	connection->aimed_at = node;
+	connection->exchanges = exchanges;
+}
+
+/* What this node says of itself; the nonce is in `ret_nonce`. */
+static void introduce(struct connection *connection, Clusterd__Wire__Introduction *introduction,
+                      unsigned char ret_nonce[CONNECTION_NONCE_SIZE])
+{
+	const struct connection_node *node = connection->config->node;
+	clusterd__wire__introduction__init(introduction);
+	node->nonce(node->context, ret_nonce);
+	connection->secret = node->secret;
+	introduction->node = node->id;
+	introduction->generation = node->generation;
+	introduction->address = borrowed(node->address);
+	introduction->nonce = (ProtobufCBinaryData){CONNECTION_NONCE_SIZE, ret_nonce};
+	introduction->has_secret = node->secret != NULL;
+	introduction->exchanges = connection->exchanges;
+}
+
 void connection_begin(struct connection *connection, struct buffer *out)
 {
 	const struct connection_config *config = connection->config;
 	Clusterd__Wire__Hello hello = CLUSTERD__WIRE__HELLO__INIT;
+	Clusterd__Wire__Introduction introduction;
+	unsigned char nonce[CONNECTION_NONCE_SIZE];
 	if (config->side == CONNECTION_SERVER)
 		return;
 	hello.magic = PROTOCOL_MAGIC;
@@ -84,17 +123,31 @@ void connection_begin(struct connection *connection, struct buffer *out)
 	hello.role = config->role;
 	hello.features = config->features;
 	hello.token = borrowed(config->token);
+	if (config->role == CLUSTERD__WIRE__ROLE__ROLE_PEER) {
+		introduce(connection, &introduction, nonce);
+		hello.peer = &introduction;
+		introduction_add_hello(&connection->transcript, &hello);
+	}
 	append(out, FRAME_HELLO, &hello.base);
 }
 
-static void send_welcome(const struct connection *connection, Clusterd__Wire__Error *refusal, struct buffer *out)
+static void send_welcome(struct connection *connection, Clusterd__Wire__Error *refusal, struct buffer *out)
 {
 	Clusterd__Wire__Welcome welcome = CLUSTERD__WIRE__WELCOME__INIT;
+	Clusterd__Wire__Introduction introduction;
+	unsigned char nonce[CONNECTION_NONCE_SIZE];
+	unsigned char proof[SECRET_PROOF_SIZE];
 	welcome.error = refusal;
 	welcome.version = connection->version;
 	welcome.cluster_id = borrowed(connection->config->cluster_id);
 	welcome.node = borrowed(connection->config->name);
 	welcome.features = connection->config->features;
+	if (refusal == NULL && connection->role == CLUSTERD__WIRE__ROLE__ROLE_PEER) {
+		introduce(connection, &introduction, nonce);
+		welcome.peer = &introduction;
+		introduction_add_welcome(&connection->transcript, &welcome);
+		introduction_prove(connection->secret, INTRODUCTION_WELCOME_LABEL, &connection->transcript, proof, &welcome.proof);
+	}
 	append(out, FRAME_WELCOME, &welcome.base);
 }
 
@@ -151,14 +204,61 @@ static bool is_token(const char *given, const char *demanded)
 	return difference == 0;
 }
 
-static int check_cluster(const char *mine, const char *theirs, const char *who, struct error *error)
+/* Notes why, and gives the code back. */
+static int refused(struct connection *connection, enum connection_refusal refusal, int code)
 {
+	connection->refusal = refusal;
+	return code;
+}
+
+static int check_cluster(struct connection *connection, const char *theirs, const char *who, struct error *error)
+{
+	const char *mine = connection->config->cluster_id;
 	int code = check_name(theirs, "a cluster id", error);
 	if (code != 0)
 		return code;
 	if (mine[0] != '\0' && theirs[0] != '\0' && strcmp(mine, theirs) != 0)
-		return error_set(error, ERR_CONFLICT, "%s cluster %s, this is cluster %s", who, theirs, mine);
+		return refused(connection, REFUSAL_CLUSTER,
+		               error_set(error, ERR_CONFLICT, "%s cluster %s, this is cluster %s", who, theirs, mine));
 	return 0;
+}
+
+/* What the other node says of itself, before any proof of it. */
+static int accept_introduction(struct connection *connection, const Clusterd__Wire__Introduction *introduction,
+                               struct error *error)
+{
+	const struct connection_node *node = connection->config->node;
+	int code = introduction_check(introduction, error);
+	if (code == 0)
+		code = check_name(introduction->address, "an address", error);
+	if (code != 0)
+		return code;
+	bool same = introduction->node == node->id;
+	if (same && introduction->generation == node->generation && strcmp(introduction->address, node->address) == 0)
+		return refused(connection, REFUSAL_ITSELF,
+		               error_set(error, ERR_CONFLICT, "node %llu has reached itself", (unsigned long long)node->id));
+	if (same)
+		return refused(connection, REFUSAL_SAME_ID,
+		               error_set(error, ERR_CONFLICT,
+		                         "the node at %s says to be node %llu, which the one at %s is: one of the two runs on a "
+		                         "copy of the other's data directory",
+		                         introduction->address, (unsigned long long)node->id, node->address));
+	if (introduction->has_secret != (node->secret != NULL))
+		return refused(connection, REFUSAL_NO_SECRET,
+		               error_set(error, ERR_DENIED,
+		                         "the node at %s has %s cluster secret, the one at %s has %s: give both the same (secret-file)",
+		                         introduction->address, introduction->has_secret ? "a" : "no", node->address,
+		                         introduction->has_secret ? "none" : "one"));
+	connection->peer_id = introduction->node;
+	connection->peer_generation = introduction->generation;
+	connection->peer_address = mem_string(introduction->address);
+	return 0;
+}
+
+static int wrong_proof(struct connection *connection, struct error *error)
+{
+	return refused(connection, REFUSAL_PROOF,
+	               error_set(error, ERR_DENIED, "the other side does not have the cluster secret of this one (secret-file)"));
 }
 
 static int accept_hello(struct connection *connection, const Clusterd__Wire__Hello *hello, struct error *error)
@@ -172,20 +272,32 @@ static int accept_hello(struct connection *connection, const Clusterd__Wire__Hel
 		return error_set(error, ERR_INVALID, "the hello's versions %u to %u are in the wrong order",
 		                 (unsigned)hello->version_low, (unsigned)hello->version_high);
 	if (hello->version_low > config->version_high || hello->version_high < config->version_low)
-		return error_set(error, ERR_VERSION,
-		                 "you speak versions %u to %u of the protocol, this node speaks %u to %u",
-		                 (unsigned)hello->version_low, (unsigned)hello->version_high,
-		                 (unsigned)config->version_low, (unsigned)config->version_high);
+		return refused(connection, REFUSAL_VERSION,
+		               error_set(error, ERR_VERSION,
+		                         "you speak versions %u to %u of the protocol, this node speaks %u to %u",
+		                         (unsigned)hello->version_low, (unsigned)hello->version_high,
+		                         (unsigned)config->version_low, (unsigned)config->version_high));
 	int code = check_name(hello->name, "a name", error);
 	if (code == 0)
-		code = check_cluster(config->cluster_id, hello->cluster_id, "you look for", error);
+		code = check_cluster(connection, hello->cluster_id, "you look for", error);
 	if (code != 0)
 		return code;
 	if (hello->role != CLUSTERD__WIRE__ROLE__ROLE_CLIENT && hello->role != CLUSTERD__WIRE__ROLE__ROLE_WORKER &&
 	    hello->role != CLUSTERD__WIRE__ROLE__ROLE_PEER)
 		return error_set(error, ERR_INVALID, "the hello's role %d is not known", (int)hello->role);
-	if (config->token[0] != '\0' && !is_token(hello->token, config->token))
-		return error_set(error, ERR_DENIED, "the token is not right");
+	bool is_peer = hello->role == CLUSTERD__WIRE__ROLE__ROLE_PEER;
+	if (!is_peer && config->token[0] != '\0' && !is_token(hello->token, config->token))
+		return refused(connection, REFUSAL_TOKEN,
+		               error_set(error, ERR_DENIED, hello->token[0] != '\0' ? "the token is not right"
+		                                                                     : "a token is asked for here"));
+	if (is_peer && config->node == NULL)
+		return refused(connection, REFUSAL_ROLE, error_set(error, ERR_DENIED, "other nodes are not taken here"));
+	code = is_peer ? accept_introduction(connection, hello->peer, error) : 0;
+	if (code != 0)
+		return code;
+	connection->exchanges = is_peer && hello->peer->exchanges;
+	if (is_peer)
+		introduction_add_hello(&connection->transcript, hello);
 	connection->version = hello->version_high < config->version_high ? hello->version_high : config->version_high;
 	connection->role = hello->role;
 	connection->features = hello->features;
@@ -204,16 +316,53 @@ static void take_text(struct error *error, const Clusterd__Wire__Error *from, co
 	}
 }
 
-static int accept_welcome(struct connection *connection, const Clusterd__Wire__Welcome *welcome, struct error *error)
+/* The node that was meant, and has shown that it has the secret. */
+static int accept_peer(struct connection *connection, const Clusterd__Wire__Welcome *welcome, struct buffer *out,
+                       struct error *error)
+{
+	Clusterd__Wire__Proof proof = CLUSTERD__WIRE__PROOF__INIT;
+	unsigned char bytes[SECRET_PROOF_SIZE];
+	int code = accept_introduction(connection, welcome->peer, error);
+	if (code != 0)
+		return code;
+	introduction_add_welcome(&connection->transcript, welcome);
+	if (!introduction_is_proof(connection->secret, INTRODUCTION_WELCOME_LABEL, &connection->transcript, &welcome->proof))
+		return wrong_proof(connection, error);
+	if (connection->aimed_at != 0 && connection->peer_id != connection->aimed_at)
+		return refused(connection, REFUSAL_OTHER_NODE,
+		               error_set(error, ERR_CONFLICT,
+		                         "node %llu was to be reached at %s, but node %llu is there: data directories were swapped, "
+		                         "or the address was given to another",
+		                         (unsigned long long)connection->aimed_at, connection->peer_address,
+		                         (unsigned long long)connection->peer_id));
+	introduction_prove(connection->secret, INTRODUCTION_PROOF_LABEL, &connection->transcript, bytes, &proof.proof);
+	append(out, FRAME_PROOF, &proof.base);
+	buffer_finish(&connection->transcript);
+	return 0;
+}
+
+static int accept_proof(struct connection *connection, const Clusterd__Wire__Proof *proof, struct error *error)
+{
+	if (!introduction_is_proof(connection->secret, INTRODUCTION_PROOF_LABEL, &connection->transcript, &proof->proof))
+		return wrong_proof(connection, error);
+	buffer_finish(&connection->transcript);
+	return 0;
+}
+
+static int accept_welcome(struct connection *connection, const Clusterd__Wire__Welcome *welcome, struct buffer *out,
+                          struct error *error)
 {
 	const struct connection_config *config = connection->config;
 	if (welcome->version < config->version_low || welcome->version > config->version_high)
-		return error_set(
-			error, ERR_VERSION, "the node wants version %u of the protocol, this side speaks %u to %u",
-			(unsigned)welcome->version, (unsigned)config->version_low, (unsigned)config->version_high);
+		return refused(connection, REFUSAL_VERSION,
+		               error_set(error, ERR_VERSION, "the node wants version %u of the protocol, this side speaks %u to %u",
+		                         (unsigned)welcome->version, (unsigned)config->version_low,
+		                         (unsigned)config->version_high));
 	int code = check_name(welcome->node, "a name", error);
 	if (code == 0)
-		code = check_cluster(config->cluster_id, welcome->cluster_id, "the node belongs to", error);
+		code = check_cluster(connection, welcome->cluster_id, "the node belongs to", error);
+	if (code == 0 && config->role == CLUSTERD__WIRE__ROLE__ROLE_PEER)
+		code = accept_peer(connection, welcome, out, error);
 	if (code != 0)
 		return code;
 	connection->version = welcome->version;
@@ -227,20 +376,26 @@ static int accept_welcome(struct connection *connection, const Clusterd__Wire__W
 /* --- which frames may come ---------------------------------------------------------------------------------------- */
 
 #define MAY(type) (1u << (type))
-_Static_assert(FRAME_TYPE_END <= 32, "a bit for each type");
+_Static_assert(FRAME_TYPE_END < 32, "a bit for each type");
+
+/* Between nodes, on a member's connection: all that begins with FRAME_RAFT but exchanges, which have connections of their own, and what
+ * concerns calls. It goes one way only: answers come over the other member's connection. */
+#define PEER_FRAMES                                                                                                   \
+	((MAY(FRAME_TYPE_END) - MAY(FRAME_RAFT) - MAY(FRAME_EXCHANGE)) | MAY(FRAME_ASSIGNMENT) | MAY(FRAME_ABANDON) | \
+	 MAY(FRAME_RESULT) | MAY(FRAME_RESULT_TAKEN) | MAY(FRAME_HEARTBEAT))
 
 /* From whom the connection is with: what a server takes by role, and what those get. Goodbye always. */
 static const unsigned server_takes[] = {
 	[CLUSTERD__WIRE__ROLE__ROLE_CLIENT] = MAY(FRAME_REQUEST) | MAY(FRAME_CANCEL),
 	[CLUSTERD__WIRE__ROLE__ROLE_WORKER] = MAY(FRAME_REQUEST) | MAY(FRAME_CANCEL) | MAY(FRAME_OFFER) |
 	                                      MAY(FRAME_RESULT) | MAY(FRAME_HEARTBEAT),
-	[CLUSTERD__WIRE__ROLE__ROLE_PEER] = MAY(FRAME_REQUEST) | MAY(FRAME_CANCEL),
+	[CLUSTERD__WIRE__ROLE__ROLE_PEER] = PEER_FRAMES,
 };
 static const unsigned client_takes[] = {
 	[CLUSTERD__WIRE__ROLE__ROLE_CLIENT] = MAY(FRAME_RESPONSE),
 	[CLUSTERD__WIRE__ROLE__ROLE_WORKER] = MAY(FRAME_RESPONSE) | MAY(FRAME_ASSIGNMENT) | MAY(FRAME_ABANDON) |
 	                                      MAY(FRAME_RESULT_TAKEN),
-	[CLUSTERD__WIRE__ROLE__ROLE_PEER] = MAY(FRAME_RESPONSE),
+	[CLUSTERD__WIRE__ROLE__ROLE_PEER] = 0,
 };
 
 static const char *role_name(Clusterd__Wire__Role role)
@@ -254,8 +409,9 @@ static int check_header(const struct connection *connection, const struct frame_
 {
 	bool is_server = connection->config->side == CONNECTION_SERVER;
 	const char *name = frame_type_name(header->type);
-	enum frame_type first = is_server ? FRAME_HELLO : FRAME_WELCOME;
-	bool own = header->type == FRAME_HELLO || header->type == FRAME_WELCOME || header->type == FRAME_GOODBYE;
+	enum frame_type first = connection->state == AWAIT_PROOF ? FRAME_PROOF : is_server ? FRAME_HELLO : FRAME_WELCOME;
+	bool own = header->type == FRAME_HELLO || header->type == FRAME_WELCOME || header->type == FRAME_GOODBYE ||
+	           header->type == FRAME_PROOF;
 	bool asked = header->type == FRAME_REQUEST || header->type == FRAME_RESPONSE || header->type == FRAME_CANCEL;
 	uint64_t size = (uint64_t)header->message_size + header->payload_size;
 	if (connection->state != OPEN) {
@@ -266,7 +422,8 @@ static int check_header(const struct connection *connection, const struct frame_
 			return error_set(error, ERR_LIMIT, "a %s of %llu bytes (limit %d)", name,
 			                 (unsigned long long)size, HELLO_SIZE_MAX);
 	} else if (header->type != FRAME_GOODBYE) {
-		unsigned takes = (is_server ? server_takes : client_takes)[connection->role];
+		unsigned takes = connection->exchanges ? MAY(FRAME_EXCHANGE)
+		                                       : (is_server ? server_takes : client_takes)[connection->role];
 		if ((takes & MAY(header->type)) == 0)
 			return error_set(error, ERR_INVALID,
 			                 is_server ? "a %s may not send a %s frame" : "a %s gets no %s frame",
@@ -274,8 +431,9 @@ static int check_header(const struct connection *connection, const struct frame_
 	}
 	if ((own && header->stream != 0) || (asked && header->stream == 0))
 		return error_set(error, ERR_INVALID, "a %s frame on stream %u", name, (unsigned)header->stream);
-	if (header->type == FRAME_CANCEL && size != 0)
-		return error_set(error, ERR_INVALID, "a cancel frame with %llu bytes in it", (unsigned long long)size);
+	if ((header->type == FRAME_CANCEL || header->type == FRAME_FORWARD_CANCEL) && size != 0)
+		return error_set(error, ERR_INVALID, "a %s frame with %llu bytes in it", name,
+		                 (unsigned long long)size);
 	return 0;
 }
 
@@ -289,12 +447,15 @@ static int greet(struct connection *connection, const struct frame *frame, struc
 	int code = message_unpack(message_of_frame(frame->type), frame->message, &arena, &message, error);
 	if (code == 0 && frame->type == FRAME_HELLO)
 		code = accept_hello(connection, (const Clusterd__Wire__Hello *)message, error);
+	else if (code == 0 && frame->type == FRAME_PROOF)
+		code = accept_proof(connection, (const Clusterd__Wire__Proof *)message, error);
 	else if (code == 0)
-		code = accept_welcome(connection, (const Clusterd__Wire__Welcome *)message, error);
+		code = accept_welcome(connection, (const Clusterd__Wire__Welcome *)message, out, error);
 	if (code == 0) {
+		bool half = frame->type == FRAME_HELLO && connection->role == CLUSTERD__WIRE__ROLE__ROLE_PEER;
 		if (frame->type == FRAME_HELLO)
 			send_welcome(connection, NULL, out);
-		move(connection, OPEN);
+		move(connection, half ? AWAIT_PROOF : OPEN);
 	}
 	arena_finish(&arena);
 	return code;
@@ -317,6 +478,8 @@ static bool take_farewell(struct connection *connection, const struct frame *fra
 	if (farewell) {
 		take_text(error, reason, "the other side ends the connection and does not say why");
 		connection->retry_after_ms = reason != NULL ? reason->retry_after_ms : 0;
+		if (connection->state != OPEN)
+			connection->refusal = REFUSAL_BY_PEER;
 		move(connection, ENDED);
 	}
 	arena_finish(&arena);
@@ -361,11 +524,13 @@ enum connection_event connection_next(struct connection *connection, struct slic
 	if (code > 0)
 		code = was_open ? 0 : greet(connection, &frame, out, error);
 	if (code < 0) {
+		if (!was_open && connection->refusal == REFUSAL_NONE)
+			connection->refusal = REFUSAL_MALFORMED;
 		connection_fail(connection, error, out);
 		return CONNECTION_FAILED;
 	}
 	if (!was_open)
-		return CONNECTION_OPENED;
+		return connection->state == OPEN ? CONNECTION_OPENED : CONNECTION_GREETED;
 	*ret_frame = frame;
 	return CONNECTION_FRAME;
 }
@@ -416,4 +581,37 @@ const char *connection_cluster(const struct connection *connection)
 uint32_t connection_retry_after_ms(const struct connection *connection)
 {
 	return connection->retry_after_ms;
+}
+
+uint64_t connection_peer_id(const struct connection *connection)
+{
+	return connection->peer_id;
+}
+
+uint64_t connection_peer_generation(const struct connection *connection)
+{
+	return connection->peer_generation;
+}
+
+const char *connection_peer_address(const struct connection *connection)
+{
+	return connection->peer_address != NULL ? connection->peer_address : "";
+}
+
+bool connection_exchanges(const struct connection *connection)
+{
+	return connection->exchanges;
+}
+
+enum connection_refusal connection_refusal(const struct connection *connection)
+{
+	return connection->refusal;
+}
+
+const char *connection_refusal_name(enum connection_refusal refusal)
+{
+	static const char *const names[] = {"none",    "malformed", "version",    "cluster", "token",      "role",  "no_secret", "proof",
+	                                    "itself",  "same_id",   "other_node", "by_peer", "generation", "late",  "limit"};
+	_Static_assert(sizeof names / sizeof names[0] == REFUSAL_COUNT, "each has a name");
+	return names[refusal];
 }

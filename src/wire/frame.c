@@ -5,7 +5,7 @@
 #define XXH_STATIC_LINKING_ONLY /* the state of a running checksum on the stack */
 #include <xxhash.h>
 
-_Static_assert(FRAME_MESSAGE_MAX < FRAME_SIZE_MAX, "a message fits into a frame");
+_Static_assert(FRAME_MESSAGE_MAX < FRAME_SIZE_MAX && FRAME_SIZE_MAX <= FRAME_PEER_SIZE_MAX, "a message fits into a frame");
 
 #define CHECKSUM_SIZE 4
 
@@ -28,13 +28,18 @@ const char *frame_type_name(unsigned type)
 		[FRAME_RESPONSE] = "response",     [FRAME_CANCEL] = "cancel",         [FRAME_GOODBYE] = "goodbye",
 		[FRAME_OFFER] = "offer",           [FRAME_ASSIGNMENT] = "assignment", [FRAME_ABANDON] = "abandon",
 		[FRAME_RESULT] = "result",         [FRAME_RESULT_TAKEN] = "result taken",
-		[FRAME_HEARTBEAT] = "heartbeat",
+		[FRAME_HEARTBEAT] = "heartbeat",     [FRAME_PROOF] = "proof",
 		[FRAME_RAFT] = "raft",             [FRAME_EXCHANGE] = "exchange",     [FRAME_FORWARD] = "forward",
 		[FRAME_FORWARDED] = "forwarded",   [FRAME_FORWARD_CANCEL] = "forward cancel",
 		[FRAME_PRESENCE] = "presence",     [FRAME_FORM] = "form",             [FRAME_PLACES] = "places",
 	};
 	_Static_assert(sizeof names / sizeof names[0] == FRAME_TYPE_END, "each type has a name");
 	return type != 0 && type < FRAME_TYPE_END ? names[type] : "unknown";
+}
+
+uint32_t frame_size_max(unsigned type)
+{
+	return type >= FRAME_RAFT ? FRAME_PEER_SIZE_MAX : FRAME_SIZE_MAX;
 }
 
 int frame_parse_header(struct slice input, struct frame_header *ret_header, struct error *error)
@@ -54,9 +59,9 @@ int frame_parse_header(struct slice input, struct frame_header *ret_header, stru
 	if (message_size > FRAME_MESSAGE_MAX)
 		return error_set(error, ERR_LIMIT, "%s frame with a message of %u bytes (limit %u)", name,
 		                 (unsigned)message_size, FRAME_MESSAGE_MAX);
-	if (payload_size > FRAME_SIZE_MAX - message_size)
+	if (payload_size > frame_size_max(type) - message_size)
 		return error_set(error, ERR_LIMIT, "%s frame of %llu bytes (limit %u)", name,
-		                 (unsigned long long)message_size + payload_size, FRAME_SIZE_MAX);
+		                 (unsigned long long)message_size + payload_size, (unsigned)frame_size_max(type));
 	*ret_header = (struct frame_header){.checksum = get_u32(input.data),
 	                                    .type = (enum frame_type)type,
 	                                    .stream = get_u32(input.data + 8),
@@ -95,31 +100,41 @@ size_t frame_reserve(struct buffer *out)
 	return at;
 }
 
-static uint32_t checksum_of(struct slice front, struct slice payload)
+static uint32_t checksum_of(struct slice front, const struct slice *payload, size_t payload_count)
 {
-	if (payload.size == 0)
+	if (payload_count == 0)
 		return (uint32_t)XXH3_64bits(front.data, front.size);
 	XXH3_state_t state;
 	XXH3_INITSTATE(&state);
 	XXH3_64bits_reset(&state);
 	XXH3_64bits_update(&state, front.data, front.size);
-	XXH3_64bits_update(&state, payload.data, payload.size);
+	for (size_t i = 0; i < payload_count; i++)
+		XXH3_64bits_update(&state, payload[i].data, payload[i].size);
 	return (uint32_t)XXH3_64bits_digest(&state);
 }
 
-void frame_seal(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, struct slice payload)
+void frame_seal_parts(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, const struct slice *payload,
+                      size_t payload_count)
 {
 	assert(type > 0 && type < FRAME_TYPE_END);
 	assert(out->size >= at + FRAME_HEADER_SIZE);
 	char *header = out->data + at;
 	size_t message_size = out->size - at - FRAME_HEADER_SIZE;
-	assert(message_size <= FRAME_MESSAGE_MAX && payload.size <= FRAME_SIZE_MAX - message_size);
+	size_t payload_size = 0;
+	for (size_t i = 0; i < payload_count; i++)
+		payload_size += payload[i].size;
+	assert(message_size <= FRAME_MESSAGE_MAX && payload_size <= frame_size_max(type) - message_size);
 	put_u32(header + 4, (uint32_t)type);
 	put_u32(header + 8, stream);
 	put_u32(header + 12, (uint32_t)message_size);
-	put_u32(header + 16, (uint32_t)payload.size);
+	put_u32(header + 16, (uint32_t)payload_size);
 	struct slice front = {header + CHECKSUM_SIZE, FRAME_HEADER_SIZE - CHECKSUM_SIZE + message_size};
-	put_u32(header, checksum_of(front, payload));
+	put_u32(header, checksum_of(front, payload, payload_count));
+}
+
+void frame_seal(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, struct slice payload)
+{
+	frame_seal_parts(out, at, type, stream, &payload, payload.size != 0 ? 1 : 0);
 }
 
 void frame_append(struct buffer *out, enum frame_type type, uint32_t stream, struct slice message,

@@ -20,6 +20,7 @@
 
 #define FRAME_HEADER_SIZE 20
 #define FRAME_SIZE_MAX (16u << 20) /* message and payload together */
+#define FRAME_PEER_SIZE_MAX (17u << 20) /* between nodes: an entry is a little larger than the request it came with */
 #define FRAME_MESSAGE_MAX (4u << 20)
 
 enum frame_type {
@@ -35,7 +36,8 @@ enum frame_type {
 	FRAME_RESULT,        /* Result; payload: value or message of a failure */
 	FRAME_RESULT_TAKEN,  /* Taken: the result is committed, or of no use; the worker may forget it */
 	FRAME_HEARTBEAT,     /* Heartbeat: a call is alive */
-	/* Between nodes. */
+	FRAME_PROOF,         /* Proof: a node that connects shows that it has the secret, after the welcome */
+	/* Between nodes, whose connection is open: from here on. */
 	FRAME_RAFT,          /* RaftMessage; payload: bodies of entries one after another, or a piece of a snapshot */
 	FRAME_EXCHANGE,      /* a piece of a gossip exchange; no message, payload: as wire/gossip.h packs it */
 	FRAME_FORWARD,       /* Request of a client of the sender, on a stream of the sender's */
@@ -65,6 +67,8 @@ struct frame_header {
 
 /* "request", …; "type 77" is "unknown". Never NULL. */
 const char *frame_type_name(unsigned type);
+/* Of message and payload together. */
+uint32_t frame_size_max(unsigned type);
 /* 1: `input` begins with a header that is well-formed; 0: it is too short; ERR_LIMIT, ERR_INVALID. */
 int frame_parse_header(struct slice input, struct frame_header *ret_header, struct error *error);
 /* Looks for a whole frame at the front of `input`. 1: there is one, it points into `input` and takes `ret_size` bytes;
@@ -77,5 +81,8 @@ void frame_append(struct buffer *out, enum frame_type type, uint32_t stream, str
  * frame_seal writes it when the message has been appended. The payload, unless it is empty, must follow the message. */
 size_t frame_reserve(struct buffer *out);
 void frame_seal(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, struct slice payload);
+/* The same with a payload in parts. */
+void frame_seal_parts(struct buffer *out, size_t at, enum frame_type type, uint32_t stream, const struct slice *payload,
+                      size_t payload_count);
 
 #endif

@@ -313,18 +313,30 @@ void message_append(struct buffer *out, const ProtobufCMessage *message)
 	out->size += packed;
 }
 
-int message_frame_head(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
-                       struct slice payload)
+int message_frame_parts(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
+                        const struct slice *payload, size_t payload_count)
 {
 	size_t size = message != NULL ? protobuf_c_message_get_packed_size(message) : 0;
-	if (size > FRAME_MESSAGE_MAX || payload.size > FRAME_SIZE_MAX - size)
+	if (size > FRAME_MESSAGE_MAX)
 		return ERR_LIMIT;
+	size_t room = frame_size_max(type) - size;
+	for (size_t i = 0; i < payload_count; i++) {
+		if (payload[i].size > room)
+			return ERR_LIMIT;
+		room -= payload[i].size;
+	}
 	buffer_reserve(out, FRAME_HEADER_SIZE + size);
 	size_t at = frame_reserve(out);
 	if (size != 0)
 		out->size += protobuf_c_message_pack(message, (uint8_t *)buffer_reserve(out, size));
-	frame_seal(out, at, type, stream, payload);
+	frame_seal_parts(out, at, type, stream, payload, payload_count);
 	return 0;
+}
+
+int message_frame_head(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
+                       struct slice payload)
+{
+	return message_frame_parts(out, type, stream, message, &payload, payload.size != 0 ? 1 : 0);
 }
 
 int message_frame(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
@@ -361,6 +373,8 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 		return &clusterd__wire__taken__descriptor;
 	case FRAME_HEARTBEAT:
 		return &clusterd__wire__heartbeat__descriptor;
+	case FRAME_PROOF:
+		return &clusterd__wire__proof__descriptor;
 	case FRAME_RAFT:
 		return &clusterd__wire__raft_message__descriptor;
 	case FRAME_FORWARD:

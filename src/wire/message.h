@@ -32,6 +32,9 @@ int message_frame(struct buffer *out, enum frame_type type, uint32_t stream, con
 /* The same without the payload itself, which the caller sends right behind it: a large one need not be copied. */
 int message_frame_head(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
                        struct slice payload);
+/* The same with a payload in parts, which the caller sends behind it. */
+int message_frame_parts(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
+                        const struct slice *payload, size_t payload_count);
 /* What frames of this type hold; NULL: no message. */
 const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type);
 

@@ -182,7 +182,7 @@ static void token_is_demanded_where_one_is_set(void **state)
 	connection_destroy(client);
 	client_config.token = "";
 	create();
-	assert_server_refuses(ERR_DENIED, "frame 1 at byte 0: the token is not right");
+	assert_server_refuses(ERR_DENIED, "frame 1 at byte 0: a token is asked for here");
 	connection_destroy(server);
 	connection_destroy(client);
 	client_config.token = "secret";
@@ -295,13 +295,40 @@ static void second_hello_is_refused(void **state)
 	assert_server_refuses(ERR_INVALID, "frame 2 at byte 45: a client may not send a hello frame");
 }
 
+static void draw_nonce(void *context, unsigned char ret_nonce[CONNECTION_NONCE_SIZE])
+{
+	static unsigned char number;
+	(void)context;
+	memset(ret_nonce, ++number, CONNECTION_NONCE_SIZE);
+}
+
+static const struct connection_node one_node = {.id = 1, .generation = 1, .address = "h1:1", .nonce = draw_nonce};
+static const struct connection_node other_node = {.id = 2, .generation = 1, .address = "h2:1", .nonce = draw_nonce};
+
+static void open_peers(bool exchanges)
+{
+	client_config.role = CLUSTERD__WIRE__ROLE__ROLE_PEER;
+	client_config.node = &one_node;
+	server_config.node = &other_node;
+	server = connection_create(&server_config);
+	client = connection_create(&client_config);
+	connection_aim(client, 2, exchanges);
+	connection_begin(client, &to_server);
+	assert_int_equal(server_next(), CONNECTION_GREETED);
+	assert_int_equal(client_next(), CONNECTION_OPENED);
+	assert_int_equal(server_next(), CONNECTION_OPENED);
+}
+
 /* Which frames get through, one letter for each type from hello on: y, n. */
-static void accepted_types(Clusterd__Wire__Role role, bool by_server, char ret_letters[FRAME_TYPE_END])
+static void accepted_types(Clusterd__Wire__Role role, bool exchanges, bool by_server, char ret_letters[FRAME_TYPE_END])
 {
 	client_config.role = role;
 	for (int type = FRAME_HELLO; type < FRAME_TYPE_END; type++) {
-		bool own = type == FRAME_HELLO || type == FRAME_WELCOME || type == FRAME_GOODBYE;
-		open_both();
+		bool own = type == FRAME_HELLO || type == FRAME_WELCOME || type == FRAME_GOODBYE || type == FRAME_PROOF;
+		if (role == CLUSTERD__WIRE__ROLE__ROLE_PEER)
+			open_peers(exchanges);
+		else
+			open_both();
 		frame_append(by_server ? &to_server : &to_client, (enum frame_type)type, own ? 0 : 9, SLICE(""),
 		             SLICE(""));
 		enum connection_event event = by_server ? server_next() : client_next();
@@ -319,19 +346,24 @@ static void role_decides_which_frames_may_come(void **state)
 {
 	(void)state;
 	char letters[FRAME_TYPE_END];
-	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat */
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnn");
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, true, letters);
-	assert_string_equal(letters, "nnynygynnyny");
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnn");
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnn");
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, letters);
-	assert_string_equal(letters, "nnnyngnyynyn");
-	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnn");
+	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat, proof; from raft on:
+	 * exchange is the second of them */
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, true, letters);
+	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, true, letters);
+	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, true, letters);
+	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyy");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, true, letters);
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, false, letters);
+	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, false, letters);
+	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, false, letters);
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnn");
+	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, false, letters);
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnn");
 }
 
 static void frame_that_the_role_forbids_is_named(void **state)
