@@ -1,17 +1,22 @@
 #include "daemon/request.h"
 
 #include "base/memory.h"
+#include "wire/frame.h"
 
 #include <inttypes.h>
 
 /* What clients are answered. */
 
-#define BUSY_RETRY_MS 100
+#define RETRY_MS 100
 
-static void respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
-                    struct slice payload)
+void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                  struct slice payload)
 {
-	node->host->respond(node->context, connection, stream, response, payload);
+	if ((connection & NODE_PEER_CONNECTION) != 0)
+		node->host->peer_send(node->context, connection & ~NODE_PEER_CONNECTION, FRAME_FORWARDED, stream,
+		                      &response->base, &payload, payload.size != 0 ? 1 : 0);
+	else
+		node->host->respond(node->context, connection, stream, response, payload);
 }
 
 void respond_error(struct node *node, uint64_t connection, uint32_t stream, int code, struct slice text)
@@ -22,10 +27,11 @@ void respond_error(struct node *node, uint64_t connection, uint32_t stream, int 
 	buffer_append_slice(&plain, text);
 	error.code = code;
 	error.text = (char *)(uintptr_t)buffer_string(&plain);
-	if (code == ERR_BUSY)
-		error.retry_after_ms = BUSY_RETRY_MS;
+	error.leader = code == ERR_NOT_LEADER ? raft_leader(node->raft) : 0;
+	if (code == ERR_BUSY || code == ERR_NOT_LEADER)
+		error.retry_after_ms = RETRY_MS;
 	response.error = &error;
-	respond(node, connection, stream, &response, SLICE(""));
+	node_respond(node, connection, stream, &response, SLICE(""));
 	buffer_finish(&plain);
 }
 
@@ -46,7 +52,7 @@ void respond_text(const struct request *request, struct slice text)
 	Clusterd__Wire__Text body = CLUSTERD__WIRE__TEXT__INIT;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_TEXT;
 	response.text = &body;
-	respond(request->node, request->connection, request->stream, &response, text);
+	node_respond(request->node, request->connection, request->stream, &response, text);
 }
 
 void respond_finished(struct node *node, const struct waiter *waiter, uint64_t instance, const char *state,
@@ -61,7 +67,7 @@ void respond_finished(struct node *node, const struct waiter *waiter, uint64_t i
 	body.error = (char *)(uintptr_t)buffer_string(&text);
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_FINISHED;
 	response.finished = &body;
-	respond(node, waiter->connection, waiter->stream, &response, result);
+	node_respond(node, waiter->connection, waiter->stream, &response, result);
 	buffer_finish(&text);
 }
 
@@ -75,7 +81,7 @@ void respond_grown(struct node *node, const struct waiter *waiter, uint64_t inst
 	response.more = !finished;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_GROWN;
 	response.grown = &body;
-	respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
+	node_respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
 }
 
 void request_wait(const struct request *request, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t more)
@@ -114,7 +120,7 @@ static void respond_registered(struct node *node, const struct waiter *waiter, s
 	Clusterd__Wire__Text body = CLUSTERD__WIRE__TEXT__INIT;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_TEXT;
 	response.text = &body;
-	respond(node, waiter->connection, waiter->stream, &response, json);
+	node_respond(node, waiter->connection, waiter->stream, &response, json);
 }
 
 void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer)
@@ -150,5 +156,5 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_STARTED;
 		response.started = &started;
 	}
-	respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
+	node_respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
 }

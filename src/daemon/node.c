@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "daemon/consistency.h"
+#include "daemon/forward.h"
 #include "wire/command.h"
 
 #include <assert.h>
@@ -79,6 +81,8 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->sequencer = sequencer_create();
 	node->dispatch = dispatch_create();
 	node->waiters = waiters_create();
+	node->forwarding = forwarding_create();
+	node->consistency = consistency_create(config->seed);
 	node->name = mem_string(config->name);
 	node->address = mem_string(config->address);
 	node->datacenter = mem_string(config->datacenter);
@@ -104,6 +108,8 @@ void node_destroy(struct node *node)
 		HASH_DELETE(hh, node->sessions, session);
 		mem_free(session);
 	}
+	forwarding_destroy(node->forwarding);
+	consistency_destroy(node->consistency);
 	waiters_destroy(node->waiters);
 	dispatch_destroy(node->dispatch);
 	sequencer_destroy(node->sequencer);
@@ -156,13 +162,6 @@ void node_begin_term(struct node *node)
 void node_identity_saved(struct node *node)
 {
 	(void)node;
-}
-
-void node_read_ready(struct node *node, uint64_t id, int result)
-{
-	(void)node;
-	(void)id;
-	(void)result;
 }
 
 void node_stepped_down(struct node *node)
@@ -343,9 +342,16 @@ void node_turn(struct node *node)
 	msec now = node->host->now(node->context);
 	if (node->failed)
 		return;
+	forward_look(node);
 	if (node->again && !node->hold && !node->installing)
 		apply_committed(node);
 	reads_expire(node, now);
+	if (!node->failed)
+		forward_turn(node);
+	if (!node->failed)
+		consistency_turn(node);
+	if (!node->failed)
+		presence_turn(node, now);
 	if (!node->failed && node->leader && !node->installing)
 		lead(node);
 	if (!node->failed)
@@ -366,6 +372,9 @@ msec node_deadline(const struct node *node)
 		return now;
 	deadline = msec_earlier(deadline, raft_deadline(node->raft));
 	deadline = msec_earlier(deadline, reads_deadline(node));
+	deadline = msec_earlier(deadline, forward_deadline(node));
+	deadline = msec_earlier(deadline, consistency_deadline(node));
+	deadline = msec_earlier(deadline, presence_deadline(node));
 	if (node->assigned_count > 0 && !node->disk_busy)
 		deadline = msec_earlier(deadline, node->assigned_since + ASSIGNED_DELAY_MS);
 	if (node->ready && node->next_timer != MSEC_NEVER && !node->timers_proposed) {

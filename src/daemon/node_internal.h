@@ -6,7 +6,7 @@
  *   effects.c   what follows a transaction
  *   request.h   what clients ask, and its files
  *   calls.c     dispatch, results, workers
- *   presence.c  sessions and connections that are there
+ *   presence.c  sessions and connections that are there, here and at other nodes
  *   waiters.c   who waits for what
  *   status.c    what a node says about itself */
 #ifndef CLUSTERD_DAEMON_NODE_INTERNAL_H
@@ -78,6 +78,7 @@ struct node_counts {
 	uint64_t entries;
 	uint64_t batches;
 	uint64_t busy;
+	uint64_t forwarded;
 	uint64_t elections;
 	uint64_t results_ignored;
 	uint64_t messages_refused; /* of other nodes: what cannot be */
@@ -92,6 +93,8 @@ struct node {
 	struct sequencer *sequencer;
 	struct dispatch *dispatch;
 	struct waiters *waiters;
+	struct forwarding *forwarding;
+	struct consistency *consistency;
 
 	char *name, *address, *datacenter, *tags;
 	uint64_t id;
@@ -139,6 +142,7 @@ struct node {
 	struct worker *workers;
 	struct report *reports;
 	struct session_seen *sessions;
+	msec next_presence;
 	struct pool_place *pools;
 	struct place *exec_place;
 	uint64_t next_nonce;
@@ -184,6 +188,9 @@ void node_read_ready(struct node *node, uint64_t id, int result);
 /* effects.c */
 void node_effects(struct node *node);
 
+/* requests.c */
+void requests_dropped(struct node *node, uint64_t connection); /* its requests are not to be answered any more */
+
 /* answers.c */
 void respond_error(struct node *node, uint64_t connection, uint32_t stream, int code, struct slice text);
 void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
@@ -196,6 +203,9 @@ void session_touch(struct node *node, uint64_t id, uint64_t connection); /* it w
 void sessions_keep(struct node *node, msec now); /* housekeeping: expiry */
 void waiters_not_leader(struct node *node);      /* what was proposed may come to nothing: whoever waits is to ask again */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */
+void presence_turn(struct node *node, msec now); /* a node that does not lead tells the leader who is there */
+msec presence_deadline(const struct node *node);
+void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence);
 
 /* calls.c */
 void node_calls_init(struct node *node, uint32_t exec_slots);

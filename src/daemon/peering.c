@@ -1,4 +1,4 @@
-#include "daemon/node_internal.h"
+#include "daemon/forward.h"
 
 #include "wire/frame.h"
 
@@ -6,25 +6,32 @@
 
 void node_peer_up(struct node *node, uint64_t member)
 {
-	(void)node;
-	(void)member;
+	if (!node->failed)
+		forward_peer_up(node, member);
 }
 
 void node_peer_down(struct node *node, uint64_t member)
 {
-	(void)node;
-	(void)member;
+	if (!node->failed)
+		forward_peer_down(node, member);
 }
 
 void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
                        const ProtobufCMessage *message, struct slice payload)
 {
-	(void)stream;
 	if (node->failed)
 		return;
 	switch (frame_type) {
 	case FRAME_RAFT:
 		replica_message(node, member, (const Clusterd__Wire__RaftMessage *)message, payload);
+		break;
+	case FRAME_FORWARD:
+	case FRAME_FORWARDED:
+	case FRAME_FORWARD_CANCEL:
+		forward_message(node, member, frame_type, stream, message, payload);
+		break;
+	case FRAME_PRESENCE:
+		presence_heard(node, (const Clusterd__Wire__Presence *)message);
 		break;
 	default:
 		node->counts.messages_refused++;

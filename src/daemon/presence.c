@@ -1,22 +1,54 @@
-#include "daemon/node_internal.h"
+#include "daemon/forward.h"
 
 #include "base/memory.h"
+#include "wire/frame.h"
 
-/* Who is there: sessions live as long as somebody is heard of, connections take with them what hangs on them. */
+/* Who is there: sessions live as long as somebody is heard of, connections take with them what hangs on them. Each node knows the
+ * connections of its own clients; one that does not lead tells the leader of their sessions now and then (FRAME_PRESENCE). */
 
 #define SESSIONS_EXPIRED_AT_ONCE 1000
+#define SESSIONS_TOLD_AT_ONCE 4096
 
-void session_touch(struct node *node, uint64_t id, uint64_t connection)
+static struct session_seen *seen_find(const struct node *node, uint64_t id)
 {
 	struct session_seen *seen;
 	HASH_FIND(hh, node->sessions, &id, sizeof id, seen);
+	return seen;
+}
+
+static bool is_known(const struct node *node, uint64_t id)
+{
+	const struct answer *answer;
+	return machine_session_answer(node->machine, id, UINT64_MAX, &answer) >= 0;
+}
+
+/* Its time begins anew. NULL: there are too many that this node has not applied the beginning of, if there is one. */
+static struct session_seen *session_heard(struct node *node, uint64_t id)
+{
+	struct session_seen *seen = seen_find(node, id);
+	if (seen == NULL && HASH_COUNT(node->sessions) >= 2 * NODE_SESSIONS_MAX && !is_known(node, id))
+		return NULL;
 	if (seen == NULL) {
 		seen = mem_zero(sizeof *seen);
 		seen->session = id;
 		HASH_ADD(hh, node->sessions, session, sizeof seen->session, seen);
 	}
-	seen->connection = connection;
 	seen->seen = node->host->now(node->context);
+	return seen;
+}
+
+void session_touch(struct node *node, uint64_t id, uint64_t connection)
+{
+	struct session_seen *seen = session_heard(node, id);
+	/* That another node is reached says nothing of the clients behind it: it tells of them. */
+	if (seen != NULL && (connection & NODE_PEER_CONNECTION) == 0)
+		seen->connection = connection;
+}
+
+static void seen_drop(struct node *node, struct session_seen *seen)
+{
+	HASH_DELETE(hh, node->sessions, seen);
+	mem_free(seen);
 }
 
 void waiters_not_leader(struct node *node)
@@ -42,8 +74,20 @@ void sessions_granted(struct node *node)
 	size_t count;
 	uint64_t *ids = session_ids(node, &count);
 	for (size_t i = 0; i < count; i++)
-		session_touch(node, ids[i], 0);
+		session_heard(node, ids[i]);
 	mem_free(ids);
+}
+
+/* What was said of sessions that there are not: they have ended, or never were. */
+static void forget_unknown(struct node *node, msec now)
+{
+	struct session_seen *seen;
+	struct session_seen *next;
+	msec ttl = machine_settings(node->machine)->session_ttl;
+	HASH_ITER (hh, node->sessions, seen, next) {
+		if (seen->seen + ttl < now && !is_known(node, seen->session))
+			seen_drop(node, seen);
+	}
 }
 
 /* Proposes the end of sessions that have not been heard of for their time to live. One that somebody holds a connection for
@@ -56,14 +100,14 @@ void sessions_keep(struct node *node, msec now)
 	uint64_t *known = session_ids(node, &known_count);
 	msec ttl = machine_settings(node->machine)->session_ttl;
 	for (size_t i = 0; i < known_count && count < SESSIONS_EXPIRED_AT_ONCE; i++) {
-		struct session_seen *seen;
-		HASH_FIND(hh, node->sessions, &known[i], sizeof known[i], seen);
+		const struct session_seen *seen = seen_find(node, known[i]);
 		if (seen == NULL)
-			session_touch(node, known[i], 0);
+			session_heard(node, known[i]);
 		else if (seen->connection == 0 && seen->seen + ttl < now)
 			expired[count++] = known[i];
 	}
 	mem_free(known);
+	forget_unknown(node, now);
 	if (count == 0)
 		return;
 	struct command command = {.kind = COMMAND_CLOSE_SESSION};
@@ -72,9 +116,68 @@ void sessions_keep(struct node *node, msec now)
 	node_propose(node, &command, true);
 }
 
+/* --- between nodes ------------------------------------------------------------------------------------------------- */
+
+static void tell(struct node *node, uint64_t leader, uint64_t *sessions, size_t count)
+{
+	Clusterd__Wire__Presence presence = CLUSTERD__WIRE__PRESENCE__INIT;
+	presence.sessions = sessions;
+	presence.n_sessions = count;
+	node->host->peer_send(node->context, leader, FRAME_PRESENCE, 0, &presence.base, NULL, 0);
+}
+
+/* Tells the leader of all sessions that clients of this node hold a connection for, and forgets the others. */
+static void presence_tell(struct node *node, uint64_t leader, msec now)
+{
+	uint64_t sessions[SESSIONS_TOLD_AT_ONCE];
+	size_t count = 0;
+	struct session_seen *seen;
+	struct session_seen *next;
+	forget_unknown(node, now);
+	HASH_ITER (hh, node->sessions, seen, next) {
+		if (seen->connection == 0) {
+			seen_drop(node, seen);
+			continue;
+		}
+		sessions[count++] = seen->session;
+		if (count == SESSIONS_TOLD_AT_ONCE) {
+			tell(node, leader, sessions, count);
+			count = 0;
+		}
+	}
+	if (count > 0)
+		tell(node, leader, sessions, count);
+}
+
+void presence_turn(struct node *node, msec now)
+{
+	uint64_t leader = raft_leader(node->raft);
+	if (node->leader || leader == 0 || leader == node->id || now < node->next_presence || node->sessions == NULL)
+		return;
+	if (!forward_reaches(node, leader))
+		return;
+	node->next_presence = now + machine_settings(node->machine)->session_ttl / 3;
+	presence_tell(node, leader, now);
+}
+
+msec presence_deadline(const struct node *node)
+{
+	uint64_t leader = raft_leader(node->raft);
+	bool tells = !node->leader && node->sessions != NULL && leader != 0 && forward_reaches(node, leader);
+	return tells ? node->next_presence : MSEC_NEVER;
+}
+
+void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence)
+{
+	for (size_t i = 0; i < presence->n_sessions; i++) {
+		if (is_known(node, presence->sessions[i]))
+			session_heard(node, presence->sessions[i]);
+	}
+}
+
 void node_connection_closed(struct node *node, uint64_t connection)
 {
-	waiters_drop_connection(node->waiters, connection);
+	requests_dropped(node, connection);
 	worker_gone(node, connection);
 	for (struct session_seen *seen = node->sessions; seen != NULL; seen = seen->hh.next) {
 		if (seen->connection != connection)

@@ -1,5 +1,7 @@
 /* A request on its way through the node, for the files that answer requests:
  *   requests.c         the door
+ *   forward.c          those that another node has to take
+ *   consistency.c      when a reading one may be answered
  *   requests_change.c  those that change something
  *   requests_read.c    those that read
  *   requests_keys.c    those of keys and leases
@@ -34,6 +36,9 @@ enum answer_form request_keys_form(const Clusterd__Wire__Request *message);
 void respond_keys_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
 
 /* answers.c */
+/* To a connection of this node, or, over the node that has forwarded it, of another one. */
+void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                  struct slice payload);
 void request_refuse(const struct request *request, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void respond_text(const struct request *request, struct slice text);

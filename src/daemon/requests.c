@@ -1,4 +1,5 @@
-#include "daemon/request.h"
+#include "daemon/consistency.h"
+#include "daemon/forward.h"
 
 /* The door: what clients ask. */
 
@@ -27,7 +28,20 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
 	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
-		request_change(&request);
+		if (forward_serves(node))
+			request_change(&request);
+		else
+			forward_request(&request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
+	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:
+	case CLUSTERD__WIRE__REQUEST__BODY_SAVE_SNAPSHOT:
+	case CLUSTERD__WIRE__REQUEST__BODY_INSPECT:
+	case CLUSTERD__WIRE__REQUEST__BODY_GET:
+	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
+		consistency_read(&request);
 		break;
 	default:
 		request_read(&request);
@@ -35,7 +49,25 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	}
 }
 
+/* What nobody waits for any more. */
+static void forget(struct node *node, const struct waiter *waiter)
+{
+	if (waiter->kind == WAIT_FORWARDED)
+		forward_forget(node, waiter->first);
+	else if (waiter->kind == WAIT_READ)
+		consistency_forget(node, waiter->first);
+}
+
 void node_request_cancelled(struct node *node, uint64_t connection, uint32_t stream)
 {
-	waiters_drop_stream(node->waiters, connection, stream);
+	struct waiter waiter;
+	if (waiters_take_stream(node->waiters, connection, stream, &waiter))
+		forget(node, &waiter);
+}
+
+void requests_dropped(struct node *node, uint64_t connection)
+{
+	struct waiter waiter;
+	while (waiters_take_connection(node->waiters, connection, &waiter))
+		forget(node, &waiter);
 }

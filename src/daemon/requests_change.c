@@ -294,10 +294,6 @@ static bool admit(const struct request *request)
 	struct node *node = request->node;
 	const Clusterd__Wire__Request *message = request->message;
 	const struct answer *answer;
-	if (!node->ready || !node->leader) {
-		request_refuse(request, ERR_BUSY, "the node is starting: it is not ready yet");
-		return false;
-	}
 	if (node->draining) {
 		request_refuse(request, ERR_CLOSED, "the node is shutting down and takes no new requests");
 		return false;

@@ -136,7 +136,7 @@ static void request_transact(const struct request *request)
 
 static void respond(const struct request *request, const Clusterd__Wire__Response *response, struct slice payload)
 {
-	request->node->host->respond(request->node->context, request->connection, request->stream, response, payload);
+	node_respond(request->node, request->connection, request->stream, response, payload);
 }
 
 static void catalog_fails(const struct request *request)
@@ -320,5 +320,5 @@ void respond_keys_answer(struct node *node, const struct waiter *waiter, const s
 		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN;
 		response.written = &written;
 	}
-	node->host->respond(node->context, waiter->connection, waiter->stream, &response, SLICE(""));
+	node_respond(node, waiter->connection, waiter->stream, &response, SLICE(""));
 }

@@ -73,21 +73,10 @@ static void request_inspect(const struct request *request)
 	buffer_finish(&text);
 }
 
-/* Before the log is applied up to an entry of the own term, the catalog may lack what was acknowledged (INVARIANTS, 29). */
-static bool may_read(const struct request *request)
-{
-	if (request->node->ready || request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_STATUS)
-		return true;
-	request_refuse(request, ERR_BUSY, "the node is starting: it is not ready yet");
-	return false;
-}
-
 void request_read(const struct request *request)
 {
 	const struct answer *answer;
 	uint64_t session = request->message->session;
-	if (!may_read(request))
-		return;
 	/* Whoever only reads for long keeps its session alive, too. */
 	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
 		session_touch(request->node, session, request->connection);

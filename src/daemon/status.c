@@ -39,6 +39,7 @@ void status_print(struct node *node, struct buffer *out)
 	field_number(out, "requests_waiting", waiters_count(node->waiters));
 	field_number(out, "requests_refused", node->counts.refused);
 	field_number(out, "requests_busy", node->counts.busy);
+	field_number(out, "requests_forwarded", node->counts.forwarded);
 	field_number(out, "results_ignored", node->counts.results_ignored);
 	field_number(out, "elections", node->counts.elections);
 	field_number(out, "log_entries", node->counts.entries);

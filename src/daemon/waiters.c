@@ -143,30 +143,34 @@ void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, 
 		call(context, &item->waiter);
 }
 
-void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream)
+bool waiters_take_stream(struct waiters *waiters, uint64_t connection, uint32_t stream, struct waiter *ret_waiter)
 {
 	struct connected *connected;
 	struct item *item;
 	HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
 	if (connected == NULL)
-		return;
+		return false;
 	TAILQ_FOREACH(item, &connected->items, by_connection) {
 		if (item->waiter.stream == stream) {
+			*ret_waiter = item->waiter;
 			item_remove(waiters, item);
-			return;
+			return true;
 		}
 	}
+	return false;
 }
 
-void waiters_drop_connection(struct waiters *waiters, uint64_t connection)
+bool waiters_take_connection(struct waiters *waiters, uint64_t connection, struct waiter *ret_waiter)
 {
 	struct connected *connected;
-	for (;;) {
-		HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
-		if (connected == NULL)
-			return;
-		item_remove(waiters, TAILQ_FIRST(&connected->items));
-	}
+	struct item *item;
+	HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
+	if (connected == NULL)
+		return false;
+	item = TAILQ_FIRST(&connected->items);
+	*ret_waiter = item->waiter;
+	item_remove(waiters, item);
+	return true;
 }
 
 uint32_t waiters_count(const struct waiters *waiters)

@@ -12,6 +12,8 @@ enum wait_kind {
 	WAIT_FINISHED, /* of (instance, 0) */
 	WAIT_GROWN,    /* of (instance, 0): stays after it was told */
 	WAIT_READY,    /* of the node */
+	WAIT_FORWARDED, /* of (parked request, 0): the leader's answer */
+	WAIT_READ,     /* of (parked request, 0): it may be answered from what is applied */
 };
 
 struct waiter {
@@ -32,8 +34,10 @@ void waiters_each(struct waiters *waiters, enum wait_kind kind, uint64_t first, 
                   void (*call)(void *context, struct waiter *waiter), void *context);
 /* Takes one out that waits for anything of this kind; false: none. */
 bool waiters_take_any(struct waiters *waiters, enum wait_kind kind, struct waiter *ret_waiter);
-void waiters_drop_stream(struct waiters *waiters, uint64_t connection, uint32_t stream);
-void waiters_drop_connection(struct waiters *waiters, uint64_t connection);
+/* Takes out the one that is to be answered there; false: none. */
+bool waiters_take_stream(struct waiters *waiters, uint64_t connection, uint32_t stream, struct waiter *ret_waiter);
+/* Takes out one of a connection; false: none. */
+bool waiters_take_connection(struct waiters *waiters, uint64_t connection, struct waiter *ret_waiter);
 uint32_t waiters_count(const struct waiters *waiters);
 uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection);
 

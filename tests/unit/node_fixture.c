@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "coordinator/machine.h"
 #include "daemon/log_facts.h"
+#include "wire/raft.h"
 #include "wire/command.h"
 #include "wire/message.h"
 
@@ -16,6 +17,8 @@
 #define START_WALL 1700000000000ll
 #define READ_AT_ONCE 50
 #define TURNS_MAX 20000
+#define LEADER_SAYS_MS 50
+#define WATCHER UINT32_MAX /* the connection that status is asked on */
 
 void node_fixture_fail(const char *format, ...)
 {
@@ -130,6 +133,7 @@ static void note_answer(struct answered *answered, const Clusterd__Wire__Respons
 	answered->count++;
 	answered->code = response->error != NULL ? response->error->code : 0;
 	snprintf(answered->text, sizeof answered->text, "%s", response->error != NULL ? response->error->text : "");
+	answered->retry_after_ms = response->error != NULL ? response->error->retry_after_ms : 0;
 	answered->body = (int)response->body_case;
 	answered->more = response->more != 0;
 	answered->number = 0;
@@ -231,6 +235,64 @@ static void respond_nothing(struct node_fixture *fixture, uint64_t connection, u
 	host_respond(fixture, connection, stream, &response, SLICE(""));
 }
 
+static void obey(struct node_fixture *fixture, uint64_t member, const struct raft_message *message)
+{
+	struct raft_message answer = {.from = member, .to = NODE_FIXTURE_SELF, .term = message->term};
+	switch (message->kind) {
+	case RAFT_VOTE_REQUEST:
+		answer.kind = RAFT_VOTE_RESPONSE;
+		answer.vote_response = (struct raft_vote_response){.pre = message->vote_request.pre, .granted = true,
+		                                                   .for_term = message->vote_request.for_term};
+		break;
+	case RAFT_APPEND_REQUEST:
+		answer.kind = RAFT_APPEND_RESPONSE;
+		answer.append_response.accepted = message->append_request.prev_index + message->append_request.count;
+		answer.append_response.match = answer.append_response.accepted;
+		answer.append_response.round = message->append_request.round;
+		break;
+	default:
+		return;
+	}
+	mem_grow(fixture->obeying, fixture->obeying_capacity, fixture->obeying_count + 1);
+	fixture->obeying[fixture->obeying_count++] = answer;
+}
+
+static void take_raft(struct node_fixture *fixture, uint64_t member, const Clusterd__Wire__RaftMessage *packed,
+                      struct slice payload)
+{
+	struct arena arena = {0};
+	struct raft_message message;
+	const struct slice *bodies;
+	struct error error = {0};
+	if (raft_unpack(packed, NODE_FIXTURE_SELF, member, payload, &arena, &message, &bodies, &error) != 0)
+		node_fixture_fail("what Raft says cannot be read: %s", error.text);
+	if (fixture->obeyed)
+		obey(fixture, member, &message);
+	arena_finish(&arena);
+}
+
+static void host_peer_send(void *context, uint64_t member, int frame_type, uint32_t stream,
+                           const ProtobufCMessage *message, const struct slice *payload, size_t payload_count)
+{
+	struct node_fixture *fixture = context;
+	struct peer_frame frame = {.member = member, .type = frame_type, .stream = stream};
+	if (member == 0 || member == NODE_FIXTURE_SELF)
+		node_fixture_fail("a frame of type %d to member %" PRIu64, frame_type, member);
+	if (message != NULL) {
+		as_read(fixture, message);
+		message_append(&frame.message, message);
+	}
+	for (size_t i = 0; i < payload_count; i++)
+		buffer_append_slice(&frame.payload, payload[i]);
+	if (frame_type == FRAME_RAFT) {
+		take_raft(fixture, member, (const Clusterd__Wire__RaftMessage *)message, buffer_slice(&frame.payload));
+		node_fixture_frame_finish(&frame);
+		return;
+	}
+	mem_grow(fixture->frames, fixture->frame_capacity, fixture->frame_count + 1);
+	fixture->frames[fixture->frame_count++] = frame;
+}
+
 static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
 {
 	if (query->sql == NULL || (query->parameter_count != 0 && query->parameters == NULL))
@@ -281,6 +343,7 @@ static const struct node_host host = {
 	.save_vote = host_save_vote,
 	.respond = host_respond,
 	.send = host_send,
+	.peer_send = host_peer_send,
 	.query = host_query,
 	.save_snapshot = host_save_snapshot,
 	.call_start = host_call_start,
@@ -311,10 +374,10 @@ static void open_node(struct node_fixture *fixture)
 		.address = "127.0.0.1:9189",
 		.datacenter = "",
 		.tags = "{}",
-		.id = 7,
+		.id = NODE_FIXTURE_SELF,
 		.term = fixture->term,
 		.voted_for = fixture->voted_for,
-		.identity = {.cluster_id = "c0ffee", .founder_count = 1, .founders = {7}},
+		.identity = {.cluster_id = "c0ffee", .founder_count = fixture->voters, .founders = {7, 8, 9}},
 		.first_index = 1,
 		.last_index = fixture->entry_count,
 		.facts = &facts,
@@ -342,13 +405,25 @@ static void close_node(struct node_fixture *fixture)
 	fixture->read_from = 0;
 }
 
-void node_fixture_init(struct node_fixture *fixture)
+static void init(struct node_fixture *fixture, uint32_t voters)
 {
 	memset(fixture, 0, sizeof *fixture);
+	fixture->voters = voters;
 	fixture->next_stream = 1;
 	fixture->vfs = faulty_vfs_create("fixture", true, 1);
 	open_node(fixture);
 	node_fixture_settle(fixture);
+}
+
+void node_fixture_init(struct node_fixture *fixture)
+{
+	init(fixture, 1);
+}
+
+void node_fixture_init_group(struct node_fixture *fixture)
+{
+	init(fixture, 3);
+	node_fixture_lead(fixture);
 }
 
 void node_fixture_finish(struct node_fixture *fixture)
@@ -360,6 +435,10 @@ void node_fixture_finish(struct node_fixture *fixture)
 	mem_free(fixture->entries);
 	mem_free(fixture->calls);
 	mem_free(fixture->requests);
+	for (size_t i = 0; i < fixture->frame_count; i++)
+		node_fixture_frame_finish(&fixture->frames[i]);
+	mem_free(fixture->frames);
+	mem_free(fixture->obeying);
 	buffer_finish(&fixture->answered.payload);
 	arena_finish(&fixture->arena);
 }
@@ -382,6 +461,33 @@ void node_fixture_turn(struct node_fixture *fixture)
 	}
 }
 
+static void hear_raft(struct node_fixture *fixture, const struct raft_message *message)
+{
+	struct arena arena = {0};
+	Clusterd__Wire__RaftMessage *packed = raft_pack(message, NULL, &arena);
+	node_peer_message(fixture->node, message->from, FRAME_RAFT, 0, &packed->base, SLICE(""));
+	arena_finish(&arena);
+}
+
+/* What the others say by themselves. */
+static bool others_go_on(struct node_fixture *fixture)
+{
+	bool any = fixture->obeying_count > 0;
+	while (fixture->obeying_count > 0) {
+		struct raft_message message = fixture->obeying[0];
+		fixture->obeying_count--;
+		memmove(fixture->obeying, fixture->obeying + 1, fixture->obeying_count * sizeof message);
+		hear_raft(fixture, &message);
+	}
+	if (fixture->leader != 0 && fixture->leader_said + LEADER_SAYS_MS <= fixture->now) {
+		fixture->leader_said = fixture->now;
+		hear_raft(fixture, &(struct raft_message){.kind = RAFT_HEARTBEAT, .from = fixture->leader,
+		                                          .to = NODE_FIXTURE_SELF, .term = fixture->leader_term});
+		any = true;
+	}
+	return any;
+}
+
 void node_fixture_settle(struct node_fixture *fixture)
 {
 	uint32_t rounds = 0;
@@ -389,13 +495,19 @@ void node_fixture_settle(struct node_fixture *fixture)
 		if (++rounds > TURNS_MAX)
 			node_fixture_fail("the node writes without end, though no time passes");
 		node_fixture_turn(fixture);
-	} while (node_fixture_disk(fixture));
+	} while (node_fixture_disk(fixture) || others_go_on(fixture));
 }
 
 void node_fixture_pass(struct node_fixture *fixture, msec time)
 {
+	msec until = fixture->now + time;
 	node_fixture_settle(fixture);
-	fixture->now += time;
+	/* Others are there: what comes of them comes in its time. */
+	while ((fixture->obeyed || fixture->leader != 0) && fixture->now + LEADER_SAYS_MS < until) {
+		fixture->now += LEADER_SAYS_MS;
+		node_fixture_settle(fixture);
+	}
+	fixture->now = until;
 	node_fixture_settle(fixture);
 }
 
@@ -533,6 +645,59 @@ void node_fixture_offer(struct node_fixture *fixture, uint64_t connection, const
 	node_fixture_settle(fixture);
 }
 
+/* --- other nodes ---------------------------------------------------------------------------------------------------- */
+
+void node_fixture_follow(struct node_fixture *fixture, uint64_t leader, uint64_t term)
+{
+	struct raft_message message = {.from = leader != 0 ? leader : 9, .to = NODE_FIXTURE_SELF, .term = term};
+	node_fixture_settle(fixture);
+	fixture->obeyed = false;
+	fixture->obeying_count = 0;
+	fixture->leader = leader;
+	fixture->leader_term = term;
+	fixture->leader_said = fixture->now;
+	message.kind = leader != 0 ? RAFT_HEARTBEAT : RAFT_VOTE_REQUEST;
+	if (leader == 0)
+		message.vote_request = (struct raft_vote_request){.transfer = true, .for_term = term, .last_index = 1000,
+		                                                  .last_term = term - 1};
+	hear_raft(fixture, &message);
+	node_fixture_settle(fixture);
+}
+
+void node_fixture_lead(struct node_fixture *fixture)
+{
+	fixture->leader = 0;
+	fixture->obeyed = true;
+	node_fixture_pass(fixture, 1000);
+	if (!node_ready(fixture->node))
+		node_fixture_fail("the node is not elected");
+}
+
+bool node_fixture_sent(struct node_fixture *fixture, int type, struct peer_frame *ret_frame)
+{
+	for (size_t i = 0; i < fixture->frame_count; i++) {
+		if (fixture->frames[i].type != type)
+			continue;
+		*ret_frame = fixture->frames[i];
+		fixture->frame_count--;
+		memmove(fixture->frames + i, fixture->frames + i + 1, (fixture->frame_count - i) * sizeof *fixture->frames);
+		return true;
+	}
+	return false;
+}
+
+void node_fixture_frame_finish(struct peer_frame *frame)
+{
+	buffer_finish(&frame->message);
+	buffer_finish(&frame->payload);
+}
+
+void node_fixture_hear(struct node_fixture *fixture, uint64_t member, int type, uint32_t stream,
+                       const ProtobufCMessage *message, struct slice payload)
+{
+	node_peer_message(fixture->node, member, type, stream, message, payload);
+}
+
 /* --- looking inside ------------------------------------------------------------------------------------------------ */
 
 long long node_fixture_status(struct node_fixture *fixture, const char *name)
@@ -543,7 +708,7 @@ long long node_fixture_status(struct node_fixture *fixture, const char *name)
 	long long number;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
 	request.status = &body;
-	node_fixture_ask(fixture, UINT64_MAX, &request, SLICE(""));
+	node_fixture_ask(fixture, WATCHER, &request, SLICE(""));
 	if (!json_member(buffer_slice(&fixture->answered.payload), slice_of(name), &value) ||
 	    json_integer(value, INT64_MIN, INT64_MAX, &number) != 0)
 		node_fixture_fail("status has no number %s", name);

@@ -30,11 +30,20 @@ struct answered {
 	uint32_t count;  /* of all responses so far */
 	int code;
 	char text[ERROR_TEXT_SIZE];
+	uint32_t retry_after_ms;
 	int body;
 	uint64_t number; /* session, instance */
 	char state[32];  /* FINISHED */
 	bool more;
 	struct buffer payload;
+};
+
+/* A frame to another node. */
+struct peer_frame {
+	uint64_t member;
+	int type;
+	uint32_t stream;
+	struct buffer message, payload;
 };
 
 struct log_entry {
@@ -70,6 +79,17 @@ struct node_fixture {
 	uint32_t next_stream;
 	struct answered answered;
 	uint32_t taken_count; /* results that were said to be taken */
+	uint32_t voters;
+	bool obeyed;          /* other members agree with what the node says */
+	uint64_t leader;      /* another member that leads, and says so now and then; 0: none */
+	uint64_t leader_term;
+	msec leader_said;
+	struct raft_message *obeying; /* what the others are about to answer */
+	size_t obeying_count;
+	size_t obeying_capacity;
+	struct peer_frame *frames; /* to other nodes, but Raft's: those that the test has not taken yet, in order */
+	size_t frame_count;
+	size_t frame_capacity;
 	struct arena arena;
 };
 
@@ -102,6 +122,24 @@ void node_fixture_register(struct node_fixture *fixture, uint64_t connection, ui
 uint64_t node_fixture_start(struct node_fixture *fixture, uint64_t connection, uint64_t session, uint64_t sequence,
                             const char *workflow, const char *args);
 void node_fixture_offer(struct node_fixture *fixture, uint64_t connection, const char *process, uint32_t credit);
+
+/* --- other nodes, played by the test --- */
+
+/* Of groups of three, which members 8 and 9 are of. */
+#define NODE_FIXTURE_SELF 7
+
+/* A node of a group of three, which leads: the others agree with all that it says. */
+void node_fixture_init_group(struct node_fixture *fixture);
+/* From now on another one leads in this term, which is higher than any before; 0: nobody does. */
+void node_fixture_follow(struct node_fixture *fixture, uint64_t leader, uint64_t term);
+/* The others agree again: the node is elected. */
+void node_fixture_lead(struct node_fixture *fixture);
+/* Takes the next frame of the type out of those that were sent; false: there is none. */
+bool node_fixture_sent(struct node_fixture *fixture, int type, struct peer_frame *ret_frame);
+void node_fixture_frame_finish(struct peer_frame *frame);
+/* The member says so; `message` may be NULL. */
+void node_fixture_hear(struct node_fixture *fixture, uint64_t member, int type, uint32_t stream,
+                       const ProtobufCMessage *message, struct slice payload);
 
 /* A number of `status`. */
 long long node_fixture_status(struct node_fixture *fixture, const char *name);

@@ -67,8 +67,13 @@ static void closed_connection_takes_all_its_waiters_and_no_others(void **state)
 	add(waiters, WAIT_FINISHED, 5, 0, 1, 10);
 	add(waiters, WAIT_GROWN, 6, 0, 1, 11);
 	add(waiters, WAIT_FINISHED, 5, 0, 2, 20);
-	waiters_drop_connection(waiters, 1);
-	waiters_drop_connection(waiters, 3);
+	struct waiter waiter;
+	assert_true(waiters_take_connection(waiters, 1, &waiter));
+	assert_int_equal(waiter.stream, 10);
+	assert_true(waiters_take_connection(waiters, 1, &waiter));
+	assert_int_equal(waiter.kind, WAIT_GROWN);
+	assert_false(waiters_take_connection(waiters, 1, &waiter));
+	assert_false(waiters_take_connection(waiters, 3, &waiter));
 	assert_int_equal(waiters_count(waiters), 1);
 	assert_int_equal(take(waiters, WAIT_FINISHED, 5, 0), 220);
 	assert_int_equal(take(waiters, WAIT_GROWN, 6, 0), 0);
@@ -80,9 +85,11 @@ static void cancelled_stream_is_dropped_and_its_neighbours_stay(void **state)
 	add(waiters, WAIT_FINISHED, 5, 0, 1, 10);
 	add(waiters, WAIT_FINISHED, 5, 0, 1, 11);
 	add(waiters, WAIT_FINISHED, 5, 0, 2, 10);
-	waiters_drop_stream(waiters, 1, 10);
-	waiters_drop_stream(waiters, 1, 99);
-	waiters_drop_stream(waiters, 9, 10);
+	struct waiter waiter;
+	assert_true(waiters_take_stream(waiters, 1, 10, &waiter));
+	assert_int_equal(waiter.first, 5);
+	assert_false(waiters_take_stream(waiters, 1, 99, &waiter));
+	assert_false(waiters_take_stream(waiters, 9, 10, &waiter));
 	assert_int_equal(take(waiters, WAIT_FINISHED, 5, 0), 111);
 	assert_int_equal(take(waiters, WAIT_FINISHED, 5, 0), 210);
 }
