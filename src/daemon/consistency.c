@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-#define AGAIN_MS 50     /* a read that was refused is asked for again after so long */
+#define AGAIN_MS 50 /* a read that was refused is asked for again after so long */
 #define ATTEMPT_BITS 8
 
 struct consistency {
@@ -157,7 +157,8 @@ static void give_up(struct node *node, struct parked *parked)
 {
 	take_out(node, parked);
 	respond_error(node, parked->connection, parked->stream, ERR_NOT_LEADER,
-	              SLICE("no leader has said in time what the answer must contain; with --consistency local this node would "
+	              SLICE("no leader has said in time what the answer must contain; with --consistency local this "
+	                    "node would "
 	                    "answer alone"));
 	parked_destroy(parked);
 }

@@ -283,7 +283,8 @@ void forward_turn(struct node *node)
 
 msec forward_deadline(const struct node *node)
 {
-	return node->forwarding->again || has_changed(node) ? node->host->now(node->context) : node->forwarding->parking.next;
+	return node->forwarding->again || has_changed(node) ? node->host->now(node->context)
+	                                                    : node->forwarding->parking.next;
 }
 
 /* --- other nodes --------------------------------------------------------------------------------------------------- */

@@ -746,7 +746,8 @@ void node_fixture_compare(struct node_fixture *fixture)
 	uint64_t hashes[2];
 	if (catalog_open(REFERENCE, "fixture", &catalog, &error) != 0 || machine_create(catalog, &machine, &error) != 0)
 		node_fixture_fail("no second catalog: %s", error.text);
-	if (machine_found(machine, SLICE("c0ffee"), &(struct command_member){7, true}, 1, &error) != 0)
+	const struct command_member members[] = {{7, true}, {8, true}, {9, true}};
+	if (machine_found(machine, SLICE("c0ffee"), members, fixture->voters, &error) != 0)
 		node_fixture_fail("%s", error.text);
 	apply_all(fixture, machine);
 	machine_destroy(machine);
