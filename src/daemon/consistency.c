@@ -17,6 +17,8 @@ struct consistency {
 	uint64_t asking;
 	bool answered;
 	int result;
+	uint64_t leader; /* when it was looked at last */
+	uint64_t term;
 	struct arena arena;
 };
 
@@ -176,11 +178,28 @@ static uint64_t *due(const struct parking *parking, msec now, size_t *ret_count)
 	return ids;
 }
 
+/* Who leads may say what the last one did not. */
+static void look(struct node *node, msec now)
+{
+	struct consistency *consistency = node->consistency;
+	uint64_t leader = raft_leader(node->raft);
+	uint64_t term = raft_term(node->raft);
+	if (leader == consistency->leader && term == consistency->term)
+		return;
+	consistency->leader = leader;
+	consistency->term = term;
+	for (struct parked *parked = consistency->parking.items; parked != NULL && leader != 0; parked = parked->hh.next) {
+		if (parked->again != MSEC_NEVER)
+			parked_again(&consistency->parking, parked, now);
+	}
+}
+
 void consistency_turn(struct node *node)
 {
 	struct parking *parking = &node->consistency->parking;
 	msec now = node->host->now(node->context);
 	size_t count;
+	look(node, now);
 	if (parking->next > now)
 		return;
 	uint64_t *ids = due(parking, now, &count);
