@@ -96,11 +96,15 @@ static void carry_out(struct node *node, const struct effect *effect)
 		if (effect->instance == 0)
 			node->timers_proposed = false; /* the timers command is through */
 		break;
-	case EFFECT_REGISTERED:
 	case EFFECT_KEY_CHANGED:
+		watches_changed(node, effect);
+		break;
 	case EFFECT_LEASE_GRANTED:
 	case EFFECT_LEASE_ENDING:
 	case EFFECT_LEASE_ENDED:
+		leases_changed(node, effect);
+		break;
+	case EFFECT_REGISTERED:
 		break;
 	}
 }
@@ -112,4 +116,5 @@ void node_effects(struct node *node)
 	for (size_t i = 0; i < count; i++)
 		carry_out(node, &effects[i]);
 	machine_effects_done(node->machine);
+	watches_answer(node);
 }

@@ -83,6 +83,7 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->waiters = waiters_create();
 	node->forwarding = forwarding_create();
 	node->consistency = consistency_create(config->seed);
+	node->leases = lease_clock_create();
 	node->name = mem_string(config->name);
 	node->address = mem_string(config->address);
 	node->datacenter = mem_string(config->datacenter);
@@ -111,6 +112,8 @@ void node_destroy(struct node *node)
 	forwarding_destroy(node->forwarding);
 	consistency_destroy(node->consistency);
 	waiters_destroy(node->waiters);
+	lease_clock_destroy(node->leases);
+	mem_free(node->woken);
 	dispatch_destroy(node->dispatch);
 	sequencer_destroy(node->sequencer);
 	machine_destroy(node->machine);
@@ -155,6 +158,7 @@ void node_begin_term(struct node *node)
 	node->timers_changed = true;
 	node->timers_proposed = false;
 	sessions_granted(node);
+	leases_granted(node);
 	replica_flush(node);
 }
 
@@ -170,6 +174,7 @@ void node_stepped_down(struct node *node)
 	node->scanning = false;
 	node->assigned_count = 0;
 	node_calls_stepped_down(node);
+	lease_clock_clear(node->leases);
 	waiters_not_leader(node);
 }
 
@@ -320,6 +325,7 @@ static void lead(struct node *node)
 	update_timers(node);
 	fire_timers(node);
 	housekeeping(node);
+	leases_end(node);
 	node_calls_scan(node);
 	if (node->failed)
 		return; /* the catalog could not be read: nothing more is begun */
@@ -382,7 +388,7 @@ msec node_deadline(const struct node *node)
 		deadline = msec_earlier(deadline, now + (wait > 0 ? wait : 0));
 	}
 	if (node->ready)
-		deadline = msec_earlier(deadline, node->next_housekeeping);
+		deadline = msec_earlier(deadline, msec_earlier(node->next_housekeeping, lease_clock_deadline(node->leases)));
 	return deadline;
 }
 

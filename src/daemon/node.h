@@ -131,6 +131,7 @@ struct node_config {
 /* More is answered with `busy`, too. */
 #define NODE_WAITERS_MAX 10000u  /* requests of one connection that wait for their answer */
 #define NODE_SESSIONS_MAX 10000u
+#define NODE_LEASES_MAX 100000u
 #define NODE_ANSWERS_MAX 10000u  /* of one session, which its client does not say it has */
 
 int node_create(const struct node_config *config, struct catalog *catalog, const struct node_host *host, void *context,

@@ -4,6 +4,8 @@
  *   peering.c   what other nodes say
  *   reads.c     what must have been applied before something may be read
  *   effects.c   what follows a transaction
+ *   watches.c   who watches keys
+ *   leases.c    leases that run out
  *   request.h   what clients ask, and its files
  *   calls.c     dispatch, results, workers
  *   presence.c  sessions and connections that are there, here and at other nodes
@@ -13,6 +15,7 @@
 #define CLUSTERD_DAEMON_NODE_INTERNAL_H
 
 #include "coordinator/machine.h"
+#include "daemon/lease_clock.h"
 #include "daemon/node.h"
 #include "daemon/tail.h"
 #include "daemon/waiters.h"
@@ -145,7 +148,13 @@ struct node {
 	msec next_presence;
 	struct pool_place *pools;
 	struct place *exec_place;
+	struct lease_clock *leases;
 	uint64_t next_nonce;
+
+	/* Who watches keys that have changed in this transaction. */
+	struct waiter *woken;
+	size_t woken_count;
+	size_t woken_capacity;
 
 	struct node_counts counts;
 	struct arena arena;         /* of the command that is being made or decoded */
@@ -206,6 +215,16 @@ void sessions_granted(struct node *node);        /* a new leader grants all thei
 void presence_turn(struct node *node, msec now); /* a node that does not lead tells the leader who is there */
 msec presence_deadline(const struct node *node);
 void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence);
+
+/* watches.c */
+void watches_changed(struct node *node, const struct effect *effect); /* whoever watches the key is to be answered */
+void watches_changed_all(struct node *node); /* the catalog has become another */
+void watches_answer(struct node *node);
+
+/* leases.c */
+void leases_changed(struct node *node, const struct effect *effect);
+void leases_granted(struct node *node); /* a new leader grants all their full time */
+void leases_end(struct node *node);     /* proposes the end of those that have run out */
 
 /* calls.c */
 void node_calls_init(struct node *node, uint32_t exec_slots);

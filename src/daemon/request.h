@@ -4,7 +4,9 @@
  *   consistency.c      when a reading one may be answered
  *   requests_change.c  those that change something
  *   requests_read.c    those that read
- *   requests_keys.c    those of keys and leases
+ *   requests_keys.c    those of keys
+ *   watches.c          who watches keys
+ *   leases.c           those of leases, and when they run out
  *   answers.c          what is answered */
 #ifndef CLUSTERD_DAEMON_REQUEST_H
 #define CLUSTERD_DAEMON_REQUEST_H
@@ -27,6 +29,15 @@ void request_change(const struct request *request);
 void request_read(const struct request *request);
 /* Proposes the command with the request's session and sequence; its answer is the request's. */
 void request_propose(const struct request *request, struct command *command, enum answer_form form);
+
+/* requests_keys.c: the key may be one; else it has been answered. */
+bool request_key_fits(const struct request *request, const char *key);
+void request_catalog_fails(const struct request *request); /* and so does the node */
+/* watches.c, leases.c */
+void request_watch_keys(const struct request *request);
+void request_grant_lease(const struct request *request);
+void request_keep_lease(const struct request *request);
+void request_revoke_lease(const struct request *request);
 
 /* requests_keys.c: false when the request is none of these. */
 bool request_keys_change(const struct request *request);

@@ -33,6 +33,14 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 		else
 			forward_request(&request);
 		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
+		/* Not logged, and so the leader's to answer; but only once it knows that it has led when it was asked: another one may
+		 * have granted the lease its time by then, and ended it. */
+		if (forward_serves(node))
+			consistency_read(&request);
+		else
+			forward_request(&request);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:
@@ -56,6 +64,7 @@ static void forget(struct node *node, const struct waiter *waiter)
 		forward_forget(node, waiter->first);
 	else if (waiter->kind == WAIT_READ)
 		consistency_forget(node, waiter->first);
+	text_release(waiter->text);
 }
 
 void node_request_cancelled(struct node *node, uint64_t connection, uint32_t stream)

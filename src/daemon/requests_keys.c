@@ -1,18 +1,15 @@
 #include "daemon/request.h"
 
 #include "base/memory.h"
+#include "daemon/key_page.h"
 
 #include <inttypes.h>
 
 /* Keys and leases: what of them is asked for. */
 
-#define PAGE_KEYS 1000
-#define PAGE_BYTES (1u << 20)
-#define CHANGES_LOOKED_AT 5000 /* for one answer: the loop is not to stand still for who looks for little in much */
-
 /* --- what may be written ------------------------------------------------------------------------------------------- */
 
-static bool key_fits(const struct request *request, const char *key)
+bool request_key_fits(const struct request *request, const char *key)
 {
 	size_t size = strlen(key);
 	if (size != 0 && size <= KEY_SIZE_MAX)
@@ -37,7 +34,7 @@ static void request_put(const struct request *request)
 {
 	const Clusterd__Wire__Put *body = request->message->put;
 	struct command command = {.kind = COMMAND_PUT};
-	if (!key_fits(request, body->key) || !value_fits(request, request->payload.size))
+	if (!request_key_fits(request, body->key) || !value_fits(request, request->payload.size))
 		return;
 	command.put.key = slice_of(body->key);
 	command.put.value = request->payload.data != NULL ? request->payload : SLICE("");
@@ -50,7 +47,7 @@ static void request_delete(const struct request *request)
 {
 	const Clusterd__Wire__DeleteKey *body = request->message->delete_key;
 	struct command command = {.kind = COMMAND_DELETE_KEY};
-	if (!key_fits(request, body->key))
+	if (!request_key_fits(request, body->key))
 		return;
 	command.delete_key.key = slice_of(body->key);
 	command.delete_key.condition = (struct command_condition){body->conditional != 0, body->version};
@@ -67,7 +64,7 @@ static bool writes_fit(const struct request *request, Clusterd__Wire__Write *con
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!key_fits(request, writes[i]->key) || !value_fits(request, writes[i]->value.len))
+		if (!request_key_fits(request, writes[i]->key) || !value_fits(request, writes[i]->value.len))
 			return false;
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(writes[i]->key, writes[j]->key) == 0) {
@@ -101,7 +98,7 @@ static bool comparisons_fit(const struct request *request)
 		return false;
 	}
 	for (size_t i = 0; i < body->n_comparisons; i++) {
-		if (!key_fits(request, body->comparisons[i]->key))
+		if (!request_key_fits(request, body->comparisons[i]->key))
 			return false;
 	}
 	return true;
@@ -139,21 +136,11 @@ static void respond(const struct request *request, const Clusterd__Wire__Respons
 	node_respond(request->node, request->connection, request->stream, response, payload);
 }
 
-static void catalog_fails(const struct request *request)
+void request_catalog_fails(const struct request *request)
 {
 	struct error error;
 	error_set(&error, ERR_IO, "the catalog cannot be read: %s", catalog_error(request->node->catalog));
 	node_fail(request->node, &error);
-}
-
-static void fill_key(Clusterd__Wire__Key *message, char *name, const struct catalog_key *key, size_t size)
-{
-	clusterd__wire__key__init(message);
-	message->key = name;
-	message->version = key->version;
-	message->created = key->created;
-	message->lease = key->lease;
-	message->size = (uint32_t)size;
 }
 
 static void respond_keys(const struct request *request, Clusterd__Wire__Key **keys, size_t count, bool truncated,
@@ -179,80 +166,47 @@ static void request_get(const struct request *request)
 	Clusterd__Wire__Key *messages[1] = {&message};
 	int code = catalog_key_read(request->node->catalog, slice_of(name), &key, &value);
 	if (code < 0) {
-		catalog_fails(request);
+		request_catalog_fails(request);
 	} else if (code == 0) {
 		request_refuse(request, ERR_NOT_FOUND, "there is no key \"%.200s\"", name);
 	} else {
-		fill_key(&message, name, &key, value.size);
+		key_message(&message, name, &key, value.size);
 		respond_keys(request, messages, 1, false, buffer_slice(&value));
 	}
 	buffer_finish(&value);
 }
 
-/* What goes into one answer, as it is gathered from the catalog. */
-struct page {
-	struct arena arena;
-	void **messages; /* of keys, or of changes */
-	size_t count;
-	size_t capacity;
+struct listing {
+	struct key_page page;
 	size_t limit;
 	bool keys_only;
 	bool truncated;
-	struct buffer values;
-
-	/* Of changes. */
-	struct slice key;
-	bool prefix;
-	size_t seen;
-	uint64_t next;
 };
-
-static void page_finish(struct page *page)
-{
-	arena_finish(&page->arena);
-	mem_free(page->messages);
-	buffer_finish(&page->values);
-}
-
-static bool page_is_full(const struct page *page)
-{
-	return page->count >= page->limit || page->values.size >= PAGE_BYTES;
-}
-
-static void page_add(struct page *page, void *message)
-{
-	mem_grow(page->messages, page->capacity, page->count + 1);
-	page->messages[page->count++] = message;
-}
 
 static int list_key(void *context, const struct catalog_key *key)
 {
-	struct page *page = context;
-	if (page_is_full(page)) {
-		page->truncated = true;
+	struct listing *listing = context;
+	if (listing->page.count >= listing->limit || listing->page.values.size >= KEY_PAGE_BYTES) {
+		listing->truncated = true;
 		return 1;
 	}
-	Clusterd__Wire__Key *message = arena_alloc(&page->arena, sizeof *message);
-	fill_key(message, arena_string(&page->arena, key->key), key, key->value.size);
-	page_add(page, message);
-	if (!page->keys_only)
-		buffer_append_slice(&page->values, key->value);
+	key_page_add(&listing->page, key, !listing->keys_only);
 	return 0;
 }
 
 static void request_list(const struct request *request)
 {
 	const Clusterd__Wire__ListKeys *body = request->message->list_keys;
-	struct page page = {.limit = PAGE_KEYS, .keys_only = body->keys_only != 0};
-	if (body->limit != 0 && body->limit < PAGE_KEYS)
-		page.limit = body->limit;
-	int code = catalog_keys(request->node->catalog, slice_of(body->prefix), slice_of(body->after), list_key, &page);
+	struct listing listing = {.limit = KEY_PAGE_COUNT, .keys_only = body->keys_only != 0};
+	if (body->limit != 0 && body->limit < KEY_PAGE_COUNT)
+		listing.limit = body->limit;
+	int code = catalog_keys(request->node->catalog, slice_of(body->prefix), slice_of(body->after), list_key, &listing);
 	if (code < 0)
-		catalog_fails(request);
+		request_catalog_fails(request);
 	else
-		respond_keys(request, (Clusterd__Wire__Key **)(void *)page.messages, page.count, page.truncated,
-		             buffer_slice(&page.values));
-	page_finish(&page);
+		respond_keys(request, listing.page.keys, listing.page.count, listing.truncated,
+		             buffer_slice(&listing.page.values));
+	key_page_finish(&listing.page);
 }
 
 /* --- the door ------------------------------------------------------------------------------------------------------ */
@@ -284,6 +238,12 @@ bool request_keys_change(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
 		request_transact(request);
 		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
+		request_grant_lease(request);
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
+		request_revoke_lease(request);
+		return true;
 	default:
 		return false;
 	}
@@ -297,6 +257,12 @@ bool request_keys_read(const struct request *request)
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 		request_list(request);
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
+		request_watch_keys(request);
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
+		request_keep_lease(request);
 		return true;
 	default:
 		return false;

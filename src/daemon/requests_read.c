@@ -35,7 +35,7 @@ static void request_watch(const struct request *request)
 	uint64_t id = request->message->watch->instance;
 	uint64_t seq = machine_history_seq(node->machine);
 	struct waiter waiter = {
-		WAIT_GROWN, id, 0, request->connection, request->stream, request->message->watch->after};
+		WAIT_GROWN, id, 0, request->connection, request->stream, request->message->watch->after, NULL};
 	struct catalog_instance row;
 	int code = id != 0 ? catalog_instance_read(node->catalog, id, &row) : 0;
 	if (code == ERR_NOT_FOUND) {

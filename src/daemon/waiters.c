@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <uthash.h>
@@ -37,6 +38,8 @@ struct waiters {
 	struct awaited *awaited;
 	struct connected *connected;
 	uint32_t count;
+	uint32_t watches;
+	uint32_t prefixes[WAITERS_PREFIX_MAX + 1]; /* how many wait for one of this size */
 };
 
 struct waiters *waiters_create(void)
@@ -44,6 +47,15 @@ struct waiters *waiters_create(void)
 	return mem_zero(sizeof(struct waiters));
 }
 
+static void count_watch(struct waiters *waiters, const struct waiter *waiter, int change)
+{
+	if (waiter->kind == WAIT_KEY || waiter->kind == WAIT_PREFIX)
+		waiters->watches += (uint32_t)change;
+	if (waiter->kind == WAIT_PREFIX)
+		waiters->prefixes[waiter->second] += (uint32_t)change;
+}
+
+/* What it holds is the caller's. */
 static void item_remove(struct waiters *waiters, struct item *item)
 {
 	struct awaited *awaited = item->awaited;
@@ -52,6 +64,7 @@ static void item_remove(struct waiters *waiters, struct item *item)
 	TAILQ_REMOVE(&connected->items, item, by_connection);
 	connected->count--;
 	waiters->count--;
+	count_watch(waiters, &item->waiter, -1);
 	if (TAILQ_EMPTY(&awaited->items)) {
 		HASH_DELETE(hh, waiters->awaited, awaited);
 		mem_free(awaited);
@@ -67,8 +80,11 @@ void waiters_destroy(struct waiters *waiters)
 {
 	if (waiters == NULL)
 		return;
-	while (waiters->awaited != NULL)
-		item_remove(waiters, TAILQ_FIRST(&waiters->awaited->items));
+	while (waiters->awaited != NULL) {
+		struct item *item = TAILQ_FIRST(&waiters->awaited->items);
+		text_release(item->waiter.text);
+		item_remove(waiters, item);
+	}
 	mem_free(waiters);
 }
 
@@ -80,10 +96,12 @@ static struct awaited *awaited_find(const struct waiters *waiters, enum wait_kin
 	return awaited;
 }
 
-void waiters_add(struct waiters *waiters, const struct waiter *waiter)
+void waiters_add(struct waiters *waiters, const struct waiter *take_waiter)
 {
+	const struct waiter *waiter = take_waiter;
 	struct awaited *awaited = awaited_find(waiters, waiter->kind, waiter->first, waiter->second);
 	struct connected *connected;
+	assert(waiter->kind != WAIT_PREFIX || waiter->second <= WAITERS_PREFIX_MAX);
 	HASH_FIND(hh, waiters->connected, &waiter->connection, sizeof waiter->connection, connected);
 	if (awaited == NULL) {
 		awaited = mem_zero(sizeof *awaited);
@@ -105,6 +123,7 @@ void waiters_add(struct waiters *waiters, const struct waiter *waiter)
 	TAILQ_INSERT_TAIL(&connected->items, item, by_connection);
 	connected->count++;
 	waiters->count++;
+	count_watch(waiters, waiter, 1);
 }
 
 bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
@@ -183,4 +202,14 @@ uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connec
 	const struct connected *connected;
 	HASH_FIND(hh, waiters->connected, &connection, sizeof connection, connected);
 	return connected != NULL ? connected->count : 0;
+}
+
+uint32_t waiters_count_watches(const struct waiters *waiters)
+{
+	return waiters->watches;
+}
+
+bool waiters_any_prefix(const struct waiters *waiters, uint64_t size)
+{
+	return size <= WAITERS_PREFIX_MAX && waiters->prefixes[size] > 0;
 }

@@ -2,8 +2,12 @@
 #ifndef CLUSTERD_DAEMON_WAITERS_H
 #define CLUSTERD_DAEMON_WAITERS_H
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+#define WAITERS_PREFIX_MAX 1024 /* bytes */
 
 struct waiters;
 
@@ -14,6 +18,8 @@ enum wait_kind {
 	WAIT_READY,    /* of the node */
 	WAIT_FORWARDED, /* of (parked request, 0): the leader's answer */
 	WAIT_READ,     /* of (parked request, 0): it may be answered from what is applied */
+	WAIT_KEY,      /* of (hash of the key, its size) */
+	WAIT_PREFIX,   /* of (hash of the prefix, its size): any key that begins with it */
 };
 
 struct waiter {
@@ -21,12 +27,14 @@ struct waiter {
 	uint64_t first, second;
 	uint64_t connection;
 	uint32_t stream;
-	uint64_t more; /* ANSWER: 1, wait for the end of what was started. GROWN: the last seq told */
+	uint64_t more; /* ANSWER: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on from */
+	struct text *text; /* KEY, PREFIX: held by whoever has the waiter. Others: NULL */
 };
 
 struct waiters *waiters_create(void);
 void waiters_destroy(struct waiters *waiters);
-void waiters_add(struct waiters *waiters, const struct waiter *waiter);
+/* What it holds changes hands, and comes back when it is taken out. */
+void waiters_add(struct waiters *waiters, const struct waiter *take_waiter);
 /* Takes one out that waits for this; false: none. */
 bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second, struct waiter *ret_waiter);
 /* Calls for each one that waits for this. */
@@ -40,5 +48,8 @@ bool waiters_take_stream(struct waiters *waiters, uint64_t connection, uint32_t 
 bool waiters_take_connection(struct waiters *waiters, uint64_t connection, struct waiter *ret_waiter);
 uint32_t waiters_count(const struct waiters *waiters);
 uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection);
+uint32_t waiters_count_watches(const struct waiters *waiters); /* KEY and PREFIX */
+/* Somebody waits for a prefix of this size. */
+bool waiters_any_prefix(const struct waiters *waiters, uint64_t size);
 
 #endif

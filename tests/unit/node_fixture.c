@@ -128,6 +128,22 @@ static struct asked *asked_find(const struct node_fixture *fixture, uint64_t con
 	return NULL;
 }
 
+/* The values are the payload, one behind the other. */
+static void note_keys(struct buffer *out, Clusterd__Wire__Key *const *keys, size_t count, struct slice payload)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t size = payload.size != 0 ? keys[i]->size : 0;
+		if (size > payload.size - at)
+			node_fixture_fail("the values of keys are longer than the payload");
+		buffer_format(out, "%s%s@%" PRIu64 "%s%.*s", i > 0 ? " " : "", keys[i]->key, keys[i]->version,
+		              keys[i]->deleted ? "-" : "=", (int)size, payload.data + at);
+		at += size;
+	}
+	if (at != payload.size)
+		node_fixture_fail("the values of keys are shorter than the payload");
+}
+
 static void note_answer(struct answered *answered, const Clusterd__Wire__Response *response, struct slice payload)
 {
 	answered->count++;
@@ -145,6 +161,19 @@ static void note_answer(struct answered *answered, const Clusterd__Wire__Respons
 	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED) {
 		answered->number = response->finished->instance;
 		snprintf(answered->state, sizeof answered->state, "%s", response->finished->state);
+	}
+	buffer_clear(&answered->keys);
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN)
+		answered->number = response->written->version;
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_LEASE)
+		answered->number = response->lease->id;
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_KEYS) {
+		answered->number = response->keys->version;
+		note_keys(&answered->keys, response->keys->keys, response->keys->n_keys, payload);
+	}
+	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_CHANGES) {
+		answered->number = response->changes->next;
+		note_keys(&answered->keys, response->changes->changes, response->changes->n_changes, payload);
 	}
 	buffer_clear(&answered->payload);
 	buffer_append_slice(&answered->payload, payload);
@@ -440,6 +469,7 @@ void node_fixture_finish(struct node_fixture *fixture)
 	mem_free(fixture->frames);
 	mem_free(fixture->obeying);
 	buffer_finish(&fixture->answered.payload);
+	buffer_finish(&fixture->answered.keys);
 	arena_finish(&fixture->arena);
 }
 
@@ -518,6 +548,7 @@ static bool may_wait(const Clusterd__Wire__Request *request)
 	switch (request->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_START:
 		return request->start->wait != 0;

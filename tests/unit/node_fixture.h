@@ -32,10 +32,11 @@ struct answered {
 	char text[ERROR_TEXT_SIZE];
 	uint32_t retry_after_ms;
 	int body;
-	uint64_t number; /* session, instance */
+	uint64_t number; /* session, instance, version, lease; of changes the version to go on from */
 	char state[32];  /* FINISHED */
 	bool more;
 	struct buffer payload;
+	struct buffer keys; /* or changes: "a@5=1 b@6-" */
 };
 
 /* A frame to another node. */

@@ -21,7 +21,7 @@ static int teardown(void **state)
 static void add(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t connection,
                 uint32_t stream)
 {
-	struct waiter waiter = {kind, first, second, connection, stream, 0};
+	struct waiter waiter = {kind, first, second, connection, stream, 0, NULL};
 	waiters_add(waiters, &waiter);
 }
 
