@@ -28,16 +28,9 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
 	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
 		if (forward_serves(node))
 			request_change(&request);
-		else
-			forward_request(&request);
-		break;
-	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
-		/* Not logged, and so the leader's to answer; but only once it knows that it has led when it was asked: another one may
-		 * have granted the lease its time by then, and ended it. */
-		if (forward_serves(node))
-			consistency_read(&request);
 		else
 			forward_request(&request);
 		break;

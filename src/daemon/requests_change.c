@@ -1,4 +1,4 @@
-#include "daemon/request.h"
+#include "daemon/consistency.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -349,6 +349,12 @@ static bool admit(const struct request *request)
 
 void request_change(const struct request *request)
 {
+	/* Not logged, but the leader's to answer; and only once it is sure that it has led when it was asked: another one may have
+	 * granted the lease its full time before, and ended it. */
+	if (request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE) {
+		consistency_read(request);
+		return;
+	}
 	if (!admit(request))
 		return;
 	switch (request->message->body_case) {
