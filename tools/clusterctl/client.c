@@ -7,11 +7,17 @@
 
 #include <stdio.h>
 
-#define RETRY_MS 100
+#define RETRY_MS 100      /* when the node does not say when to come back */
+#define CONNECT_MS 3000   /* for one of several addresses */
+#define PATIENCE_MS 30000 /* without a time limit: for no node that serves */
+#define ANSWER_MARGIN_MS 200 /* the node gives up so much earlier, and says why */
+#define ADDRESSES_MAX 32
 
 struct client {
 	struct client_options options;
-	char *address;
+	char *addresses[ADDRESSES_MAX];
+	size_t address_count;
+	size_t at; /* which one is used */
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct stream *stream;
@@ -26,6 +32,9 @@ struct client {
 
 	uint64_t session;
 	uint64_t sequence;
+	uint32_t sends; /* of the current request */
+	uint32_t retry_after_ms; /* said with the last error; 0: nothing */
+	Clusterd__Wire__Consistency consistency;
 
 	/* Answers of the current request that nobody took yet. */
 	struct reply *replies;
@@ -36,6 +45,11 @@ struct client {
 	client_lost *on_lost;
 	void *context;
 };
+
+const char *client_address(const struct client *client)
+{
+	return client->addresses[client->at];
+}
 
 void reply_finish(struct reply *reply)
 {
@@ -172,7 +186,7 @@ static int connect_once(struct client *client, msec deadline, struct error *erro
 	struct buffer out = BUFFER_EMPTY;
 	client->lost = false;
 	client->failure = (struct error){0};
-	int code = stream_connect(client->loop, client->address, &stream_handler, client, &client->stream, error);
+	int code = stream_connect(client->loop, client_address(client), &stream_handler, client, &client->stream, error);
 	if (code != 0)
 		return code;
 	client->connection = connection_create(&client->config);
@@ -187,20 +201,66 @@ static int connect_once(struct client *client, msec deadline, struct error *erro
 	if (client->open)
 		return 0;
 	if (!client->lost)
-		code = error_set(error, ERR_TIMEOUT, "%s did not answer in time", client->address);
+		code = error_set(error, ERR_TIMEOUT, "%s did not answer in time", client_address(client));
 	else
-		code = error_set(error, ERR_CLOSED, "no node answers at %s: %s", client->address, client->failure.text);
+		code = error_set(error, ERR_CLOSED, "no node answers at %s: %s", client_address(client), client->failure.text);
 	disconnect(client);
 	return code;
+}
+
+static void next_address(struct client *client)
+{
+	client->at = (client->at + 1) % client->address_count;
+}
+
+/* To the node that was used last, or the first one after it that can be reached. */
+static int connect_somewhere(struct client *client, msec deadline, struct error *error)
+{
+	struct error last = {0};
+	if (client->address_count == 1)
+		return connect_once(client, deadline, error);
+	for (size_t tried = 0; tried < client->address_count; tried++) {
+		msec now = loop_now(client->loop);
+		if (connect_once(client, msec_earlier(deadline, now + CONNECT_MS), &last) == 0)
+			return 0;
+		next_address(client);
+		if (loop_now(client->loop) >= deadline)
+			break;
+	}
+	int code = last.code == ERR_DENIED ? ERR_DENIED : ERR_CLOSED;
+	return error_set(error, code, "none of %zu nodes can be reached; %s", client->address_count, last.text);
+}
+
+/* What is a path is no list. */
+static void read_addresses(struct client *client, const char *list)
+{
+	const char *end;
+	if (strchr(list, '/') != NULL || strchr(list, ',') == NULL) {
+		client->addresses[client->address_count++] = mem_string(list);
+		return;
+	}
+	for (const char *at = list; *at != '\0' && client->address_count < ADDRESSES_MAX; at = *end != '\0' ? end + 1 : end) {
+		end = at + strcspn(at, ",");
+		if (end > at)
+			client->addresses[client->address_count++] = mem_format("%.*s", (int)(end - at), at);
+	}
+	if (client->address_count == 0)
+		client->addresses[client->address_count++] = mem_string(list);
+}
+
+static void free_addresses(struct client *client)
+{
+	for (size_t i = 0; i < client->address_count; i++)
+		mem_free(client->addresses[i]);
 }
 
 int client_open(const struct client_options *options, struct client **ret_client, struct error *error)
 {
 	struct client *client = mem_zero(sizeof *client);
 	client->options = *options;
-	client->address = mem_string(options->address);
+	read_addresses(client, options->address);
 	if (loop_create(&client->loop) != 0) {
-		mem_free(client->address);
+		free_addresses(client);
 		mem_free(client);
 		return error_set(error, ERR_IO, "the event loop cannot be made");
 	}
@@ -214,7 +274,7 @@ int client_open(const struct client_options *options, struct client **ret_client
 		.token = "",
 		.role = options->role,
 	};
-	int code = connect_once(client, deadline_of(client), error);
+	int code = connect_somewhere(client, deadline_of(client), error);
 	if (code != 0) {
 		client_close(client);
 		return code;
@@ -241,6 +301,7 @@ static int take_reply(struct client *client, struct reply *ret_reply, struct err
 	if (refusal == NULL || refusal->code == 0)
 		return 0;
 	int code = refusal->code < 0 ? refusal->code : ERR_INVALID;
+	client->retry_after_ms = refusal->retry_after_ms;
 	error_set(error, code, "%s", refusal->text);
 	reply_finish(ret_reply);
 	return code;
@@ -250,49 +311,81 @@ static int await_reply(struct client *client, msec deadline, struct reply *ret_r
 {
 	while (client->reply_count == 0) {
 		if (client->lost)
-			return error_set(error, ERR_CLOSED, "the connection to %s was lost: %s", client->address,
+			return error_set(error, ERR_CLOSED, "the connection to %s was lost: %s", client_address(client),
 			                 client->failure.text);
 		wait_for_something(client, deadline);
 		if (client->timed_out && client->reply_count == 0)
-			return error_set(error, ERR_TIMEOUT, "no answer from %s in time", client->address);
+			return error_set(error, ERR_TIMEOUT, "no answer from %s in time", client_address(client));
 	}
 	return take_reply(client, ret_reply, error);
 }
 
-static void send_request(struct client *client, const Clusterd__Wire__Request *request, struct slice payload)
+static void send_request(struct client *client, Clusterd__Wire__Request *request, struct slice payload, msec deadline)
 {
+	msec left = deadline == MSEC_NEVER ? 0 : deadline - loop_now(client->loop);
 	drop_replies(client);
 	client->stream_id++;
+	client->sends++;
+	left -= left > 2 * ANSWER_MARGIN_MS ? ANSWER_MARGIN_MS : left / 2;
+	request->timeout_ms = left > INT32_MAX ? INT32_MAX : left > 0 ? (uint32_t)left : 0;
 	struct buffer out = BUFFER_EMPTY;
 	if (message_frame(&out, FRAME_REQUEST, client->stream_id, &request->base, payload) == 0)
 		stream_write(client->stream, out.data, out.size);
 	buffer_finish(&out);
 }
 
-static void pause_a_little(struct client *client, msec deadline)
+static void pause_a_little(struct client *client, msec time, msec deadline)
 {
-	msec until = loop_now(client->loop) + RETRY_MS;
+	msec until = loop_now(client->loop) + time;
 	while (loop_now(client->loop) < until && loop_now(client->loop) < deadline)
 		wait_for_something(client, msec_earlier(until, deadline));
 }
 
-/* Until there is an answer other than `busy`, over a new connection if need be. */
-static int ask(struct client *client, const Clusterd__Wire__Request *request, struct slice payload,
-               struct reply *ret_reply, struct error *error)
+/* One try, over a new connection if need be. What that node cannot do is asked of another one next time. */
+static int ask_once(struct client *client, Clusterd__Wire__Request *request, struct slice payload, msec deadline,
+                    struct reply *ret_reply, struct error *error)
 {
+	client->retry_after_ms = 0;
+	int code = client->open ? 0 : connect_somewhere(client, deadline, error);
+	if (code != 0)
+		return code;
+	send_request(client, request, payload, deadline);
+	code = await_reply(client, deadline, ret_reply, error);
+	if (client->lost || code == ERR_CLOSED || code == ERR_NOT_LEADER) {
+		disconnect(client);
+		next_address(client);
+	}
+	return code;
+}
+
+/* Until there is an answer that is one. */
+static int ask(struct client *client, Clusterd__Wire__Request *request, struct slice payload, struct reply *ret_reply,
+               struct error *error)
+{
+	msec begun = loop_now(client->loop);
 	msec deadline = deadline_of(client);
+	msec patience = deadline == MSEC_NEVER ? begun + PATIENCE_MS : deadline;
+	uint32_t lost = 0;
+	client->sends = 0;
 	for (;;) {
-		int code = client->open ? 0 : connect_once(client, deadline, error);
-		if (code == 0) {
-			send_request(client, request, payload);
-			code = await_reply(client, deadline, ret_reply, error);
-			if (client->lost)
-				disconnect(client);
-		}
-		bool again = code == ERR_BUSY || code == ERR_CLOSED;
-		if (!again || loop_now(client->loop) + RETRY_MS >= deadline)
+		uint32_t sends = client->sends;
+		int code = ask_once(client, request, payload, deadline, ret_reply, error);
+		bool was_sent = client->sends > sends;
+		bool serves = code != ERR_CLOSED && code != ERR_NOT_LEADER;
+		if (serves && code != ERR_BUSY)
 			return code;
-		pause_a_little(client, deadline);
+		/* The node that leaves says goodbye: its word was heard, and is not for another one. */
+		if (code == ERR_CLOSED && was_sent && request->body_case == CLUSTERD__WIRE__REQUEST__BODY_LEAVE)
+			return code;
+		if (code == ERR_CLOSED && was_sent && ++lost < client->address_count)
+			continue; /* another node may be there at once */
+		msec pause = client->retry_after_ms != 0 ? client->retry_after_ms : RETRY_MS;
+		if (serves)
+			patience = deadline == MSEC_NEVER ? loop_now(client->loop) + PATIENCE_MS : deadline;
+		if (loop_now(client->loop) + pause >= (serves ? deadline : patience))
+			return code;
+		pause_a_little(client, pause, deadline);
+		lost = 0;
 	}
 }
 
@@ -335,18 +428,34 @@ static int need_session(struct client *client, struct error *error)
 	return 0;
 }
 
+static int ask_in_session(struct client *client, Clusterd__Wire__Request *request, struct slice payload,
+                          struct reply *ret_reply, struct error *error)
+{
+	int code = need_session(client, error);
+	if (code != 0)
+		return code;
+	request->session = client->session;
+	request->sequence = ++client->sequence;
+	request->answered_below = request->sequence;
+	return ask(client, request, payload, ret_reply, error);
+}
+
 int client_ask(struct client *client, Clusterd__Wire__Request *request, struct slice payload, struct reply *ret_reply,
                struct error *error)
 {
-	if (changes_something(request)) {
-		int code = need_session(client, error);
-		if (code != 0)
-			return code;
-		request->session = client->session;
-		request->sequence = ++client->sequence;
-		request->answered_below = request->sequence;
+	if (!changes_something(request)) {
+		if (request->consistency == CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE)
+			request->consistency = client->consistency;
+		return ask(client, request, payload, ret_reply, error);
 	}
-	return ask(client, request, payload, ret_reply, error);
+	int code = ask_in_session(client, request, payload, ret_reply, error);
+	/* The session has ended before the request was sent for the first time: so it was not carried out. */
+	if (code == ERR_EXPIRED && client->sends == 1 && request->body_case != CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION) {
+		client->session = 0;
+		client->sequence = 0;
+		code = ask_in_session(client, request, payload, ret_reply, error);
+	}
+	return code;
 }
 
 int client_next(struct client *client, struct reply *ret_reply, struct error *error)
@@ -370,6 +479,11 @@ void client_set_timeout(struct client *client, msec timeout)
 	client->options.timeout = timeout;
 }
 
+void client_set_consistency(struct client *client, Clusterd__Wire__Consistency consistency)
+{
+	client->consistency = consistency;
+}
+
 void client_close(struct client *client)
 {
 	struct reply reply;
@@ -390,14 +504,14 @@ void client_close(struct client *client)
 	loop_timer_destroy(client->timer);
 	loop_destroy(client->loop);
 	mem_free(client->replies);
-	mem_free(client->address);
+	free_addresses(client);
 	mem_free(client);
 }
 
 int client_reconnect(struct client *client, struct error *error)
 {
 	disconnect(client);
-	return connect_once(client, deadline_of(client), error);
+	return connect_somewhere(client, deadline_of(client), error);
 }
 
 struct loop *client_loop(struct client *client)

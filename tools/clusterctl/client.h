@@ -1,4 +1,5 @@
-/* A client of one node: one connection, requests one after another, blocking until the answer is there. */
+/* A client of a cluster: one connection to one of its nodes, requests one after another, blocking until the answer is there. When
+ * the node is lost, or cannot serve, the next one is asked. */
 #ifndef CLUSTERCTL_CLIENT_H
 #define CLUSTERCTL_CLIENT_H
 
@@ -12,7 +13,7 @@
 struct client;
 
 struct client_options {
-	const char *address; /* HOST:PORT, or the path of a socket */
+	const char *address; /* HOST:PORT,HOST:PORT,… or the path of a socket */
 	const char *name;
 	Clusterd__Wire__Role role;
 	msec timeout;        /* to connect and for each answer; MSEC_NEVER: none */
@@ -30,9 +31,9 @@ void reply_finish(struct reply *reply);
 int client_open(const struct client_options *options, struct client **ret_client, struct error *error);
 void client_close(struct client *client); /* closes its session; NULL is fine */
 
-/* Sends and waits for the (first) answer. An error in the answer is returned as such. `busy` is tried again until the time is
- * out. A request that changes something gets a session and a sequence, and is sent again with the same ones when the
- * connection was lost. 0: release ret_reply. */
+/* Sends and waits for the (first) answer. An error in the answer is returned as such. `busy` and `not leader` are tried again until
+ * the time is out, when the node said to come back, and so is a lost connection, at the next node. A request that changes something
+ * gets a session and a sequence, and is sent again with the same ones: it is carried out once. 0: release ret_reply. */
 int client_ask(struct client *client, Clusterd__Wire__Request *request, struct slice payload, struct reply *ret_reply,
                struct error *error);
 /* The next answer of the last request, whose answers are `more`. */
@@ -40,13 +41,17 @@ int client_next(struct client *client, struct reply *ret_reply, struct error *er
 /* Leaves the last request alone: no more answers of it are wanted. */
 void client_leave(struct client *client);
 void client_set_timeout(struct client *client, msec timeout);
+/* Of what is read from now on, where a request does not say otherwise. */
+void client_set_consistency(struct client *client, Clusterd__Wire__Consistency consistency);
+/* Where it is connected, or was last. */
+const char *client_address(const struct client *client);
 
 /* For a conversation that is not question and answer (workers). */
 struct loop *client_loop(struct client *client);
 typedef void client_frame(void *context, int frame_type, const ProtobufCMessage *message, struct slice payload);
 typedef void client_lost(void *context, const char *reason);
 void client_on_frame(struct client *client, client_frame *frame, client_lost *lost, void *context);
-/* After the connection was lost: one try. */
+/* After the connection was lost: one try at each address. */
 int client_reconnect(struct client *client, struct error *error);
 void client_send(struct client *client, int frame_type, const ProtobufCMessage *message, struct slice payload);
 

@@ -1,12 +1,15 @@
 #include "command.h"
 
 const struct flag global_flags[] = {
-	{"--address", NULL, "HOST:PORT", "the node to ask (default: CLUSTERD_ADDRESS, else the data directory's socket)"},
+	{"--address", NULL, "HOST:PORT,…",
+         "the nodes to ask, one after another (default: CLUSTERD_ADDRESS, else the data directory's socket)"},
 	{"--data-dir", NULL, "DIR", "the data directory of a node on this machine (default: CLUSTERD_DATA_DIR)"},
 	{"--output", "-o", "FORM", "table, json or jsonl"},
 	{"--timeout", NULL, "DURATION", "how long to wait for an answer (default 10s)"},
 	{"--help", "-h", NULL, "help for a command"},
 	{"--version", NULL, NULL, "the version"},
+	{"--consistency", NULL, "HOW",
+         "how fresh what is read must be: linearizable (default), leader, or local: what the asked node has (CLUSTERD_CONSISTENCY)"},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -57,7 +60,16 @@ const struct command_line commands[] = {
          {{"--keys-only", NULL, NULL, "without the values"}, {"--limit", NULL, "N", "at most so many"}}, run_kv_list},
 	{"status", "", "what the node says about itself; exit code 0 when it is ready", "clusterctl status --wait", 0, 0,
          {{"--wait", NULL, NULL, "wait until it is ready"}}, run_status},
-	{"member list", "", "the nodes of the cluster", "clusterctl member list", 0, 0, {{0}}, run_member_list},
+	{"member list", "", "the nodes of the cluster, as the asked one sees them", "clusterctl member list", 0, 0, {{0}},
+         run_member_list},
+	{"member leave", "", "let the asked node leave the cluster for good", "clusterctl --data-dir /var/lib/clusterd member leave", 0,
+         0, {{0}}, run_member_leave},
+	{"member remove", "NAME", "remove a node that will not come back", "clusterctl member remove node3", 1, 1, {{0}},
+         run_member_remove},
+	{"member promote", "NAME", "give a node that has caught up a vote", "clusterctl member promote node4", 1, 1, {{0}},
+         run_member_promote},
+	{"leader transfer", "[NAME]", "let another node lead: this one, or the one that has most", "clusterctl leader transfer node2", 0,
+         1, {{0}}, run_leader_transfer},
 	{"sql", "STATEMENT", "read the catalog", "clusterctl sql \"SELECT state, count(*) FROM pi_instance GROUP BY state\"", 1, 1,
          {{"--limit", NULL, "N", "rows at most"}}, run_sql},
 	{"setting list", "", "the settings that were changed", "clusterctl setting list", 0, 0, {{0}}, run_setting_list},

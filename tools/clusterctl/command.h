@@ -35,6 +35,7 @@ struct context {
 	bool form_given;
 	msec timeout;
 	bool timeout_given;
+	Clusterd__Wire__Consistency consistency;
 	struct error error;
 };
 
@@ -82,6 +83,10 @@ int run_kv_delete(struct context *context, const struct arguments *arguments);
 int run_kv_list(struct context *context, const struct arguments *arguments);
 int run_status(struct context *context, const struct arguments *arguments);
 int run_member_list(struct context *context, const struct arguments *arguments);
+int run_member_leave(struct context *context, const struct arguments *arguments);
+int run_member_remove(struct context *context, const struct arguments *arguments);
+int run_member_promote(struct context *context, const struct arguments *arguments);
+int run_leader_transfer(struct context *context, const struct arguments *arguments);
 int run_sql(struct context *context, const struct arguments *arguments);
 int run_setting_list(struct context *context, const struct arguments *arguments);
 int run_setting_set(struct context *context, const struct arguments *arguments);

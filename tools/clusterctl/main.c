@@ -51,8 +51,10 @@ int need_client(struct context *context, Clusterd__Wire__Role role)
 	};
 	if (context->client != NULL)
 		return 0;
-	if (client_open(&options, &context->client, &context->error) == 0)
+	if (client_open(&options, &context->client, &context->error) == 0) {
+		client_set_consistency(context->client, context->consistency);
 		return 0;
+	}
 	report(context);
 	fprintf(stderr, "Is clusterd running? Say where with --data-dir DIR, --address HOST:PORT or CLUSTERD_ADDRESS.\n");
 	return EXIT_UNREACHABLE;
@@ -95,7 +97,7 @@ static void print_flags(const struct flag *flags)
 
 static void print_help(void)
 {
-	printf("usage: clusterctl [--address HOST:PORT | --data-dir DIR] [-o table|json|jsonl] [--timeout 10s] COMMAND\n\n"
+	printf("usage: clusterctl [--address HOST:PORT,… | --data-dir DIR] [-o table|json|jsonl] [--timeout 10s] COMMAND\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < command_count; i++) {
 		char head[64];
@@ -105,7 +107,7 @@ static void print_help(void)
 	}
 	printf("\nOptions:\n");
 	print_flags(global_flags);
-	printf("\nExit code: 0 done, 1 it failed, 2 wrong usage, 3 no node could be reached, 4 the time ran out.\n"
+	printf("\nExit code: 0 done, 1 it failed, 2 wrong usage, 3 no node could be reached, 4 no leader, or the time ran out.\n"
 	       "\nExample:\n  clusterctl run examples/countdown/countdown.flow 3\n");
 }
 
@@ -298,6 +300,21 @@ static int read_words(int argc, char **argv, struct typed *typed)
 	return 0;
 }
 
+static int read_consistency(const char *word, struct context *context)
+{
+	static const char *const words[] = {"linearizable", "leader", "local"};
+	for (int i = 0; word != NULL && i < 3; i++) {
+		if (strcmp(word, words[i]) == 0) {
+			context->consistency = (Clusterd__Wire__Consistency)i;
+			return 0;
+		}
+	}
+	if (word == NULL)
+		return 0;
+	fprintf(stderr, "clusterctl: --consistency is linearizable, leader or local, not \"%s\"\n", word);
+	return EXIT_USAGE;
+}
+
 static int read_globals(const struct typed *typed, struct context *context)
 {
 	const char *form = typed->globals[2];
@@ -323,7 +340,7 @@ static int read_globals(const struct typed *typed, struct context *context)
 			return EXIT_USAGE;
 		}
 	}
-	return 0;
+	return read_consistency(typed->globals[6] != NULL ? typed->globals[6] : getenv("CLUSTERD_CONSISTENCY"), context);
 }
 
 static int run_command(const struct command_line *command, const struct typed *typed, int taken,

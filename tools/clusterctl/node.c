@@ -44,9 +44,61 @@ int run_status(struct context *context, const struct arguments *arguments)
 
 int run_member_list(struct context *context, const struct arguments *arguments)
 {
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Members body = CLUSTERD__WIRE__MEMBERS__INIT;
+	struct reply reply;
 	(void)arguments;
-	return print_query(context, "SELECT id, name, role, address, datacenter, state, generation, tags FROM node ORDER BY name",
-	                   NULL, 0);
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_MEMBERS;
+	request.members = &body;
+	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
+		return report(context);
+	output_objects(context->form, buffer_slice(&reply.payload), stdout);
+	reply_finish(&reply);
+	return EXIT_DONE;
+}
+
+int run_member_leave(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Leave body = CLUSTERD__WIRE__LEAVE__INIT;
+	(void)arguments;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_LEAVE;
+	request.leave = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+int run_member_remove(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Remove body = CLUSTERD__WIRE__REMOVE__INIT;
+	body.member = (char *)(uintptr_t)arguments->values[0];
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_REMOVE;
+	request.remove = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+int run_member_promote(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Promote body = CLUSTERD__WIRE__PROMOTE__INIT;
+	body.member = (char *)(uintptr_t)arguments->values[0];
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_PROMOTE;
+	request.promote = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+int run_leader_transfer(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Transfer body = CLUSTERD__WIRE__TRANSFER__INIT;
+	if (arguments->value_count > 0)
+		body.member = (char *)(uintptr_t)arguments->values[0];
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TRANSFER;
+	request.transfer = &body;
+	return ask_simple(context, &request, SLICE(""));
 }
 
 int run_sql(struct context *context, const struct arguments *arguments)

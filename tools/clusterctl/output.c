@@ -202,6 +202,43 @@ void output_rows(enum output_form form, const struct reply *reply, FILE *file)
 		fprintf(stderr, "clusterctl: there are more rows: the answer was cut at its limit\n");
 }
 
+void output_objects(enum output_form form, struct slice array, FILE *file)
+{
+	Clusterd__Wire__Rows rows = CLUSTERD__WIRE__ROWS__INIT;
+	struct json_iterator objects;
+	struct slice key;
+	struct slice object;
+	struct buffer cells = BUFFER_EMPTY;
+	size_t capacity = 0;
+	json_iterate(&objects, array);
+	buffer_append_char(&cells, '[');
+	for (bool first = true; json_next(&objects, &key, &object); first = false) {
+		struct json_iterator members;
+		struct slice value;
+		const char *comma = first ? "[" : ",[";
+		json_iterate(&members, object);
+		while (json_next(&members, &key, &value)) {
+			if (first) {
+				mem_grow(rows.columns, capacity, rows.n_columns + 1);
+				rows.columns[rows.n_columns++] = mem_format("%.*s", SLICE_ARGS(key));
+			}
+			buffer_append_string(&cells, comma);
+			buffer_append_slice(&cells, value);
+			comma = ",";
+		}
+		buffer_append_string(&cells, comma[0] == ',' && comma[1] == '\0' ? "]" : first ? "[]" : ",[]");
+	}
+	buffer_append_char(&cells, ']');
+	if (form == OUTPUT_TABLE)
+		rows_as_table(&rows, buffer_slice(&cells), file);
+	else
+		rows_as_json(&rows, buffer_slice(&cells), form == OUTPUT_JSONL, file);
+	for (size_t i = 0; i < rows.n_columns; i++)
+		mem_free(rows.columns[i]);
+	mem_free(rows.columns);
+	buffer_finish(&cells);
+}
+
 void output_object(enum output_form form, struct slice object, FILE *file)
 {
 	struct json_iterator members;

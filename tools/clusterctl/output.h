@@ -15,6 +15,8 @@ enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL };
 void output_rows(enum output_form form, const struct reply *reply, FILE *file);
 /* One JSON object: as it is, or as a table of two columns. */
 void output_object(enum output_form form, struct slice object, FILE *file);
+/* A JSON array of objects that have the same members: as rows with these columns. */
+void output_objects(enum output_form form, struct slice array, FILE *file);
 /* Columns that text takes on a terminal (wide characters count two). */
 size_t text_width(struct slice text);
 /* Colour is wanted on this stream. */

@@ -113,7 +113,8 @@ static int wait_with_progress(struct context *context, uint64_t id, msec deadlin
 	int code;
 	for (;;) {
 		code = ask_end(context, id, REDRAW_MS, ret_reply);
-		if (code != ERR_TIMEOUT || loop_now(client_loop(context->client)) >= deadline)
+		bool waits = code == ERR_TIMEOUT || code == ERR_NOT_LEADER || code == ERR_BUSY;
+		if (!waits || loop_now(client_loop(context->client)) >= deadline)
 			break;
 		client_leave(context->client);
 		draw(context, &screen, id);
