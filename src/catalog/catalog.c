@@ -264,6 +264,27 @@ bool catalog_foreign_write(struct catalog *catalog)
 	return seen;
 }
 
+int catalog_accept(struct catalog *catalog)
+{
+	int64_t version = 0;
+	assert(!catalog->in_transaction);
+	if (catalog->failed != 0)
+		return catalog->failed;
+	int result = find_version(catalog, &version);
+	if (result == 0 && version == 0)
+		result = error_set(&catalog->error, ERR_CORRUPT, "the catalog is empty");
+	if (result == 0)
+		result = migrate(catalog, version);
+	if (result != 0) {
+		catalog->failed = result;
+		return result;
+	}
+	find_wal_size(catalog);
+	catalog_note_version(catalog);
+	catalog->foreign_write = false;
+	return 0;
+}
+
 uint64_t catalog_wal_size(const struct catalog *catalog)
 {
 	return catalog->wal_size;

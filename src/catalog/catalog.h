@@ -38,6 +38,9 @@ int catalog_commit(struct catalog *catalog);
 /* Somebody else wrote to the file since the last call (INVARIANTS, 27). catalog_begin has looked: after it this
  * costs nothing (some nanoseconds); outside of a transaction it is a read of its own (4 µs). */
 bool catalog_foreign_write(struct catalog *catalog);
+/* After catalog_install: what this program's other connection wrote is taken as it is and is no foreign write. An older schema is
+ * brought up to date, as when opening. */
+int catalog_accept(struct catalog *catalog);
 
 /* meta: integers and texts. Absent: 0, empty. */
 int catalog_meta_number(struct catalog *catalog, const char *key, uint64_t *ret_value);
@@ -248,9 +251,6 @@ int catalog_lease_key_first(struct catalog *catalog, uint64_t lease, struct buff
  * writer that never pauses there is no such moment: when catalog_wal_size has passed a limit, begin no transaction
  * while a checkpoint runs (after one beside the writer, so that little is left to move). */
 int catalog_checkpoint(const char *path, uint64_t *ret_applied_index, bool *ret_complete, struct error *error);
-/* A consistent copy (backup in one step), from any one thread: written beside `destination` (".partial"), synced,
- * renamed. It is one file, not in WAL mode, that opens from read-only media too. */
-int catalog_copy(const char *path, const char *destination, struct error *error);
 uint64_t catalog_wal_size(const struct catalog *catalog); /* bytes in use; the file itself may be longer */
 /* XXH3-64 over all rows of all tables in a fixed order: equal on nodes that applied the same log. */
 int catalog_hash(struct catalog *catalog, uint64_t *ret_hash);

@@ -1,16 +1,8 @@
-/* The whole file, from another thread than the loop's: each function opens a connection of its own. */
-#include "base/memory.h"
+/* Moves the WAL into the file, from another thread than the loop's: on a connection of its own. */
 #include "catalog/catalog.h"
 #include "catalog/statement.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #define BUSY_TIMEOUT_MS 1000
-
-/* --- checkpoint --------------------------------------------------------------------------------------------------- */
 
 static int read_applied_index(sqlite3 *database, uint64_t *ret_index)
 {
@@ -69,97 +61,4 @@ int catalog_checkpoint(const char *path, uint64_t *ret_applied_index, bool *ret_
 	*ret_applied_index = index;
 	*ret_complete = complete;
 	return 0;
-}
-
-/* --- copy --------------------------------------------------------------------------------------------------------- */
-
-static int back_up(sqlite3 *from, const char *path, const char *copy, struct error *error)
-{
-	sqlite3 *to;
-	int result = sqlite_open_file(copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL, &to, error);
-	if (result != 0)
-		return result;
-	sqlite3_exec(to, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
-	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-	if (backup != NULL) {
-		sqlite3_backup_step(backup, -1); /* one read transaction: no writer makes it begin again */
-		sqlite3_backup_finish(backup);
-	}
-	int code = sqlite3_errcode(to);
-	if (code != SQLITE_OK) {
-		result = sqlite_failure(to, sqlite3_extended_errcode(to), error, "copy", path);
-		error_prefix(error, "to %s", copy);
-	}
-	sqlite3_close(to);
-	return result;
-}
-
-/* The copy says of itself, as the original does, that it has a WAL. Without one, it opens from a medium that is
- * read-only. */
-static int leave_wal(const char *copy, struct error *error)
-{
-	sqlite3 *database;
-	int result = sqlite_open_file(copy, SQLITE_OPEN_READWRITE, NULL, &database, error);
-	if (result != 0)
-		return result;
-	int code = sqlite3_exec(database, "PRAGMA synchronous = FULL; PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		result = sqlite_failure(database, code, error, "close", copy);
-	sqlite3_close(database);
-	return result;
-}
-
-static int system_failure(struct error *error, const char *action, const char *path)
-{
-	int cause = errno;
-	return error_set(error, cause == ENOSPC || cause == EDQUOT ? ERR_NO_SPACE : ERR_IO, "%s %s: %s", action, path,
-	                 strerror(cause));
-}
-
-static int sync_directory_of(const char *path, struct error *error)
-{
-	const char *slash = strrchr(path, '/');
-	char *directory = slash == NULL ? mem_string(".") : mem_format("%.*s", (int)(slash - path + 1), path);
-	int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = 0;
-	if (descriptor < 0 || fsync(descriptor) != 0)
-		result = system_failure(error, "sync directory", directory);
-	if (descriptor >= 0)
-		close(descriptor);
-	mem_free(directory);
-	return result;
-}
-
-/* What an interrupted copy left; and what a failed one leaves. */
-static void remove_copy(const char *copy)
-{
-	static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		char *name = mem_format("%s%s", copy, suffixes[i]);
-		unlink(name);
-		mem_free(name);
-	}
-}
-
-int catalog_copy(const char *path, const char *destination, struct error *error)
-{
-	sqlite3 *from;
-	int result = sqlite_open_file(path, SQLITE_OPEN_READONLY, NULL, &from, error);
-	if (result != 0)
-		return result;
-	sqlite3_busy_timeout(from, BUSY_TIMEOUT_MS);
-	char *copy = mem_format("%s.partial", destination);
-	remove_copy(copy);
-	result = back_up(from, path, copy, error);
-	sqlite3_close(from);
-	if (result == 0)
-		result = leave_wal(copy, error);
-	if (result == 0 && rename(copy, destination) != 0)
-		result = system_failure(error, "rename to", destination);
-	if (result == 0)
-		result = sync_directory_of(destination, error);
-	else
-		remove_copy(copy);
-	mem_free(copy);
-	return result;
 }

@@ -108,7 +108,7 @@ static bool parse_member(struct slice value, struct command_member *ret_member)
 	return true;
 }
 
-static bool parse_configuration(struct slice text, struct machine_configuration *configuration)
+bool machine_configuration_parse(struct slice text, struct machine_configuration *configuration)
 {
 	struct json_iterator iterator;
 	struct slice members;
@@ -161,7 +161,7 @@ int group_load(struct machine *machine, struct error *error)
 	bool good = true;
 	int code = catalog_meta_text(machine->catalog, CONFIGURATION_KEY, &text);
 	if (code == 0 && text.size != 0)
-		good = parse_configuration(buffer_slice(&text), &machine->configuration);
+		good = machine_configuration_parse(buffer_slice(&text), &machine->configuration);
 	buffer_clear(&text);
 	if (code == 0)
 		code = catalog_meta_text(machine->catalog, TERMS_KEY, &text);

@@ -151,6 +151,8 @@ struct machine_configuration {
 	struct command_member members[COMMAND_MEMBERS_MAX];
 };
 const struct machine_configuration *machine_configuration(const struct machine *machine);
+/* From meta.raft_configuration into a cleared one; false: it cannot be. */
+bool machine_configuration_parse(struct slice text, struct machine_configuration *configuration);
 
 /* Entries from `first` on have this term, up to the next run. */
 struct machine_term_run {

@@ -53,7 +53,7 @@ static int random_bytes(void *bytes, size_t size, struct error *error)
 static int need_identity(const struct config *config, struct vote_state *vote, struct error *error)
 {
 	unsigned char bytes[24];
-	(void)config;
+	bool alone = config->expect == 0 && config->join_count == 0 && !config->agent;
 	if (vote->node_id != 0)
 		return 0;
 	int code = random_bytes(bytes, sizeof bytes, error);
@@ -61,6 +61,8 @@ static int need_identity(const struct config *config, struct vote_state *vote, s
 		return code;
 	memcpy(&vote->node_id, bytes + 16, sizeof vote->node_id);
 	vote->node_id = vote->node_id % (NODE_ID_LIMIT - 1) + 1;
+	if (!alone)
+		return 0;
 	for (size_t i = 0; i < 16; i++)
 		snprintf(vote->cluster_id + 2 * i, 3, "%02x", bytes[i]);
 	vote->founder_count = 1;
@@ -101,14 +103,66 @@ static int note_facts(void *context, const struct wal_record *record, struct err
 	return log_facts_add(context, record, error);
 }
 
-/* A catalog ahead of its log was restored or installed: the log has nothing that it lacks. */
+struct entry_term {
+	uint64_t term;
+	bool seen;
+};
+
+static int note_term(void *context, const struct wal_record *record, struct error *error)
+{
+	struct entry_term *entry = context;
+	(void)error;
+	entry->term = record->term;
+	entry->seen = true;
+	return 1; /* the others do not matter */
+}
+
+/* Whether the log goes on where the catalog ends. A catalog that was restored or taken from another node may be ahead of its log; or
+ * be of another history than what the log has at its place and after it, which then came to nothing. */
+static int log_fits(struct data_dir *data, uint64_t applied, uint64_t applied_term, bool *ret_fits, struct error *error)
+{
+	struct entry_term entry = {0};
+	*ret_fits = true;
+	if (applied == 0)
+		return 0;
+	if (data->recovery.last_index < applied) {
+		*ret_fits = false;
+		return 0;
+	}
+	if (data->recovery.first_index > applied)
+		return 0;
+	int code = disk_scan(data->disk, applied - 1, note_term, &entry, error);
+	*ret_fits = !entry.seen || entry.term == applied_term;
+	return code < 0 ? code : 0;
+}
+
+/* What the catalog has is on the disk before the log lets go of it. */
+static int empty_log(struct data_dir *data, const char *path, uint64_t applied, struct error *error)
+{
+	uint64_t settled = 0;
+	bool complete = false;
+	int code = catalog_checkpoint(path, &settled, &complete, error);
+	if (code == 0)
+		code = disk_reset(data->disk, applied + 1, error);
+	data->recovery.first_index = applied + 1;
+	data->recovery.last_index = applied;
+	return code;
+}
+
 static int scan_log(struct data_dir *data, const char *path, struct error *error)
 {
 	uint64_t applied = 0;
+	uint64_t applied_term = 0;
+	bool fits;
 	int code = catalog_meta_number(data->catalog, "applied_index", &applied);
+	if (code == 0)
+		code = catalog_meta_number(data->catalog, "applied_term", &applied_term);
 	if (code != 0)
 		return error_set(error, code, "%s: %s", path, catalog_error(data->catalog));
-	return disk_scan(data->disk, applied, note_facts, &data->facts, error);
+	code = log_fits(data, applied, applied_term, &fits, error);
+	if (code != 0)
+		return code;
+	return fits ? disk_scan(data->disk, applied, note_facts, &data->facts, error) : empty_log(data, path, applied, error);
 }
 
 int data_dir_open(const struct config *config, struct data_dir *data, struct error *error)

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "catalog/catalog.h"
+#include "catalog/copy.h"
 #include "store/jobs.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@
 
 #define READ_ENTRIES 4096
 #define READ_BYTES (4u << 20)
+#define INSTALL_PATIENCE_MS 12000 /* queries end within QUERY_TIME_DEFAULT; who reads from outside need not */
 
 struct disk {
 	struct jobs *jobs;   /* the disk thread */
@@ -63,6 +65,9 @@ struct disk_job {
 	/* checkpoint, release */
 	bool complete;
 	uint64_t applied;
+	uint64_t needed;
+	/* install: `last` is the index */
+	char *path;
 };
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
@@ -113,6 +118,15 @@ int disk_keep(struct disk *disk, const struct vote_state *state, struct error *e
 	assert(disk->jobs == NULL);
 	disk->vote = *state;
 	return vote_save(disk->fs, state, error);
+}
+
+int disk_reset(struct disk *disk, uint64_t next, struct error *error)
+{
+	assert(disk->jobs == NULL);
+	int code = wal_reset(disk->wal, next, error);
+	disk->log_size = wal_size(disk->wal);
+	disk->log_first = wal_first_index(disk->wal);
+	return code;
 }
 
 int disk_scan(struct disk *disk, uint64_t after,
@@ -210,6 +224,7 @@ static void job_release(struct disk_job *job)
 {
 	buffer_finish(&job->bodies);
 	mem_free(job->records);
+	mem_free(job->path);
 	mem_free(job);
 }
 
@@ -384,14 +399,24 @@ void disk_save_identity(struct disk *disk, const struct vote_state *identity)
 	save_vote_file(disk, identity_done);
 }
 
+/* A tail stays for members that are a little behind: it is shorter than the one limit and the other. */
+static uint64_t release_up_to(const struct disk_job *job)
+{
+	const struct wal *wal = job->disk->wal;
+	uint64_t last = wal_last_index(wal);
+	uint64_t tail = job->disk->log_tail;
+	uint64_t by_count = last > tail ? last - tail : 0;
+	uint64_t by_size = wal_index_before(wal, DISK_TAIL_BYTES);
+	uint64_t release = by_count > by_size ? by_count : by_size;
+	if (release >= job->needed && wal_size(wal) <= DISK_LOG_BYTES_MAX)
+		release = job->needed > 0 ? job->needed - 1 : 0;
+	return release < job->applied ? release : job->applied;
+}
+
 static void release_run(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
-	uint64_t last = wal_last_index(job->disk->wal);
-	uint64_t tail = job->disk->log_tail;
-	uint64_t release = last > tail ? last - tail : 0;
-	if (release > job->applied)
-		release = job->applied;
+	uint64_t release = release_up_to(job);
 	if (release > 0)
 		job->code = wal_release(job->disk->wal, release, &job->error);
 	job_measure(job);
@@ -400,7 +425,10 @@ static void release_run(struct job *base)
 static void release_done(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
-	job_finish(job);
+	struct disk *disk = job->disk;
+	uint64_t first = disk->log_first;
+	if (job_finish(job) && disk->log_first > first)
+		disk->handler->compacted(disk->context, disk->log_first - 1);
 	job_release(job);
 }
 
@@ -423,6 +451,7 @@ static void checkpoint_done(struct job *base)
 		if (job->complete) {
 			struct disk_job *release = job_create(disk, release_run, release_done);
 			release->applied = job->applied;
+			release->needed = disk->handler->needed(disk->context);
 			jobs_give(disk->jobs, &release->job);
 		}
 		disk->handler->checkpointed(disk->context, job->complete);
@@ -437,6 +466,56 @@ void disk_checkpoint(struct disk *disk)
 	disk->checkpointing = true;
 	jobs_give(disk->keeper, &job_create(disk, checkpoint_run, checkpoint_done)->job);
 }
+
+/* --- a copy of another node's catalog ------------------------------------------------------------------------------ */
+
+static void install_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = catalog_install(job->path, job->disk->catalog_path, INSTALL_PATIENCE_MS, &job->error);
+}
+
+static void reset_run(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	job->code = wal_reset(job->disk->wal, job->last + 1, &job->error);
+	job_measure(job);
+}
+
+static void reset_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	if (job_finish(job))
+		disk->handler->installed(disk->context);
+	job_release(job);
+}
+
+/* The catalog is ahead of its log now: a node that comes up like this empties the log, too (data_dir.c). */
+static void install_done(struct job *base)
+{
+	struct disk_job *job = (struct disk_job *)base;
+	struct disk *disk = job->disk;
+	job->log_size = disk->log_size;
+	job->log_first = disk->log_first;
+	if (job_finish(job)) {
+		struct disk_job *reset = job_create(disk, reset_run, reset_done);
+		reset->last = job->last;
+		jobs_give(disk->jobs, &reset->job);
+	}
+	job_release(job);
+}
+
+/* On the thread of the checkpoints, so that none runs meanwhile. */
+void disk_install(struct disk *disk, const char *path, uint64_t index)
+{
+	struct disk_job *job = job_create(disk, install_run, install_done);
+	job->path = mem_string(path);
+	job->last = index;
+	jobs_give(disk->keeper, &job->job);
+}
+
+/* --- now and then -------------------------------------------------------------------------------------------------- */
 
 static void idle_run(struct job *base)
 {
@@ -467,6 +546,11 @@ void disk_idle(struct disk *disk)
 bool disk_wants_idle(const struct disk *disk)
 {
 	return !disk->marked;
+}
+
+const char *disk_cluster_id(const struct disk *disk)
+{
+	return disk->vote.cluster_id;
 }
 
 uint64_t disk_log_size(const struct disk *disk)

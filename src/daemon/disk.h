@@ -11,6 +11,7 @@
 
 struct disk;
 
+/* All functions are called on the loop's thread. */
 struct disk_handler {
 	void (*synced)(void *context, uint64_t index);
 	void (*vote_saved)(void *context);
@@ -19,13 +20,23 @@ struct disk_handler {
 	void (*entries)(void *context, uint64_t tag, const struct wal_record *records, size_t count);
 	/* `complete`: everything that was in the WAL has been moved. */
 	void (*checkpointed)(void *context, bool complete);
+	/* Entries from here on should stay in the log, if that can be. */
+	uint64_t (*needed)(void *context);
+	/* Entries up to `index` are gone from the log. */
+	void (*compacted)(void *context, uint64_t index);
+	/* disk_install is done. */
+	void (*installed)(void *context);
 	void (*failed)(void *context, const struct error *error);
 };
+
+#define DISK_TAIL_BYTES (UINT64_C(64) << 20)
+/* So long may the log become for the sake of a member that is behind; then that gets a copy of the catalog. */
+#define DISK_LOG_BYTES_MAX (UINT64_C(256) << 20)
 
 struct disk_options {
 	const char *directory;   /* the data directory */
 	const char *catalog_path;
-	uint64_t log_tail;       /* entries kept in the log behind the checkpoint */
+	uint64_t log_tail;       /* entries kept in the log behind the checkpoint, up to DISK_TAIL_BYTES of them */
 };
 
 /* Opens (makes) the log and the vote file; recovery is through when it returns. */
@@ -39,6 +50,8 @@ void disk_close(struct disk *disk); /* what was given is carried out first; NULL
 /* Before disk_run, by the caller's thread. */
 /* Durable when it returns 0. */
 int disk_keep(struct disk *disk, const struct vote_state *state, struct error *error);
+/* Empties the log so that `next` comes next; durable when it returns 0. */
+int disk_reset(struct disk *disk, uint64_t next, struct error *error);
 /* Each entry above `after`, in order. Ends with what is not 0 of `each`. */
 int disk_scan(struct disk *disk, uint64_t after,
               int (*each)(void *context, const struct wal_record *record, struct error *error), void *context,
@@ -54,10 +67,14 @@ void disk_save_vote(struct disk *disk, uint64_t term, uint64_t voted_for);
 void disk_save_identity(struct disk *disk, const struct vote_state *identity);
 /* Moves the catalog's WAL into its file and lets go of the log that is covered. One at a time: more are ignored. */
 void disk_checkpoint(struct disk *disk);
+/* The catalog becomes the copy in the file `path`, which must be one (catalog_copy_check) and as of entry `index`, and the log is
+ * emptied, so that index + 1 comes next: in this order, both durable, when checkpoints and what was given before are through. */
+void disk_install(struct disk *disk, const char *path, uint64_t index);
 /* Called now and then: writes down what is synced when nothing was appended since the last call. */
 void disk_idle(struct disk *disk);
 bool disk_wants_idle(const struct disk *disk); /* it has something to do when it is called again */
 
+const char *disk_cluster_id(const struct disk *disk); /* that the vote file says, or will when what was given is done */
 uint64_t disk_log_size(const struct disk *disk);      /* bytes */
 uint64_t disk_log_first(const struct disk *disk);     /* index */
 uint64_t disk_syncs(const struct disk *disk);

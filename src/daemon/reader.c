@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "catalog/catalog.h"
+#include "catalog/copy.h"
 #include "store/jobs.h"
 
 #include <inttypes.h>

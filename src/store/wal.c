@@ -68,6 +68,15 @@ uint64_t wal_synced_index(const struct wal *wal)
 	return wal->synced;
 }
 
+uint64_t wal_index_before(const struct wal *wal, uint64_t bytes)
+{
+	uint64_t behind = wal->position;
+	size_t i = wal->segment_count - 1;
+	while (behind < bytes && i > 0)
+		behind += wal->segments[--i].header.size;
+	return behind < bytes ? 0 : wal->segments[i].header.first - 1;
+}
+
 uint64_t wal_size(const struct wal *wal)
 {
 	uint64_t size = wal->spare_count * wal->options.segment_size + wal->next.size;

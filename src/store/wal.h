@@ -64,6 +64,8 @@ uint64_t wal_first_index(const struct wal *wal); /* in an empty log the last ind
 uint64_t wal_last_index(const struct wal *wal);
 uint64_t wal_synced_index(const struct wal *wal);
 uint64_t wal_size(const struct wal *wal); /* bytes of all segments on disk, spare ones included */
+/* The entry that has at least `bytes` of log behind it, and as few more as whole segments allow; 0: none has. */
+uint64_t wal_index_before(const struct wal *wal, uint64_t bytes);
 
 /* Reads entries from `from` on until `body_bytes` of bodies or `count` entries are there, at least one when it exists.
  * Bodies are put into `bodies`, behind what it holds, and point into it (they move when it grows again: use after the call).

@@ -8,6 +8,7 @@
 #include "catalog_fixture.h"
 
 #include "base/memory.h"
+#include "catalog/copy.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,0 +1,140 @@
+#include "daemon/host_internal.h"
+
+#include "base/memory.h"
+#include "store/lock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+static int open_store(struct host *host, struct node_config *node, struct error *error)
+{
+	int code = data_dir_open(host->config, &host->data, error);
+	if (code != 0)
+		return code;
+	const struct vote_state *vote = &host->data.vote;
+	host->disk = host->data.disk;
+	host->catalog = host->data.catalog;
+	node->id = vote->node_id;
+	node->term = vote->term;
+	node->voted_for = vote->voted_for;
+	node->generation = vote->starts;
+	node->first_index = host->data.recovery.first_index;
+	node->last_index = host->data.recovery.last_index;
+	node->facts = &host->data.facts;
+	data_dir_identity(vote, &node->identity);
+	return 0;
+}
+
+/* Copies for other nodes, and beside them those for clients. */
+static int open_reader(struct host *host, struct error *error)
+{
+	struct snapshots_options options = {
+		.directory = host->config->data_dir, .catalog_path = host->catalog_path, .disk = host->disk,
+	};
+	int code = snapshots_create(host->loop, &options, &host_snapshots_handler, host, &host->snapshots, error);
+	if (code == 0)
+		code = reader_create(host->loop, host->catalog_path, snapshots_directory(host->snapshots), host_reader_answered, host,
+		                     &host->reader, error);
+	return code;
+}
+
+static int open_executor(struct host *host, struct error *error)
+{
+	char *directory = mem_format("%s/work", host->config->data_dir);
+	struct executor_options options = {
+		.directory = directory,
+		.node_name = host->config->name,
+		.exec_slots = (uint32_t)host->config->exec_slots,
+		.pool_children = (uint32_t)host->config->pool_children,
+		.pool_depth = (uint32_t)host->config->pool_depth,
+		.kill_grace = host->config->kill_grace,
+	};
+	int code = executor_create(host->loop, &options, &host_executor_handler, host, &host->executor, error);
+	mem_free(directory);
+	return code;
+}
+
+static int open_network(struct host *host, const struct node_config *node, struct error *error)
+{
+	struct network_options options = {
+		.config = host->config,
+		.socket_path = host->socket_path,
+		.id = node->id,
+		.generation = node->generation,
+		.cluster_id = host->data.vote.cluster_id,
+		.seed = node->seed + 1,
+	};
+	return network_open(host->loop, &options, &host_network_handler, host, &host->network, error);
+}
+
+static int draw_seed(uint64_t *ret_seed, struct error *error)
+{
+	if (getrandom(ret_seed, sizeof *ret_seed, 0) != sizeof *ret_seed)
+		return error_set(error, ERR_IO, "the system gives no random numbers: %s", strerror(errno));
+	return 0;
+}
+
+int host_open(struct host *host, struct error *error)
+{
+	struct node_config node = {0};
+	const struct config *config = host->config;
+	int code = lock_take(config->data_dir, &host->lock, error);
+	if (code == 0)
+		code = open_store(host, &node, error);
+	if (code == 0 && loop_create(&host->loop) != 0)
+		code = error_set(error, ERR_IO, "the event loop cannot be made: %s", strerror(errno));
+	if (code == 0)
+		code = disk_run(host->disk, host->loop, &host_disk_handler, host, error);
+	if (code == 0)
+		code = open_executor(host, error);
+	if (code == 0)
+		code = open_reader(host, error);
+	if (code == 0)
+		code = draw_seed(&node.seed, error);
+	if (code == 0)
+		code = open_network(host, &node, error);
+	if (code != 0)
+		return code;
+	node.name = config->name;
+	node.address = network_address(host->network);
+	node.datacenter = config->datacenter;
+	node.tags = config->tags;
+	node.exec_slots = (uint32_t)config->exec_slots;
+	node.agent = config->agent;
+	node.expect = (uint32_t)config->expect;
+	node.seeds = (const char *const *)config->join;
+	node.seed_count = config->join_count;
+	node.pool_calls = (uint32_t)(config->pool_children * config->pool_depth);
+	code = node_create(&node, host->catalog, &host_wishes, host, &host->node, error);
+	if (code != 0)
+		return code;
+	service_set_node(network_service(host->network), host->node);
+	host->upkeep = (struct upkeep){.disk = host->disk, .catalog = host->catalog, .node = host->node};
+	return 0;
+}
+
+void host_close(struct host *host)
+{
+	executor_destroy(host->executor);
+	reader_destroy(host->reader);
+	network_close(host->network);
+	snapshots_destroy(host->snapshots);
+	disk_close(host->disk);
+	node_destroy(host->node);
+	catalog_close(host->catalog);
+	log_facts_finish(&host->data.facts);
+	if (host->loop != NULL) {
+		loop_timer_destroy(host->node_timer);
+		loop_timer_destroy(host->idle_timer);
+		loop_timer_destroy(host->sweep_timer);
+		loop_timer_destroy(host->drain_timer);
+		for (size_t i = 0; i < sizeof host->signals / sizeof host->signals[0]; i++)
+			loop_signal_destroy(host->signals[i]);
+		loop_destroy(host->loop);
+	}
+	mem_free(host->catalog_path);
+	mem_free(host->socket_path);
+	if (host->lock >= 0)
+		lock_release(host->lock);
+}

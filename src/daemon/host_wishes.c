@@ -1,0 +1,214 @@
+#include "daemon/host_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static msec host_now(void *context)
+{
+	return loop_now(((struct host *)context)->loop);
+}
+
+static msec host_wall(void *context)
+{
+	return loop_wall(((struct host *)context)->loop);
+}
+
+static long long host_now_us(void *context)
+{
+	struct timespec now;
+	(void)context;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void host_append(void *context, const struct wal_record *records, size_t count)
+{
+	disk_append(((struct host *)context)->disk, records, count);
+}
+
+static void host_cut(void *context, uint64_t last)
+{
+	disk_cut(((struct host *)context)->disk, last);
+}
+
+static void host_read(void *context, uint64_t tag, uint64_t from, uint64_t to)
+{
+	disk_read(((struct host *)context)->disk, tag, from, to, node_tag_is_member(tag));
+}
+
+static void host_save_vote(void *context, uint64_t term, uint64_t voted_for)
+{
+	disk_save_vote(((struct host *)context)->disk, term, voted_for);
+}
+
+static void host_save_identity(void *context, const struct node_identity *identity)
+{
+	struct host *host = context;
+	struct vote_state state = {0};
+	data_dir_set_identity(&state, identity);
+	memcpy(host->cluster_id, identity->cluster_id, sizeof host->cluster_id);
+	disk_save_identity(host->disk, &state);
+}
+
+static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                         struct slice payload)
+{
+	service_respond(network_service(((struct host *)context)->network), connection, stream, response, payload);
+}
+
+static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+                      struct slice payload)
+{
+	service_send(network_service(((struct host *)context)->network), connection, frame_type, message, payload);
+}
+
+static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t stream)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+	error.code = ERR_BUSY;
+	error.text = (char *)(uintptr_t)"too many queries wait: come back later";
+	error.retry_after_ms = 1000;
+	response.error = &error;
+	service_respond(network_service(host->network), connection, stream, &response, SLICE(""));
+}
+
+static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
+{
+	struct host *host = context;
+	if (reader_query(host->reader, connection, stream, query) != 0)
+		host_refuse_busy(host, connection, stream);
+}
+
+static void host_save_snapshot(void *context, uint64_t connection, uint32_t stream)
+{
+	struct host *host = context;
+	if (reader_copy(host->reader, connection, stream) != 0)
+		host_refuse_busy(host, connection, stream);
+}
+
+static void host_snapshot_make(void *context)
+{
+	snapshots_make(((struct host *)context)->snapshots);
+}
+
+static void host_snapshot_release(void *context)
+{
+	snapshots_release(((struct host *)context)->snapshots);
+}
+
+static int host_snapshot_read(void *context, uint64_t offset, size_t size, struct buffer *out)
+{
+	return snapshots_read(((struct host *)context)->snapshots, offset, size, out);
+}
+
+static void host_chunk_write(void *context, const struct raft_snapshot *snapshot, uint64_t offset, struct slice bytes)
+{
+	snapshots_write(((struct host *)context)->snapshots, snapshot, offset, bytes);
+}
+
+static void host_snapshot_install(void *context, const struct raft_snapshot *snapshot)
+{
+	struct host *host = context;
+	snapshots_install(host->snapshots, snapshot, disk_cluster_id(host->disk));
+}
+
+static void host_peer_address(void *context, uint64_t member, const char *address)
+{
+	peers_address(network_peers(((struct host *)context)->network), member, address);
+}
+
+static void host_peer_send(void *context, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
+                           const struct slice *payload, size_t payload_count)
+{
+	peers_send(network_peers(((struct host *)context)->network), member, frame_type, stream, message, payload, payload_count);
+}
+
+static void host_datagram_send(void *context, const char *address, struct slice bytes)
+{
+	network_datagram(((struct host *)context)->network, address, bytes);
+}
+
+static void host_exchange_send(void *context, const char *address, struct slice bytes)
+{
+	peers_exchange(network_peers(((struct host *)context)->network), address, bytes);
+}
+
+static void host_call_start(void *context, struct call_id call, const struct definition *process, struct text *args)
+{
+	struct host *host = context;
+	executor_start(host->executor, (struct executor_key){call.instance, call.ref, call.attempt}, process, args);
+}
+
+static void host_call_abandon(void *context, struct call_id call)
+{
+	struct host *host = context;
+	executor_abandon(host->executor, (struct executor_key){call.instance, call.ref, call.attempt});
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long long size = 0;
+	unsigned long long resident = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+		resident = 0;
+	fclose(file);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void host_status(void *context, struct buffer *out)
+{
+	struct host *host = context;
+	long long stall = loop_longest_stall_us(host->loop);
+	if (stall > host->longest_stall_us)
+		host->longest_stall_us = stall;
+	buffer_format(out, ",\"log_bytes\":%" PRIu64 ",\"log_first_index\":%" PRIu64 ",\"log_syncs\":%" PRIu64,
+	              disk_log_size(host->disk), disk_log_first(host->disk), disk_syncs(host->disk));
+	buffer_format(out, ",\"log_appended_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64, disk_bytes(host->disk),
+	              disk_checkpoints(host->disk));
+	network_status(host->network, out);
+	buffer_format(out, ",\"children\":%u,\"loop_longest_stall_us\":%lld,\"resident_bytes\":%" PRIu64 ",\"pid\":%d",
+	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
+}
+
+void host_fail(void *context, const struct error *error)
+{
+	struct host *host = context;
+	if (host->failure.code == 0)
+		host->failure = *error;
+	loop_stop(host->loop);
+}
+
+const struct node_host host_wishes = {
+	.now = host_now,
+	.wall = host_wall,
+	.now_us = host_now_us,
+	.append = host_append,
+	.cut = host_cut,
+	.read = host_read,
+	.save_vote = host_save_vote,
+	.save_identity = host_save_identity,
+	.respond = host_respond,
+	.send = host_send,
+	.query = host_query,
+	.save_snapshot = host_save_snapshot,
+	.snapshot_make = host_snapshot_make,
+	.snapshot_release = host_snapshot_release,
+	.snapshot_read = host_snapshot_read,
+	.chunk_write = host_chunk_write,
+	.snapshot_install = host_snapshot_install,
+	.peer_address = host_peer_address,
+	.peer_send = host_peer_send,
+	.datagram_send = host_datagram_send,
+	.exchange_send = host_exchange_send,
+	.call_start = host_call_start,
+	.call_abandon = host_call_abandon,
+	.status = host_status,
+	.fail = host_fail,
+};
