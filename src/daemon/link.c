@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #define ENDING_MS 2000
+#define PATIENCE 2 /* times a stall: the system closes a connection with a host that is gone, when peers_link_due cannot see it */
 #define FAILED_QUIET_MS 10000 /* between two lines of the log about peers that break the rules */
 
 #define IN(phase) (1u << (phase))
@@ -226,7 +227,7 @@ static void greet(struct link *link, const struct address *addresses, size_t cou
 	buffer_clear(&peers->out);
 	move(link, LINK_GREETING);
 	link->stream = stream_connect_to(peers->loop, addresses, count, link->address, &stream_handler, link);
-	stream_set_patience(link->stream, peers->stall_ms);
+	stream_set_patience(link->stream, peers->stall_ms * PATIENCE);
 	link->connection = connection_create(&peers->config);
 	connection_aim(link->connection, link->peer != NULL ? link->peer->id : 0, link->exchanges);
 	connection_begin(link->connection, &peers->out);
@@ -341,7 +342,7 @@ struct link *link_take(struct peers *peers, struct stream *take_stream, struct c
 	link->opened_at = loop_now(peers->loop);
 	link->timer = loop_timer_create(peers->loop, link_due, link);
 	TAILQ_INSERT_TAIL(&peers->links, link, entry);
-	stream_set_patience(take_stream, peers->stall_ms);
+	stream_set_patience(take_stream, peers->stall_ms * PATIENCE);
 	stream_set_handler(take_stream, &stream_handler, link);
 	return link;
 }

@@ -252,9 +252,12 @@ static void take_member(struct peers *peers, struct link *link)
 	peers->counts.incoming++;
 	if (!peers->reading)
 		stream_set_reading(link->stream, false);
-	/* It is there again: no need to wait. */
-	if (peer->out != NULL && peer->out->phase == LINK_WAITING)
-		link_wake(peer->out);
+	struct link *out = peer->out;
+	if (out != NULL && out->phase == LINK_OPEN && connection_peer_generation(out->connection) < generation)
+		link_fail(out, "it was started again"); /* before the system notices that nobody is there any more */
+	peer = peer_find(peers, id); /* who was told of it may have let go of it all */
+	if (peer != NULL && peer->out != NULL)
+		link_wake(peer->out); /* it is there again: no need to wait */
 }
 
 void peers_take(struct peers *peers, struct stream *take_stream, struct connection *take_connection)

@@ -202,7 +202,7 @@ static void give_up(void *context)
 
 static int work(const char *socket_path, const char *what, int argc, char **argv)
 {
-	struct client_options options = {socket_path, "mischief", CLUSTERD__WIRE__ROLE__ROLE_WORKER, 5000};
+	struct client_options options = {socket_path, "mischief", CLUSTERD__WIRE__ROLE__ROLE_WORKER, 5000, NULL};
 	struct bad_worker worker = {.what = what};
 	struct error error;
 	Clusterd__Wire__Offer offer = CLUSTERD__WIRE__OFFER__INIT;

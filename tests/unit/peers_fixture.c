@@ -59,7 +59,7 @@ int fixture_teardown(void **state)
 	(void)state;
 	loop_timer_destroy(deadline);
 	loop_timer_destroy(pause_timer);
-	loop_destroy(fixture_loop);
+	loop_destroy(fixture_loop); /* asserts that nothing is left: after a failed test, that is its message */
 	return rmdir(fixture_directory);
 }
 

@@ -7,6 +7,7 @@
 #include "peers_fixture.h"
 
 #include "base/memory.h"
+#include "net/stream.h"
 #include "wire/message.h"
 
 #include <netinet/in.h>
@@ -562,6 +563,288 @@ static void exchanges_are_no_messages_of_a_member(void **state)
 	stop_two();
 }
 
+/* --- those who do not keep to the rules */
+
+/* The other end of a connection, spoken by the test. */
+struct rogue {
+	struct connection_node node;
+	struct connection_config config;
+	struct connection *connection;
+	struct listener *listener;
+	struct stream *stream;
+	bool open;
+	bool closed;
+	char last_words[300];
+};
+
+static struct rogue rogue;
+
+static void rogue_nonce(void *context, unsigned char ret_nonce[CONNECTION_NONCE_SIZE])
+{
+	static unsigned char number;
+	(void)context;
+	memset(ret_nonce, ++number, CONNECTION_NONCE_SIZE);
+}
+
+static void rogue_readable(void *context, struct stream *stream, struct buffer *input)
+{
+	(void)context;
+	struct buffer out = BUFFER_EMPTY;
+	enum connection_event event = CONNECTION_FRAME;
+	while (event != CONNECTION_MORE) {
+		struct frame frame;
+		struct error error;
+		size_t size;
+		event = connection_next(rogue.connection, buffer_slice(input), &out, &size, &frame, &error);
+		buffer_consume(input, size);
+		rogue.open |= event == CONNECTION_OPENED;
+		if (event == CONNECTION_GOODBYE)
+			snprintf(rogue.last_words, sizeof rogue.last_words, "%.299s", error.text);
+	}
+	if (out.size != 0)
+		stream_write(stream, out.data, out.size);
+	buffer_finish(&out);
+}
+
+static void rogue_closed(void *context, struct stream *stream, const char *reason)
+{
+	(void)context;
+	(void)stream;
+	(void)reason;
+	rogue.closed = true;
+}
+
+static const struct stream_handler rogue_handler = {rogue_readable, rogue_closed, NULL};
+
+static void rogue_init(enum connection_side side, uint64_t id)
+{
+	memset(&rogue, 0, sizeof rogue);
+	rogue.node = (struct connection_node){.id = id, .generation = 1, .address = "127.0.0.1:1", .nonce = rogue_nonce};
+	rogue.config = (struct connection_config){.side = side,
+	                                          .version_low = PROTOCOL_VERSION,
+	                                          .version_high = PROTOCOL_VERSION,
+	                                          .cluster_id = "",
+	                                          .name = "rogue",
+	                                          .token = "",
+	                                          .role = CLUSTERD__WIRE__ROLE__ROLE_PEER,
+	                                          .node = &rogue.node};
+}
+
+static bool rogue_is_open(const void *context)
+{
+	(void)context;
+	return rogue.open;
+}
+
+static bool rogue_is_closed(const void *context)
+{
+	(void)context;
+	return rogue.closed;
+}
+
+static void rogue_connect(const struct instance *to, uint64_t id)
+{
+	struct buffer out = BUFFER_EMPTY;
+	struct error error;
+	rogue_init(CONNECTION_CLIENT, id);
+	assert_int_equal(stream_connect(fixture_loop, to->address, &rogue_handler, NULL, &rogue.stream, &error), 0);
+	rogue.connection = connection_create(&rogue.config);
+	connection_begin(rogue.connection, &out);
+	stream_write(rogue.stream, out.data, out.size);
+	buffer_finish(&out);
+	run_until(rogue_is_open, NULL);
+}
+
+/* Greets who connects, and does nothing more. */
+static void rogue_accepted(void *context, int take_descriptor, const char *peer)
+{
+	(void)context;
+	(void)peer;
+	assert_null(rogue.stream);
+	rogue.connection = connection_create(&rogue.config);
+	rogue.stream = stream_create(fixture_loop, take_descriptor, &rogue_handler, NULL);
+}
+
+static void rogue_listen(uint64_t id, char ret_address[64])
+{
+	struct error error;
+	rogue_init(CONNECTION_SERVER, id);
+	assert_int_equal(listener_create(fixture_loop, "127.0.0.1:0", 1, rogue_accepted, NULL, &rogue.listener, &error), 0);
+	snprintf(ret_address, 64, "127.0.0.1:%u", listener_port(rogue.listener));
+}
+
+static void rogue_finish(void)
+{
+	stream_destroy(rogue.stream);
+	connection_destroy(rogue.connection);
+	listener_destroy(rogue.listener);
+}
+
+static bool b_has_two(const void *context)
+{
+	(void)context;
+	return peers_counts(b.peers)->incoming == 2;
+}
+
+/* These bytes end the connection of the one who sends them, and nobody else's. */
+static void assert_ends_its_connection(struct slice bytes, const char *last_words)
+{
+	start_two();
+	instance_send(&a, &b, FRAME_PLACES, 1, "x");
+	await_b(1);
+	rogue_connect(&b, 7);
+	run_until(b_has_two, NULL);
+	stream_write(rogue.stream, bytes.data, bytes.size);
+	run_until(rogue_is_closed, NULL);
+	assert_non_null(strstr(rogue.last_words, last_words));
+	assert_int_equal(peers_counts(b.peers)->failed, 1);
+	assert_int_equal(peers_counts(b.peers)->incoming, 1);
+	instance_send(&a, &b, FRAME_PLACES, 2, "x");
+	await_b(2);
+	assert_int_equal(b.heard[1].member, 1);
+	assert_int_equal(a.downs, 0);
+	rogue_finish();
+	stop_two();
+}
+
+static void garbage_ends_its_connection(void **state)
+{
+	(void)state;
+	assert_ends_its_connection(SLICE("this is no frame at all, but it is long enough"), "frame 3 at byte");
+}
+
+static void frame_that_no_peer_sends_ends_its_connection(void **state)
+{
+	(void)state;
+	struct buffer bytes = BUFFER_EMPTY;
+	frame_append(&bytes, FRAME_REQUEST, 1, SLICE(""), SLICE(""));
+	assert_ends_its_connection(buffer_slice(&bytes), "a peer may not send a request frame");
+	buffer_finish(&bytes);
+}
+
+static void damaged_frame_ends_its_connection(void **state)
+{
+	(void)state;
+	struct buffer bytes = BUFFER_EMPTY;
+	frame_append(&bytes, FRAME_RAFT, 0, SLICE(""), SLICE("entries"));
+	bytes.data[bytes.size - 1] ^= 1;
+	assert_ends_its_connection(buffer_slice(&bytes), "its checksum is");
+	buffer_finish(&bytes);
+}
+
+static void malformed_message_ends_its_connection(void **state)
+{
+	(void)state;
+	struct buffer bytes = BUFFER_EMPTY;
+	frame_append(&bytes, FRAME_RAFT, 0, SLICE("\x0a\xff\xff\xff\xff\x0f"), SLICE(""));
+	assert_ends_its_connection(buffer_slice(&bytes), "RaftMessage");
+	buffer_clear(&bytes);
+	fixture_teardown(state);
+	fixture_setup(state);
+	frame_append(&bytes, FRAME_FORWARD_CANCEL, 1, SLICE("x"), SLICE(""));
+	assert_ends_its_connection(buffer_slice(&bytes), "a forward cancel frame with 1 bytes in it");
+	buffer_finish(&bytes);
+}
+
+static void frame_that_is_too_large_ends_its_connection_by_its_header(void **state)
+{
+	(void)state;
+	struct buffer bytes = BUFFER_EMPTY;
+	frame_append(&bytes, FRAME_RAFT, 0, SLICE(""), SLICE(""));
+	memcpy(bytes.data + 16, "\x01\x00\x10\x01", 4); /* 17 MiB and 1 */
+	assert_ends_its_connection(buffer_slice(&bytes), "raft frame of 17825793 bytes (limit 17825792)");
+	buffer_finish(&bytes);
+}
+
+#define SILENT 300
+
+static void those_who_say_nothing_keep_nobody_out(void **state)
+{
+	(void)state;
+	static struct stream *silent[SILENT];
+	struct error error;
+	start_two();
+	rogue_init(CONNECTION_CLIENT, 7);
+	for (int i = 0; i < SILENT; i++)
+		assert_int_equal(stream_connect(fixture_loop, b.address, &rogue_handler, NULL, &silent[i], &error), 0);
+	instance_send(&a, &b, FRAME_PLACES, 1, "x");
+	await_b(1);
+	for (int i = 0; i < SILENT; i++)
+		stream_destroy(silent[i]);
+	stop_two();
+}
+
+static void node_that_does_not_answer_is_given_up(void **state)
+{
+	(void)state;
+	char address[64];
+	instance_init(&a, 1);
+	a.options.connect_ms = 50;
+	instance_start(&a, 0);
+	int mute = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof own;
+	assert_int_equal(bind(mute, (struct sockaddr *)&own, size), 0);
+	assert_int_equal(listen(mute, 5), 0); /* the system connects, nobody is there */
+	getsockname(mute, (struct sockaddr *)&own, &size);
+	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(own.sin_port));
+	instance_init(&b, 2);
+	peers_address(a.peers, 2, address);
+	instance_send(&a, &b, FRAME_PLACES, 1, "x");
+	run_until(is_down, &a);
+	assert_true(peers_counts(a.peers)->refused[REFUSAL_LATE] > 0);
+	assert_int_equal(peers_counts(a.peers)->frames_dropped, 1);
+	instance_stop(&a);
+	close(mute);
+}
+
+static void peer_that_takes_nothing_is_closed_and_memory_stays_bounded(void **state)
+{
+	(void)state;
+	char *block = mem_zero(1 << 20);
+	struct slice part = {block, 1 << 20};
+	instance_init(&a, 1);
+	instance_init(&b, 2);
+	a.options.stall_ms = 1000;
+	instance_start(&a, 0);
+	instance_start(&b, 0);
+	peers_set_reading(b.peers, false);
+	peers_address(a.peers, 2, b.address);
+	instance_send(&a, &b, FRAME_PLACES, 1, "x");
+	run_until(is_up, &a);
+	for (int round = 0; round < 4; round++) {
+		for (int i = 0; i < 40; i++)
+			peers_send(a.peers, 2, FRAME_RAFT, 0, NULL, &part, 1);
+		run_for(5); /* the system has room for some of it */
+	}
+	/* At most 33 MiB wait here, and the system has what it has: 4 MiB for sending and 32 for receiving, as a rule. */
+	assert_true(peers_counts(a.peers)->frames_dropped >= 60);
+	uint64_t dropped = peers_counts(a.peers)->frames_dropped;
+	instance_send(&a, &b, FRAME_PLACES, 2, "x"); /* others still go */
+	assert_int_equal(peers_counts(a.peers)->frames_dropped, dropped);
+	run_until(is_down, &a);
+	assert_int_equal(peers_counts(a.peers)->stalled, 1);
+	stop_two();
+	mem_free(block);
+}
+
+static void exchange_that_is_not_answered_fails(void **state)
+{
+	(void)state;
+	char address[64];
+	char expected[80];
+	instance_init(&a, 1);
+	a.options.answer_ms = 50;
+	instance_start(&a, 0);
+	rogue_listen(7, address);
+	snprintf(expected, sizeof expected, "%s;", address);
+	peers_exchange(a.peers, address, SLICE("ping"));
+	run_until(rogue_is_open, NULL);
+	run_until(a_failed, expected);
+	rogue_finish();
+	instance_stop(&a);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -592,6 +875,15 @@ int main(void)
 		TEST(exchange_with_itself_fails),
 		TEST(more_exchanges_than_there_may_be_fail),
 		TEST(exchanges_are_no_messages_of_a_member),
+		TEST(garbage_ends_its_connection),
+		TEST(frame_that_no_peer_sends_ends_its_connection),
+		TEST(damaged_frame_ends_its_connection),
+		TEST(malformed_message_ends_its_connection),
+		TEST(frame_that_is_too_large_ends_its_connection_by_its_header),
+		TEST(those_who_say_nothing_keep_nobody_out),
+		TEST(node_that_does_not_answer_is_given_up),
+		TEST(peer_that_takes_nothing_is_closed_and_memory_stays_bounded),
+		TEST(exchange_that_is_not_answered_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

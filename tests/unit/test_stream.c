@@ -216,11 +216,11 @@ static void input_that_makes_no_message_closes_the_stream(void **state)
 	char *block = mem_zero(1 << 20);
 	end.frame = SIZE_MAX / 2;
 	sender.stream = stream_create(loop, other, &handler, &sender);
-	for (int i = 0; i < 18; i++)
+	for (int i = 0; i < 19; i++)
 		stream_write(sender.stream, block, 1 << 20);
 	run();
 	assert_int_equal(end.closed_count, 1);
-	assert_non_null(strstr(end.reason, "bytes came that make no whole message (limit 17825792)"));
+	assert_non_null(strstr(end.reason, "bytes came that make no whole message (limit 18874368)"));
 	mem_free(block);
 	end_finish(&sender);
 	end_finish(&end);

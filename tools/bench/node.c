@@ -104,7 +104,7 @@ static char *read_endpoint(const struct node *node)
 static int ask(const struct node *node, Clusterd__Wire__Request *request, msec patience, struct buffer *ret_payload,
                struct error *error)
 {
-	struct client_options options = {node->address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience};
+	struct client_options options = {node->address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience, NULL};
 	struct client *client;
 	struct reply reply;
 	int code = client_open(&options, &client, error);

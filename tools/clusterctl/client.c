@@ -18,6 +18,7 @@ struct client {
 	char *addresses[ADDRESSES_MAX];
 	size_t address_count;
 	size_t at; /* which one is used */
+	char *token;
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct stream *stream;
@@ -202,6 +203,8 @@ static int connect_once(struct client *client, msec deadline, struct error *erro
 		return 0;
 	if (!client->lost)
 		code = error_set(error, ERR_TIMEOUT, "%s did not answer in time", client_address(client));
+	else if (client->failure.code == ERR_DENIED)
+		code = error_set(error, ERR_DENIED, "the node at %s refuses: %s", client_address(client), client->failure.text);
 	else
 		code = error_set(error, ERR_CLOSED, "no node answers at %s: %s", client_address(client), client->failure.text);
 	disconnect(client);
@@ -258,9 +261,11 @@ int client_open(const struct client_options *options, struct client **ret_client
 {
 	struct client *client = mem_zero(sizeof *client);
 	client->options = *options;
+	client->token = mem_string(options->token != NULL ? options->token : "");
 	read_addresses(client, options->address);
 	if (loop_create(&client->loop) != 0) {
 		free_addresses(client);
+		mem_free(client->token);
 		mem_free(client);
 		return error_set(error, ERR_IO, "the event loop cannot be made");
 	}
@@ -271,7 +276,7 @@ int client_open(const struct client_options *options, struct client **ret_client
 		.version_high = PROTOCOL_VERSION,
 		.cluster_id = "",
 		.name = options->name,
-		.token = "",
+		.token = client->token,
 		.role = options->role,
 	};
 	int code = connect_somewhere(client, deadline_of(client), error);
@@ -505,6 +510,7 @@ void client_close(struct client *client)
 	loop_destroy(client->loop);
 	mem_free(client->replies);
 	free_addresses(client);
+	mem_free(client->token);
 	mem_free(client);
 }
 

@@ -17,6 +17,7 @@ struct client_options {
 	const char *name;
 	Clusterd__Wire__Role role;
 	msec timeout;        /* to connect and for each answer; MSEC_NEVER: none */
+	const char *token;   /* shown over TCP where the cluster has a secret; NULL: none */
 };
 
 /* An answer; released with reply_finish. */
@@ -27,7 +28,7 @@ struct reply {
 };
 void reply_finish(struct reply *reply);
 
-/* ERR_CLOSED: nobody is there (exit code 3). */
+/* ERR_CLOSED: nobody is there (exit code 3); ERR_DENIED: the token is not right, or missing. */
 int client_open(const struct client_options *options, struct client **ret_client, struct error *error);
 void client_close(struct client *client); /* closes its session; NULL is fine */
 

@@ -10,6 +10,8 @@ const struct flag global_flags[] = {
 	{"--version", NULL, NULL, "the version"},
 	{"--consistency", NULL, "HOW",
          "how fresh what is read must be: linearizable (default), leader, or local: what the asked node has (CLUSTERD_CONSISTENCY)"},
+	{"--token-file", NULL, "FILE",
+         "holds the token that is asked for over TCP: DIR/token of a node (default: CLUSTERD_TOKEN, else the data directory's)"},
 	{NULL, NULL, NULL, NULL},
 };
 

@@ -31,6 +31,7 @@ struct arguments {
 struct context {
 	struct client *client;        /* opened by need_client */
 	const char *address;
+	const char *token;            /* NULL: none */
 	enum output_form form;
 	bool form_given;
 	msec timeout;

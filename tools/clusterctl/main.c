@@ -48,6 +48,7 @@ int need_client(struct context *context, Clusterd__Wire__Role role)
 		.name = "clusterctl",
 		.role = role,
 		.timeout = context->timeout,
+		.token = context->token,
 	};
 	if (context->client != NULL)
 		return 0;
@@ -55,7 +56,12 @@ int need_client(struct context *context, Clusterd__Wire__Role role)
 		client_set_consistency(context->client, context->consistency);
 		return 0;
 	}
-	report(context);
+	int code = report(context);
+	if (context->error.code == ERR_DENIED) {
+		fprintf(stderr, "Over TCP a cluster with a secret asks for its token, which is in DIR/token of each of its nodes: "
+		                "--token-file FILE, or CLUSTERD_TOKEN.\n");
+		return code;
+	}
 	fprintf(stderr, "Is clusterd running? Say where with --data-dir DIR, --address HOST:PORT or CLUSTERD_ADDRESS.\n");
 	return EXIT_UNREACHABLE;
 }
@@ -80,6 +86,42 @@ static char *find_address(const char *address, const char *data_dir)
 	if (stat("clusterd-data/clusterd.sock", &status) == 0)
 		return socket_in("clusterd-data");
 	return mem_string("127.0.0.1:9189");
+}
+
+static int read_token(const char *path, char **ret_token)
+{
+	char line[512] = "";
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return ERR_NOT_FOUND;
+	bool got = fgets(line, sizeof line, file) != NULL;
+	fclose(file);
+	line[strcspn(line, "\r\n")] = '\0';
+	if (!got || line[0] == '\0')
+		return ERR_INVALID;
+	*ret_token = mem_string(line);
+	return 0;
+}
+
+/* --token-file, CLUSTERD_TOKEN, the data directory's. NULL in `ret_token`: there is none, which the node may ask for. */
+static int find_token(const char *file, const char *data_dir, char **ret_token)
+{
+	const char *directory = data_dir != NULL ? data_dir : getenv("CLUSTERD_DATA_DIR");
+	*ret_token = NULL;
+	if (file != NULL) {
+		if (read_token(file, ret_token) == 0)
+			return 0;
+		fprintf(stderr, "clusterctl: there is no token to read in %s\n", file);
+		return EXIT_USAGE;
+	}
+	if (getenv("CLUSTERD_TOKEN") != NULL) {
+		*ret_token = mem_string(getenv("CLUSTERD_TOKEN"));
+	} else if (directory != NULL) {
+		char *path = mem_format("%s/token", directory);
+		read_token(path, ret_token);
+		mem_free(path);
+	}
+	return 0;
 }
 
 /* --- help ---------------------------------------------------------------------------------------------------------- */
@@ -392,9 +434,14 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	char *address = find_address(typed.globals[0], typed.globals[1]);
+	char *token = NULL;
+	code = find_token(typed.globals[7], typed.globals[1], &token);
 	context.address = address;
-	code = run_command(command, &typed, taken, &context);
+	context.token = token;
+	if (code == 0)
+		code = run_command(command, &typed, taken, &context);
 	client_close(context.client);
 	mem_free(address);
+	mem_free(token);
 	return code;
 }

@@ -19,9 +19,9 @@ int run_status(struct context *context, const struct arguments *arguments)
 		/* The node may only just be starting: its socket is not there yet. */
 		msec waited = 0;
 		struct client_options options = {context->address, "clusterctl", CLUSTERD__WIRE__ROLE__ROLE_CLIENT,
-		                                 context->timeout};
+		                                 context->timeout, context->token};
 		while (client_open(&options, &context->client, &context->error) != 0) {
-			if (waited >= context->timeout)
+			if (waited >= context->timeout || context->error.code == ERR_DENIED)
 				return report(context);
 			usleep(20000);
 			waited += 20;
