@@ -532,6 +532,11 @@ struct faulty_vfs *faulty_vfs_create(const char *name, bool by_default, uint64_t
 	return vfs;
 }
 
+void faulty_vfs_use(struct faulty_vfs *vfs)
+{
+	sqlite3_vfs_register(&vfs->base, true);
+}
+
 void faulty_vfs_destroy(struct faulty_vfs *vfs)
 {
 	if (vfs == NULL)

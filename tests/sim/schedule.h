@@ -9,14 +9,16 @@
 #include <stdint.h>
 
 struct schedule;
-struct sim;
+struct server;
 
-typedef void schedule_action(struct sim *sim, uint64_t first, uint64_t second);
+/* `subject`: the server of the event, or the simulation. */
+typedef void schedule_action(void *subject, uint64_t first, uint64_t second);
 
 struct schedule_event {
 	msec at;
 	uint64_t order;
-	uint32_t life; /* of the node: void when that is over; 0: any */
+	struct server *server; /* whose process does it; NULL: the world */
+	uint32_t life;         /* of the server: void when that is over; 0: any */
 	schedule_action *action;
 	uint64_t first, second;
 };

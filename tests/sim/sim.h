@@ -1,12 +1,17 @@
 /* The parts of the simulator, for its own files only:
- *   node_sim.c     the clock, the node's lives, what its host does
- *   sim_disk.c     the log and the vote on a disk that fails
+ *   simulation.c   a run from its beginning to its end, the clock
+ *   sim_tell.c     traces, and what is said of a failure
+ *   sim_server.c   a server: its lives, what its host does
+ *   sim_disk.c     its log and its vote on a disk that fails
+ *   sim_log.c      logs as the simulation knows them
+ *   sim_net.c      connections between servers
+ *   sim_checks.c   what must hold of all servers together
  *   sim_faults.c   what goes wrong, and when
- *   sim_calls.c    calls on the node's machine
+ *   sim_calls.c    calls on the servers' machines
  *   sim_workers.c  connected workers
  *   sim_clients.c  clients: what they want, and send
  *   sim_answers.c  clients: what they are told
- *   sim_audit.c    what the catalog must say
+ *   sim_audit.c    what a catalog must say
  *   sim_replay.c   the same log applied in other ways */
 #ifndef CLUSTERD_SIM_SIM_H
 #define CLUSTERD_SIM_SIM_H
@@ -19,25 +24,41 @@
 #include "sim/faulty_fs.h"
 #include "sim/faulty_vfs.h"
 #include "sim/flows.h"
-#include "sim/node_sim.h"
 #include "sim/schedule.h"
+#include "sim/simulation.h"
 #include "store/vote.h"
 #include "store/wal.h"
 
 #define SIM_CATALOG "catalog.db"
-#define SIM_REFERENCE "reference.db"
-#define SIM_CLIENTS_COUNT 3
+#define SIM_CLIENTS_MAX 6
 #define SIM_WORKERS_COUNT 3
 #define SIM_EXEC_SLOTS 4
 #define SIM_POOL_CALLS 3
+#define SIM_SERVERS_MAX 12
+#define SIM_CLUSTER_ID "00000000000000000000000000000007"
 
-/* How the node goes down next. */
+/* How a server goes down next. */
 enum sim_down { UP, DOWN_POWER, DOWN_KILL, DOWN_STOP, DOWN_BROKEN };
 
-/* An entry of the log that was synced, as the disk was given it. */
+/* What is counted, and told at the end. */
+enum sim_count {
+	COUNT_POWER, COUNT_KILL, COUNT_STOP, COUNT_BROKEN, COUNT_IO, COUNT_SPACE, COUNT_SLOW, COUNT_PAUSE, COUNT_CLOCK, COUNT_DRIFT,
+	COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK, COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS,
+	COUNT_WORKERS, COUNT_CLIENTS, COUNT_COUNT
+};
+extern const char *const sim_count_names[COUNT_COUNT];
+
+/* A log: entries base + 1 … base + count. */
 struct sim_entry {
 	uint64_t term;
-	struct text *body;
+	struct text *body; /* shared by all logs that have it */
+};
+
+struct sim_log {
+	uint64_t base;
+	struct sim_entry *list;
+	size_t count;
+	size_t capacity;
 };
 
 struct disk_job;
@@ -45,6 +66,9 @@ struct sim_call;
 struct sim_client;
 struct sim_worker;
 struct sim_reference;
+struct sim_known;
+struct sim_net;
+struct sim_ring;
 struct attempt_seen;
 struct known_key;
 
@@ -65,19 +89,15 @@ struct flow_run {
 	struct flow_run *next;
 };
 
-struct sim {
-	struct sim_options options;
-	struct random random;
-	struct schedule *schedule;
-	msec now;
-	msec wall_offset;
-	long long microseconds;
-	long long microseconds_step; /* how slow applying looks: bounds batches */
-	uint64_t ticks;
-	bool calm;             /* nothing fails any more */
-	bool expired;          /* history may be gone */
+/* A machine with a disk, and the process on it. */
+struct server {
+	struct sim *sim;
+	uint32_t number;
+	char name[16];
+	char address[24];
+	char vfs_name[16];
 
-	/* The node's life. */
+	/* The process. */
 	struct node *node;
 	struct catalog *catalog;
 	uint32_t life;
@@ -85,7 +105,10 @@ struct sim {
 	bool swallow;          /* the process is dead, though its code still runs: nothing of it has an effect */
 	bool failed;           /* it has said that it cannot go on */
 	bool draining;
+	bool touched;          /* something was given to the node: it takes a turn */
 	msec drain_until;
+	msec due;              /* of the node's deadline, in the world's time */
+	msec paused_until;
 	uint64_t host_calls;
 	uint64_t cut_at;       /* host call in which the power goes or the process dies; 0: none */
 	enum sim_down cut_how;
@@ -93,102 +116,209 @@ struct sim {
 	bool may_break;        /* errors of the disk have been asked for */
 	uint32_t restarts_broken;
 
+	/* Its clocks. */
+	msec clock_offset;     /* monotonic: another one at each start */
+	int64_t drift;         /* per million */
+	msec wall_offset;
+	long long microseconds;
+	long long microseconds_step; /* how slow applying looks: bounds batches */
+
 	/* The disk. */
 	struct fs *fs;
 	struct fs *log_fs;
 	struct faulty_vfs *vfs;
 	struct wal *wal;
-	struct vote_state vote;
+	struct vote_state vote;  /* as it was last given to the disk */
 	struct disk_job *jobs;
 	bool disk_works;
-	struct sim_entry *entries; /* entry i has index i + 1 */
-	uint64_t entry_count;
-	uint64_t entry_capacity;
-	uint64_t last_term;
-	bool releases;         /* the log is let go of after checkpoints */
+	msec slow_until;
+	struct sim_log log;      /* as the node has given it to the disk */
+	struct sim_log durable;  /* what was synced, as it was written */
+	uint64_t cutting;        /* entries after this one are being cut off, and may be there or not; UINT64_MAX: no cut */
+	bool releases;           /* the log is let go of after checkpoints */
 
-	/* The world. */
+	/* What runs on it. */
 	struct sim_call **calls;
 	size_t call_count;
 	size_t call_capacity;
+
+	/* What the checks know of it. */
+	uint64_t checked;      /* entries applied, up to here they are what all others apply */
+	uint64_t led_term;
+};
+
+struct sim {
+	struct sim_options options;
+	struct random random;
+	struct schedule *schedule;
+	msec now;
+	uint64_t ticks;
+	bool calm;             /* nothing fails any more */
+	bool expired;          /* history may be gone */
+	bool sessions_short;   /* sessions may expire whenever a client does not reach a leader */
+
+	struct server *servers[SIM_SERVERS_MAX];
+	uint32_t server_count;
+	uint32_t founder_count;
+	uint64_t founders[RAFT_VOTERS_MAX];
+	struct sim_net *net;
+	msec trouble_pause;    /* between two faults, at most */
+
+	/* What the checks know. */
+	struct sim_log committed;
+	struct sim_known *known; /* entries by index and term */
+	uint64_t *leaders;     /* by term */
+	size_t leader_capacity;
+	struct sim_reference *reference;
+
+	/* The world. */
 	struct attempt_seen *attempts;
 	struct sim_worker *workers;
 	struct sim_client *clients;
+	uint32_t client_count;
 	uint32_t rate;         /* how eager they are to start workflows, in percent */
 	struct flow_run *runs;
 	struct known_key *keys;
 	uint64_t next_connection;
 	uint64_t next_x;
-	struct sim_reference *reference;
 	struct buffer scratch;
 
 	/* For the last line. */
-	uint64_t downs[DOWN_BROKEN + 1];
-	uint64_t calls_made, retries, finished;
+	uint64_t counts[COUNT_COUNT];
+	uint64_t calls_made, operations;
+	struct sim_ring *ring;
 };
 
-/* node_sim.c */
+/* sim_tell.c */
+void tell_begin(struct sim *sim);
+void tell_finish(struct sim *sim);
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
-void sim_trace(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
-uint64_t sim_below(struct sim *sim, uint64_t bound);
-bool sim_chance(struct sim *sim, uint32_t percent);
-/* In this life of the node, or (…_any) whatever becomes of it. */
+void server_fail(struct server *server, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+void sim_trace_(struct sim *sim, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What happens, for a person; costs nothing when nobody wants to know. */
+#define sim_traces(sim) ((sim)->ring != NULL)
+#define sim_trace(sim, ...) (sim_traces(sim) ? sim_trace_((sim), "", __VA_ARGS__) : (void)0)
+#define server_trace(server, ...) (sim_traces((server)->sim) ? sim_trace_((server)->sim, (server)->name, __VA_ARGS__) : (void)0)
+
+/* simulation.c */
+static inline uint64_t sim_below(struct sim *sim, uint64_t bound)
+{
+	return random_below(&sim->random, bound);
+}
+
+static inline bool sim_chance(struct sim *sim, uint32_t percent)
+{
+	return random_below(&sim->random, 100) < percent;
+}
+
 void sim_after(struct sim *sim, msec delay, schedule_action *action, uint64_t first, uint64_t second);
-void sim_after_any(struct sim *sim, msec delay, schedule_action *action, uint64_t first, uint64_t second);
-bool sim_is_up(const struct sim *sim);
-void sim_go_down(struct sim *sim, enum sim_down how); /* now: what the code still does has no effect */
-void sim_broken(struct sim *sim, const struct error *error);
+/* By the process of a server, in this life of it, or (…_any) whatever becomes of it. Not while it is paused. */
+void server_after(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second);
+void server_after_any(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second);
+static inline bool sim_faulty(const struct sim *sim, enum sim_fault fault)
+{
+	return !sim->calm && (sim->options.faults & (unsigned int)fault) != 0;
+}
+
+/* sim_server.c */
+struct server *server_create(struct sim *sim, uint32_t number);
+void server_destroy(struct server *server);
+void server_start(struct server *server);
+bool server_is_up(const struct server *server);    /* there is a process */
+bool server_answers(const struct server *server);  /* and it is not paused */
+void server_go_down(struct server *server, enum sim_down how); /* now: what the code still does has no effect */
+void server_broken(struct server *server, const struct error *error);
+void server_turn(struct server *server);
+void server_drain(struct server *server, msec time);
+msec server_now(const struct server *server);
+
+/* sim_log.c */
+uint64_t log_last(const struct sim_log *log);
+const struct sim_entry *log_at(const struct sim_log *log, uint64_t index); /* NULL: it has none */
+void log_append(struct sim_log *log, uint64_t term, struct text *body);    /* holds the body */
+void log_cut(struct sim_log *log, uint64_t last);
+void log_reset(struct sim_log *log, uint64_t base);
+void log_copy(struct sim_log *to, const struct sim_log *from);
+void log_finish(struct sim_log *log);
+/* What all entries of this index and term say. */
+struct text *known_body(struct sim *sim, const struct wal_record *record);
+void known_finish(struct sim *sim);
 
 /* sim_disk.c */
-void disk_init(struct sim *sim);
-void disk_finish(struct sim *sim);
-int disk_start(struct sim *sim, struct wal_recovery *ret_recovery, struct error *error);
-void disk_stop(struct sim *sim);
-void disk_give_append(struct sim *sim, const struct wal_record *records, size_t count);
-void disk_give_read(struct sim *sim, uint64_t tag, uint64_t from, uint64_t to);
-void disk_give_vote(struct sim *sim, uint64_t term, uint64_t voted_for);
+void disk_init(struct server *server);
+void disk_finish(struct server *server);
+int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct error *error);
+void disk_stop(struct server *server);
+void disk_use(struct server *server); /* files that are opened by their name alone are this server's from now on */
+void disk_give_append(struct server *server, const struct wal_record *records, size_t count);
+void disk_give_cut(struct server *server, uint64_t last);
+void disk_give_read(struct server *server, uint64_t tag, uint64_t from, uint64_t to);
+void disk_give_vote(struct server *server, uint64_t term, uint64_t voted_for);
+void disk_give_identity(struct server *server, const struct node_identity *identity);
+
+/* sim_net.c */
+void net_init(struct sim *sim);
+void net_finish(struct sim *sim);
+void net_address(struct server *server, uint64_t member, const char *address);
+void net_send(struct server *server, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
+              const struct slice *payload, size_t payload_count);
+void net_datagram(struct server *server, const char *address, struct slice bytes);
+void net_exchange(struct server *server, const char *address, struct slice bytes);
+void net_server_down(struct server *server, bool silently); /* silently: the others find out by themselves */
+void net_block(struct sim *sim, uint32_t from, uint32_t to, bool blocked);
+void net_heal(struct sim *sim);
+void net_break_some(struct sim *sim);
+void net_trouble(struct sim *sim, uint32_t loss, uint32_t lateness); /* per thousand */
+
+/* sim_checks.c */
+void checks_turn(struct server *server); /* after each turn of a node */
+void checks_applied(struct server *server);
+void checks_restarted(struct server *server);
+void checks_finish(struct sim *sim);
 
 /* sim_faults.c */
 void faults_init(struct sim *sim);
-void faults_withdraw(struct sim *sim);
+void faults_withdraw(struct server *server);
+void faults_end(struct sim *sim);
 
 /* sim_calls.c */
-void calls_start(struct sim *sim, struct call_id call, const struct definition *process, struct text *args);
-void calls_abandon(struct sim *sim, struct call_id call);
-void calls_down(struct sim *sim);
+void calls_start(struct server *server, struct call_id call, const struct definition *process, struct text *args);
+void calls_abandon(struct server *server, struct call_id call);
+void calls_down(struct server *server);
 void calls_finish(struct sim *sim);
-/* Each attempt is handed out once, whatever happens to the node. */
+/* Each attempt is handed out once, whatever happens to the nodes. */
 void calls_note_attempt(struct sim *sim, struct call_id call);
 
 /* sim_workers.c */
 void workers_init(struct sim *sim);
 void workers_finish(struct sim *sim);
-void workers_frame(struct sim *sim, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+void workers_frame(struct server *server, uint64_t connection, int frame_type, const ProtobufCMessage *message,
                    struct slice payload);
-void workers_down(struct sim *sim);
+void workers_down(struct server *server);
 
 /* sim_clients.c */
 void clients_init(struct sim *sim);
 void clients_finish(struct sim *sim);
-void clients_down(struct sim *sim);
+void clients_down(struct server *server);
 bool clients_done(const struct sim *sim);
 void clients_settle(struct sim *sim, const char *setting, const char *value); /* a last setting, in calm */
 /* sim_answers.c */
-void clients_response(struct sim *sim, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+void clients_response(struct server *server, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                       struct slice payload);
 
 /* sim_audit.c */
 /* What holds at any moment between transactions. */
-void audit_catalog(struct sim *sim);
+void audit_catalog(struct server *server);
 /* And what holds when all is done. */
-void audit_end(struct sim *sim);
-void audit_empty(struct sim *sim); /* after retention */
+void audit_end(struct server *server);
+void audit_empty(struct server *server); /* after retention */
 
 /* sim_replay.c */
 void reference_init(struct sim *sim);
 void reference_finish(struct sim *sim);
-/* Brings the reference to where the catalog is, and compares the two. */
-void reference_compare(struct sim *sim, const char *when);
+/* Brings the reference to where the catalog of the server is, and compares the two; when the reference is ahead, `thoroughly` makes
+ * another one. */
+void reference_compare(struct server *server, bool thoroughly, const char *when);
 /* The whole log into fresh catalogs, in other batches. */
 void replay_compare(struct sim *sim);
 

@@ -8,7 +8,7 @@
 
 static struct sim_client *client_of(struct sim *sim, uint64_t connection)
 {
-	for (size_t i = 0; i < SIM_CLIENTS_COUNT; i++) {
+	for (size_t i = 0; i < sim->client_count; i++) {
 		if (sim->clients[i].connection == connection)
 			return &sim->clients[i];
 	}
@@ -23,6 +23,12 @@ static struct pending *pending_of(struct sim_client *client, uint32_t stream)
 			return pending;
 	}
 	return NULL;
+}
+
+/* Such an answer means: ask again, perhaps another server. */
+static bool comes_back(int code)
+{
+	return code == ERR_BUSY || code == ERR_CLOSED || code == ERR_NOT_LEADER || code == ERR_TIMEOUT;
 }
 
 /* --- starts and ends ----------------------------------------------------------------------------------------------- */
@@ -168,12 +174,13 @@ static void request_answered(struct sim *sim, struct sim_client *client, uint64_
 	int code = response->error != NULL ? response->error->code : 0;
 	if (request == NULL)
 		sim_fail(sim, "an answer to request %" PRIu64 ", which nobody waits for", sequence);
-	if (code == ERR_BUSY || code == ERR_CLOSED) {
+	if (comes_back(code)) {
 		request->sent = false;
+		client->reset = client->reset || (code == ERR_NOT_LEADER && sim_chance(sim, 50));
 		return;
 	}
 	if (code == ERR_EXPIRED) {
-		if (!client->deserted)
+		if (!client->deserted && !sim->sessions_short)
 			sim_fail(sim, "a session expired whose client was there: %s", response->error->text);
 		sim_trace(sim, "client %" PRIu64 ": its session %" PRIu64 " has expired", client->number, client->session);
 		client_session_lost(sim, client);
@@ -181,7 +188,7 @@ static void request_answered(struct sim *sim, struct sim_client *client, uint64_
 		return;
 	}
 	if (code == ERR_IO || code == ERR_NO_SPACE) { /* the disk fails, and with it soon the node */
-		if (!sim->may_break && !sim->cut_in_catalog)
+		if (!client->server->may_break && !client->server->cut_in_catalog)
 			sim_fail(sim, "a request is refused: %s", response->error->text);
 		request->sent = false;
 		return;
@@ -200,8 +207,9 @@ static void opened(struct sim *sim, struct sim_client *client, const Clusterd__W
 {
 	client->opening = false;
 	if (response->error != NULL) {
-		if (response->error->code != ERR_BUSY && response->error->code != ERR_CLOSED)
+		if (!comes_back(response->error->code))
 			sim_fail(sim, "a session is refused: %s", response->error->text);
+		client->reset = response->error->code == ERR_NOT_LEADER;
 		return;
 	}
 	client->session = response->opened->session;
@@ -217,19 +225,22 @@ static void grown(struct sim *sim, struct pending *pending, const Clusterd__Wire
 	pending->seq = response->grown->seq;
 }
 
-static void waited(struct sim *sim, const struct pending *pending, const Clusterd__Wire__Response *response,
+static void waited(struct sim *sim, const struct sim_client *client, const struct pending *pending, const Clusterd__Wire__Response *response,
                    struct slice payload)
 {
 	if (response->error == NULL)
 		note_finished(sim, pending->run, response->finished, payload);
-	else if (response->error->code != ERR_BUSY && !sim->may_break && !sim->cut_in_catalog)
+	else if (!comes_back(response->error->code) && !client->server->may_break && !client->server->cut_in_catalog)
 		sim_fail(sim, "workflow %" PRIu64 ", whose start was acknowledged: %s", pending->run->id, response->error->text);
 }
 
-void clients_response(struct sim *sim, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+void clients_response(struct server *server, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                       struct slice payload)
 {
+	struct sim *sim = server->sim;
 	struct sim_client *client = client_of(sim, connection);
+	if (client == NULL && sim->founder_count > 1)
+		return; /* it gave up on a process that was paused */
 	if (client == NULL)
 		sim_fail(sim, "an answer for the connection %" PRIu64 ", which is closed", connection);
 	if (client->reset)
@@ -237,6 +248,7 @@ void clients_response(struct sim *sim, uint64_t connection, uint32_t stream, con
 	struct pending *pending = pending_of(client, stream);
 	if (pending == NULL)
 		sim_fail(sim, "stream %u of connection %" PRIu64 " is answered, but nobody asked", stream, connection);
+	client->heard = sim->now;
 	switch (pending->kind) {
 	case PENDING_OPEN:
 		opened(sim, client, response);
@@ -245,7 +257,7 @@ void clients_response(struct sim *sim, uint64_t connection, uint32_t stream, con
 		request_answered(sim, client, pending->sequence, response, payload);
 		break;
 	case PENDING_WAIT:
-		waited(sim, pending, response, payload);
+		waited(sim, client, pending, response, payload);
 		break;
 	case PENDING_WATCH:
 		grown(sim, pending, response);

@@ -5,11 +5,11 @@
 
 /* What the catalog must say, asked with SQL as anybody may. */
 
-static sqlite3 *open_database(struct sim *sim, const char *name)
+static sqlite3 *open_database(struct server *server)
 {
 	sqlite3 *database;
-	if (sqlite3_open_v2(name, &database, SQLITE_OPEN_READWRITE, "sim") != SQLITE_OK)
-		sim_fail(sim, "%s cannot be opened to read", name);
+	if (sqlite3_open_v2(SIM_CATALOG, &database, SQLITE_OPEN_READWRITE, server->vfs_name) != SQLITE_OK)
+		server_fail(server, "the catalog cannot be opened to read");
 	sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	return database;
 }
@@ -173,30 +173,30 @@ static void check_calls(struct sim *sim, sqlite3 *database)
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-void audit_catalog(struct sim *sim)
+void audit_catalog(struct server *server)
 {
-	sqlite3 *database = open_database(sim, SIM_CATALOG);
-	expect_nothing(sim, database, always, COUNT(always));
-	check_calls(sim, database);
+	sqlite3 *database = open_database(server);
+	expect_nothing(server->sim, database, always, COUNT(always));
+	check_calls(server->sim, database);
 	sqlite3_close(database);
 }
 
-void audit_end(struct sim *sim)
+void audit_end(struct server *server)
 {
-	sqlite3 *database = open_database(sim, SIM_CATALOG);
-	expect_nothing(sim, database, when_done, COUNT(when_done));
-	check_runs(sim, database);
+	sqlite3 *database = open_database(server);
+	expect_nothing(server->sim, database, when_done, COUNT(when_done));
+	check_runs(server->sim, database);
 	sqlite3_close(database);
 }
 
-void audit_empty(struct sim *sim)
+void audit_empty(struct server *server)
 {
 	static const char *const nothing[] = {
 		"SELECT 'workflow ' || id || ' is left' FROM pi_instance",
 		"SELECT 'a call of workflow ' || instance || ' is left' FROM pi_call",
 		"SELECT 'history of workflow ' || instance || ' is left' FROM pi_history",
 	};
-	sqlite3 *database = open_database(sim, SIM_CATALOG);
-	expect_nothing(sim, database, nothing, COUNT(nothing));
+	sqlite3 *database = open_database(server);
+	expect_nothing(server->sim, database, nothing, COUNT(nothing));
 	sqlite3_close(database);
 }

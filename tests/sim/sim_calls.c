@@ -50,45 +50,47 @@ void calls_note_attempt(struct sim *sim, struct call_id call)
 /* --- results ------------------------------------------------------------------------------------------------------- */
 
 /* The same result once more, to another instance that happens to call the same. */
-static void plant_astray(struct sim *sim, const struct sim_call *call, struct slice value)
+static void plant_astray(struct server *server, const struct sim_call *call, struct slice value)
 {
-	if (sim->options.plant != PLANT_RESULT_ASTRAY)
+	if (server->sim->options.plant != PLANT_RESULT_ASTRAY)
 		return;
-	for (size_t i = 0; i < sim->call_count; i++) {
-		struct sim_call *other = sim->calls[i];
+	for (size_t i = 0; i < server->call_count; i++) {
+		struct sim_call *other = server->calls[i];
 		if (other->id.instance != call->id.instance && !other->ended && !other->abandoned &&
 		    slice_equal(text_slice(other->process), text_slice(call->process))) {
 			other->ended = true;
-			node_call_finished(sim->node, other->id, false, false, value, SLICE(""));
+			node_call_finished(server->node, other->id, false, false, value, SLICE(""));
 			return;
 		}
 	}
 }
 
-static void tell_end(struct sim *sim, uint64_t which, uint64_t unused)
+static void tell_end(void *subject, uint64_t which, uint64_t unused)
 {
-	struct sim_call *call = sim->calls[which];
+	struct server *server = subject;
+	struct sim *sim = server->sim;
+	struct sim_call *call = server->calls[which];
 	struct buffer value = BUFFER_EMPTY;
 	(void)unused;
-	sim_trace(sim, "call %" PRIu64 "/%u attempt %" PRIu64 ": ends%s", call->id.instance, call->id.ref, call->id.attempt,
+	server_trace(server, "call %" PRIu64 "/%u attempt %" PRIu64 ": ends%s", call->id.instance, call->id.ref, call->id.attempt,
 	          call->ending == END_RESULT ? "" : " badly");
 	call->ended = true;
 	flows_compute(text_slice(call->process), text_slice(call->args), &value);
 	switch (call->ending) {
 	case END_RESULT:
-		node_call_finished(sim->node, call->id, false, false, buffer_slice(&value),
+		node_call_finished(server->node, call->id, false, false, buffer_slice(&value),
 		                   sim_chance(sim, 10) ? SLICE("{\"cost\":1}") : SLICE(""));
-		plant_astray(sim, call, buffer_slice(&value));
+		plant_astray(server, call, buffer_slice(&value));
 		break;
 	case END_WRONG_TYPE:
-		node_call_finished(sim->node, call->id, false, false, SLICE("{\"neither\":1}"), SLICE(""));
+		node_call_finished(server->node, call->id, false, false, SLICE("{\"neither\":1}"), SLICE(""));
 		break;
 	case END_BAD_METADATA:
-		node_call_finished(sim->node, call->id, false, false, buffer_slice(&value), SLICE("[1"));
+		node_call_finished(server->node, call->id, false, false, buffer_slice(&value), SLICE("[1"));
 		break;
 	case END_FAILURE:
 	case END_FINAL_FAILURE:
-		node_call_finished(sim->node, call->id, true, call->ending == END_FINAL_FAILURE, SLICE("out of \xff luck"),
+		node_call_finished(server->node, call->id, true, call->ending == END_FINAL_FAILURE, SLICE("out of \xff luck"),
 		                   SLICE(""));
 		break;
 	case END_NEVER:
@@ -97,26 +99,28 @@ static void tell_end(struct sim *sim, uint64_t which, uint64_t unused)
 	buffer_finish(&value);
 }
 
-static void beat(struct sim *sim, uint64_t which, uint64_t unused)
+static void beat(void *subject, uint64_t which, uint64_t unused)
 {
-	const struct sim_call *call = sim->calls[which];
+	struct server *server = subject;
+	const struct sim_call *call = server->calls[which];
 	(void)unused;
 	if (call->ended || call->abandoned)
 		return;
-	node_call_heartbeat(sim->node, call->id);
-	sim_after(sim, 100 + (msec)sim_below(sim, 150), beat, which, 0);
+	node_call_heartbeat(server->node, call->id);
+	server_after(server, 100 + (msec)sim_below(server->sim, 150), beat, which, 0);
 }
 
 /* How a call goes. One that fails for good does so only where its workflow may fail. */
-static void plan(struct sim *sim, size_t which)
+static void plan(struct server *server, size_t which)
 {
-	struct sim_call *call = sim->calls[which];
+	struct sim *sim = server->sim;
+	struct sim_call *call = server->calls[which];
 	bool fragile = slice_is(text_slice(call->process), "Fragile");
 	uint64_t dice = sim_below(sim, 100);
 	msec takes = sim_chance(sim, 70) ? (msec)sim_below(sim, 60) : (msec)sim_below(sim, 700);
 	call->ending = END_RESULT;
 	call->beats = true;
-	if (sim->calm || (sim->options.faults & SIM_CALLS) == 0) {
+	if (!sim_faulty(sim, SIM_CALLS)) {
 		takes = (msec)sim_below(sim, 60);
 		dice = 100;
 	}
@@ -138,60 +142,60 @@ static void plan(struct sim *sim, size_t which)
 		call->ending = END_FAILURE;
 	}
 	if (call->ending != END_NEVER)
-		sim_after(sim, takes, tell_end, which, 0);
+		server_after(server, takes, tell_end, which, 0);
 	if (dice < 30 && dice % 4 == 0 && call->ending != END_NEVER) /* said twice, at once or much later */
-		sim_after(sim, takes + (sim_chance(sim, 50) ? 0 : (msec)sim_below(sim, 900)), tell_end, which, 0);
+		server_after(server, takes + (sim_chance(sim, 50) ? 0 : (msec)sim_below(sim, 900)), tell_end, which, 0);
 	if (call->beats)
-		sim_after(sim, 100, beat, which, 0);
+		server_after(server, 100, beat, which, 0);
 }
 
 /* --- what the node wishes ------------------------------------------------------------------------------------------ */
 
-static void check_slots(struct sim *sim, const struct sim_call *call)
+static void check_slots(struct server *server, const struct sim_call *call)
 {
 	uint32_t running = 0;
-	for (size_t i = 0; i < sim->call_count; i++) {
-		const struct sim_call *other = sim->calls[i];
+	for (size_t i = 0; i < server->call_count; i++) {
+		const struct sim_call *other = server->calls[i];
 		running += !other->ended && !other->abandoned && other->pool == call->pool &&
 		           (!call->pool || slice_equal(text_slice(other->process), text_slice(call->process)));
 	}
 	if (running > (call->pool ? SIM_POOL_CALLS : SIM_EXEC_SLOTS))
-		sim_fail(sim, "%u calls run at once where %d may", running, call->pool ? SIM_POOL_CALLS : SIM_EXEC_SLOTS);
+		server_fail(server, "%u calls run at once where %d may", running, call->pool ? SIM_POOL_CALLS : SIM_EXEC_SLOTS);
 }
 
-void calls_start(struct sim *sim, struct call_id id, const struct definition *process, struct text *args)
+void calls_start(struct server *server, struct call_id id, const struct definition *process, struct text *args)
 {
 	struct sim_call *call = mem_zero(sizeof *call);
-	calls_note_attempt(sim, id);
+	calls_note_attempt(server->sim, id);
 	call->id = id;
 	call->process = text_create(process->name);
 	call->args = text_create(text_slice(args));
 	call->pool = process->settings.pool_count > 0;
-	mem_grow(sim->calls, sim->call_capacity, sim->call_count + 1);
-	sim->calls[sim->call_count++] = call;
-	sim_trace(sim, "call %" PRIu64 "/%u attempt %" PRIu64 ": %.*s %.*s", id.instance, id.ref, id.attempt,
+	mem_grow(server->calls, server->call_capacity, server->call_count + 1);
+	server->calls[server->call_count++] = call;
+	server_trace(server, "call %" PRIu64 "/%u attempt %" PRIu64 ": %.*s %.*s", id.instance, id.ref, id.attempt,
 	          SLICE_ARGS(process->name), SLICE_ARGS(text_slice(args)));
-	check_slots(sim, call);
-	plan(sim, sim->call_count - 1);
+	check_slots(server, call);
+	plan(server, server->call_count - 1);
 }
 
-void calls_abandon(struct sim *sim, struct call_id id)
+void calls_abandon(struct server *server, struct call_id id)
 {
-	for (size_t i = sim->call_count; i-- > 0;) {
-		struct sim_call *call = sim->calls[i];
+	for (size_t i = server->call_count; i-- > 0;) {
+		struct sim_call *call = server->calls[i];
 		if (call->id.instance == id.instance && call->id.ref == id.ref && call->id.attempt == id.attempt) {
-			sim_trace(sim, "call %" PRIu64 "/%u attempt %" PRIu64 ": abandoned", id.instance, id.ref, id.attempt);
+			server_trace(server, "call %" PRIu64 "/%u attempt %" PRIu64 ": abandoned", id.instance, id.ref, id.attempt);
 			call->abandoned = true;
 			return;
 		}
 	}
-	sim_fail(sim, "a call is abandoned that was never started");
+	server_fail(server, "a call is abandoned that was never started");
 }
 
-void calls_down(struct sim *sim)
+void calls_down(struct server *server)
 {
-	while (sim->call_count > 0) {
-		struct sim_call *call = sim->calls[--sim->call_count];
+	while (server->call_count > 0) {
+		struct sim_call *call = server->calls[--server->call_count];
 		text_release(call->process);
 		text_release(call->args);
 		mem_free(call);
@@ -202,8 +206,6 @@ void calls_finish(struct sim *sim)
 {
 	struct attempt_seen *seen;
 	struct attempt_seen *next;
-	calls_down(sim);
-	mem_free(sim->calls);
 	HASH_ITER(hh, sim->attempts, seen, next) {
 		HASH_DELETE(hh, sim->attempts, seen);
 		mem_free(seen);

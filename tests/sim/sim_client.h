@@ -37,14 +37,17 @@ enum pending_kind { PENDING_OPEN, PENDING_REQUEST, PENDING_WAIT, PENDING_WATCH, 
 struct pending {
 	uint32_t stream;
 	enum pending_kind kind;
+	msec since;
 	uint64_t sequence;    /* REQUEST */
 	struct flow_run *run; /* WAIT, WATCH */
 	uint64_t seq;         /* WATCH: the last one told */
+	bool waits;           /* REQUEST: it is answered when a workflow has finished */
 	TAILQ_ENTRY(pending) link;
 };
 
 struct sim_client {
 	uint64_t number;
+	struct server *server; /* that it is connected to; NULL: none */
 	uint64_t connection; /* 0: none */
 	uint64_t session;    /* 0: none */
 	bool opening;
@@ -56,6 +59,8 @@ struct sim_client {
 	bool may_desert;
 	bool deserted;       /* it left for longer than a session lives */
 	msec away_until;
+	msec patience;       /* without an answer for so long it turns to another server; MSEC_NEVER: it waits */
+	msec heard;          /* when something was last answered: before that its session was alive */
 	msec spoke;          /* when it last asked for the node's status, which keeps its session alive */
 	bool reset;          /* its connection is to be closed: answers that still come mean nothing */
 	uint32_t prepared;   /* registered: the flows, then the first of the versions */

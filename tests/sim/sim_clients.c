@@ -16,7 +16,7 @@ static uint32_t next_stream = 1;
 struct pending *pending_add(struct sim *sim, struct sim_client *client, enum pending_kind kind)
 {
 	struct pending *pending = mem_zero(sizeof *pending);
-	(void)sim;
+	pending->since = sim->now;
 	pending->stream = next_stream++;
 	pending->kind = kind;
 	TAILQ_INSERT_TAIL(&client->pending, pending, link);
@@ -40,6 +40,18 @@ static bool pending_has(const struct sim_client *client, enum pending_kind kind,
 			return true;
 	}
 	return false;
+}
+
+static void ask(struct sim_client *client, uint32_t stream, const Clusterd__Wire__Request *message, struct slice payload)
+{
+	client->server->touched = true;
+	node_request(client->server->node, client->connection, stream, message, payload);
+}
+
+/* The process that it is connected to listens. */
+static bool answers(const struct sim_client *client)
+{
+	return client->server != NULL && server_answers(client->server);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
@@ -204,12 +216,13 @@ static void send_request(struct sim *sim, struct sim_client *client, struct clie
 	message.answered_below = client->answered_below;
 	struct pending *pending = pending_add(sim, client, PENDING_REQUEST);
 	pending->sequence = request->sequence;
+	pending->waits = request->wait;
 	request->answer_pending++;
 	request->sent = true;
 	sim_trace(sim, "client %" PRIu64 ": %s, sequence %" PRIu64 " of session %" PRIu64 " (workflow %" PRIu64 ", x %" PRIu64 ")",
 	          client->number, words[request->kind], request->sequence, client->session,
 	          request->run != NULL ? request->run->id : 0, request->run != NULL ? request->run->x : 0);
-	node_request(sim->node, client->connection, pending->stream, &message, buffer_slice(&sim->scratch));
+	ask(client, pending->stream, &message, buffer_slice(&sim->scratch));
 }
 
 static void send_open(struct sim *sim, struct sim_client *client)
@@ -219,7 +232,7 @@ static void send_open(struct sim *sim, struct sim_client *client)
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
 	message.open_session = &body;
 	client->opening = true;
-	node_request(sim->node, client->connection, pending_add(sim, client, PENDING_OPEN)->stream, &message, SLICE(""));
+	ask(client, pending_add(sim, client, PENDING_OPEN)->stream, &message, SLICE(""));
 }
 
 static void send_status(struct sim *sim, struct sim_client *client)
@@ -231,7 +244,7 @@ static void send_status(struct sim *sim, struct sim_client *client)
 	message.session = client->session;
 	body.wait_ready = true;
 	client->spoke = sim->now;
-	node_request(sim->node, client->connection, pending_add(sim, client, PENDING_READY)->stream, &message, SLICE(""));
+	ask(client, pending_add(sim, client, PENDING_READY)->stream, &message, SLICE(""));
 }
 
 static void send_wait(struct sim *sim, struct sim_client *client, struct flow_run *run)
@@ -244,7 +257,7 @@ static void send_wait(struct sim *sim, struct sim_client *client, struct flow_ru
 	message.wait = &body;
 	message.session = client->session;
 	body.instance = run->id;
-	node_request(sim->node, client->connection, pending->stream, &message, SLICE(""));
+	ask(client, pending->stream, &message, SLICE(""));
 }
 
 static void send_watch(struct sim *sim, struct sim_client *client, struct flow_run *run)
@@ -256,7 +269,7 @@ static void send_watch(struct sim *sim, struct sim_client *client, struct flow_r
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH;
 	message.watch = &body;
 	body.instance = run->id;
-	node_request(sim->node, client->connection, pending->stream, &message, SLICE(""));
+	ask(client, pending->stream, &message, SLICE(""));
 }
 
 /* --- what a client wants next -------------------------------------------------------------------------------------- */
@@ -267,7 +280,7 @@ static void want_start(struct sim *sim, struct sim_client *client)
 	run->flow = (enum flow)sim_below(sim, FLOW_COUNT);
 	run->client = client->number;
 	run->x = 1000 + sim->next_x++;
-	if (client->may_desert || sim_chance(sim, 50))
+	if (client->may_desert || sim->sessions_short || sim_chance(sim, 50))
 		snprintf(run->key, sizeof run->key, "key-%" PRIu64, run->x);
 	run->cancel_wanted = sim_chance(sim, 12);
 	run->next = sim->runs;
@@ -359,11 +372,11 @@ static bool all_done(const struct sim *sim, const struct sim_client *client)
 
 bool clients_done(const struct sim *sim)
 {
-	for (size_t i = 0; i < SIM_CLIENTS_COUNT; i++) {
+	for (size_t i = 0; i < sim->client_count; i++) {
 		if (!all_done(sim, &sim->clients[i]))
 			return false;
 	}
-	return sim->node != NULL && node_ready(sim->node) && node_applied_index(sim->node) == sim->entry_count;
+	return true;
 }
 
 /* --- coming, asking, leaving --------------------------------------------------------------------------------------- */
@@ -376,6 +389,7 @@ static void forget_connection(struct sim_client *client)
 	TAILQ_FOREACH(request, &client->requests, link)
 		request->sent = false;
 	client->connection = 0;
+	client->server = NULL;
 	client->opening = false;
 	client->reset = false;
 }
@@ -383,9 +397,29 @@ static void forget_connection(struct sim_client *client)
 static void disconnect(struct sim *sim, struct sim_client *client)
 {
 	uint64_t connection = client->connection;
+	struct server *server = client->server;
 	sim_trace(sim, "client %" PRIu64 " closes its connection", client->number);
 	forget_connection(client);
-	node_connection_closed(sim->node, connection);
+	server->touched = true;
+	node_connection_closed(server->node, connection);
+}
+
+/* The process does not listen, and finds out later that nobody waits for it. */
+static void close_later(void *subject, uint64_t connection, uint64_t unused)
+{
+	struct server *server = subject;
+	(void)unused;
+	node_connection_closed(server->node, connection);
+}
+
+static void leave_silently(struct sim *sim, struct sim_client *client)
+{
+	struct server *server = client->server;
+	uint64_t connection = client->connection;
+	sim_trace(sim, "client %" PRIu64 " gives up on %s", client->number, server->name);
+	forget_connection(client);
+	if (server_is_up(server))
+		server_after(server, 1, close_later, connection, 0);
 }
 
 /* Leaves for longer than its session lives, when all that it waits for can be asked again in another one. */
@@ -408,8 +442,8 @@ static void send_all(struct sim *sim, struct sim_client *client)
 {
 	struct client_request *request;
 	struct client_request *next;
-	bool again = !sim->calm && (sim->options.faults & SIM_CLIENTS) != 0;
-	for (request = TAILQ_FIRST(&client->requests); request != NULL && sim_is_up(sim) && !client->reset; request = next) {
+	bool again = sim_faulty(sim, SIM_CLIENTS);
+	for (request = TAILQ_FIRST(&client->requests); request != NULL && answers(client) && !client->reset; request = next) {
 		next = TAILQ_NEXT(request, link);
 		if (!request->answered && !request->sent)
 			send_request(sim, client, request);
@@ -423,7 +457,7 @@ static void send_all(struct sim *sim, struct sim_client *client)
 
 static void ask_about(struct sim *sim, struct sim_client *client)
 {
-	for (struct flow_run *run = sim->runs; run != NULL && sim_is_up(sim); run = run->next) {
+	for (struct flow_run *run = sim->runs; run != NULL && answers(client); run = run->next) {
 		if (run->client != client->number || run->id == 0)
 			continue;
 		if (!run->ended && !run->failed && !run->busy && !pending_has(client, PENDING_WAIT, run) &&
@@ -439,7 +473,8 @@ static void take_back(struct sim *sim, struct sim_client *client)
 	struct pending *pending;
 	TAILQ_FOREACH(pending, &client->pending, link) {
 		if ((pending->kind == PENDING_WAIT || pending->kind == PENDING_WATCH) && sim_chance(sim, 5)) {
-			node_request_cancelled(sim->node, client->connection, pending->stream);
+			client->server->touched = true;
+			node_request_cancelled(client->server->node, client->connection, pending->stream);
 			pending_drop(client, pending);
 			return;
 		}
@@ -458,22 +493,53 @@ static void raise_answered_below(struct sim *sim, struct sim_client *client)
 		client->answered_below = below;
 }
 
-static void act(struct sim *sim, uint64_t which, uint64_t unused)
+/* What it asked has not been answered for too long: perhaps another server answers. */
+static bool impatient(const struct sim *sim, const struct sim_client *client)
 {
-	struct sim_client *client = &sim->clients[which];
-	bool faulty = !sim->calm && (sim->options.faults & SIM_CLIENTS) != 0;
-	(void)unused;
-	sim_after_any(sim, 5 + (msec)sim_below(sim, 120), act, which, 0);
-	if (!sim_is_up(sim) || sim->now < client->away_until)
+	const struct pending *pending;
+	TAILQ_FOREACH(pending, &client->pending, link) {
+		bool waits = pending->kind == PENDING_WAIT || pending->kind == PENDING_WATCH || pending->waits;
+		if (!waits && sim->now - pending->since > client->patience)
+			return true;
+	}
+	return false;
+}
+
+static void connect_to_some(struct sim *sim, struct sim_client *client)
+{
+	struct server *server = sim->servers[sim_below(sim, sim->server_count)];
+	if (!server_answers(server))
 		return;
-	if (client->connection != 0 && (client->reset || (faulty && sim_chance(sim, 2)))) {
+	client->server = server;
+	client->connection = sim->next_connection++;
+	sim_trace(sim, "client %" PRIu64 " connects to %s", client->number, server->name);
+	send_status(sim, client);
+}
+
+static void act(void *subject, uint64_t which, uint64_t unused)
+{
+	struct sim *sim = subject;
+	struct sim_client *client = &sim->clients[which];
+	bool faulty = sim_faulty(sim, SIM_CLIENTS);
+	(void)unused;
+	sim_after(sim, 5 + (msec)sim_below(sim, 120), act, which, 0);
+	if (sim->now < client->away_until)
+		return;
+	if (client->server == NULL) {
+		connect_to_some(sim, client);
+		return;
+	}
+	if (!answers(client)) {
+		if (impatient(sim, client))
+			leave_silently(sim, client);
+		return;
+	}
+	if (client->reset || impatient(sim, client) || (faulty && sim_chance(sim, 2))) {
+		sim->counts[COUNT_CLIENTS]++;
 		disconnect(sim, client);
 		return;
 	}
-	if (client->connection == 0) {
-		client->connection = sim->next_connection++;
-		send_status(sim, client);
-	} else if (client->session == 0) {
+	if (client->session == 0) {
 		if (!client->opening)
 			send_open(sim, client);
 	} else if (faulty && client->may_desert && client->runs_wanted < RUNS_PER_CLIENT / 2 && desert(sim, client)) {
@@ -484,9 +550,9 @@ static void act(struct sim *sim, uint64_t which, uint64_t unused)
 			want(sim, client);
 		send_all(sim, client);
 		ask_about(sim, client);
-		if (sim->now - client->spoke > KEEP_ALIVE_MS && sim_is_up(sim))
+		if (sim->now - client->spoke > KEEP_ALIVE_MS && answers(client))
 			send_status(sim, client);
-		if (faulty && sim_is_up(sim))
+		if (faulty && answers(client))
 			take_back(sim, client);
 	}
 }
@@ -501,8 +567,9 @@ void clients_settle(struct sim *sim, const char *setting, const char *value)
 void clients_init(struct sim *sim)
 {
 	sim->rate = (uint32_t[]){5, 10, 20, 60}[sim_below(sim, 4)];
-	sim->clients = mem_array(SIM_CLIENTS_COUNT, sizeof *sim->clients);
-	for (uint64_t i = 0; i < SIM_CLIENTS_COUNT; i++) {
+	sim->client_count = sim->founder_count > 1 ? 5 : 3;
+	sim->clients = mem_array(sim->client_count, sizeof *sim->clients);
+	for (uint64_t i = 0; i < sim->client_count; i++) {
 		struct sim_client *client = &sim->clients[i];
 		client->number = i;
 		client->next_sequence = client->answered_below = 1;
@@ -510,23 +577,27 @@ void clients_init(struct sim *sim)
 		client->registrations_wanted = REGISTRATIONS;
 		client->settings_wanted = 4;
 		client->may_desert = i == 0 && sim_chance(sim, 30);
+		client->patience = sim->founder_count > 1 ? 500 + (msec)sim_below(sim, 4000) : MSEC_NEVER;
 		TAILQ_INIT(&client->requests);
 		TAILQ_INIT(&client->pending);
-		sim_after_any(sim, (msec)sim_below(sim, 200), act, i, 0);
+		sim_after(sim, (msec)sim_below(sim, 200), act, i, 0);
 	}
 }
 
-void clients_down(struct sim *sim)
+void clients_down(struct server *server)
 {
-	for (size_t i = 0; i < SIM_CLIENTS_COUNT; i++)
-		forget_connection(&sim->clients[i]);
+	struct sim *sim = server->sim;
+	for (size_t i = 0; i < sim->client_count; i++) {
+		if (sim->clients[i].server == server)
+			forget_connection(&sim->clients[i]);
+	}
 }
 
 void clients_finish(struct sim *sim)
 {
 	struct known_key *key;
 	struct known_key *next;
-	for (size_t i = 0; i < SIM_CLIENTS_COUNT; i++) {
+	for (size_t i = 0; i < sim->client_count; i++) {
 		struct sim_client *client = &sim->clients[i];
 		forget_connection(client);
 		while (!TAILQ_EMPTY(&client->requests))

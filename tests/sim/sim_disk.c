@@ -14,7 +14,7 @@
 
 #define READ_ENTRIES 400
 
-enum job_kind { JOB_APPEND, JOB_READ, JOB_VOTE, JOB_CHECKPOINT, JOB_IDLE };
+enum job_kind { JOB_APPEND, JOB_CUT, JOB_READ, JOB_VOTE, JOB_CHECKPOINT, JOB_IDLE };
 
 struct disk_job {
 	enum job_kind kind;
@@ -22,39 +22,46 @@ struct disk_job {
 	struct wal_record *records;
 	size_t count;
 	uint64_t tag;      /* READ */
-	uint64_t from, to; /* READ. VOTE: term and voted for */
-	struct text **kept; /* APPEND: the bodies as they go to the disk */
+	uint64_t from, to; /* READ. CUT: from is the last entry that stays */
+	struct text **kept; /* APPEND: the bodies, and as they go to the disk */
+	struct vote_state vote; /* VOTE: what the file is to say */
+	bool identity;     /* VOTE: it is about the identity */
 	struct disk_job *next;
 };
 
-static void carry_on(struct sim *sim, uint64_t unused1, uint64_t unused2);
+static void carry_on(void *subject, uint64_t unused1, uint64_t unused2);
 
 /* --- jobs ---------------------------------------------------------------------------------------------------------- */
 
-static void carry_on_later(struct sim *sim)
+static void carry_on_later(struct server *server)
 {
+	struct sim *sim = server->sim;
 	msec delay = sim_chance(sim, 5) ? (msec)sim_below(sim, 300) : (msec)sim_below(sim, 8);
-	sim->disk_works = true;
-	sim_after(sim, delay, carry_on, 0, 0);
+	if (sim->server_count > 1)
+		delay = sim_chance(sim, 1) ? (msec)sim_below(sim, 100) : (msec)sim_below(sim, 3);
+	if (server->slow_until > sim->now)
+		delay += (msec)sim_below(sim, 1000);
+	server->disk_works = true;
+	server_after(server, delay, carry_on, 0, 0);
 }
 
-static struct disk_job *give(struct sim *sim, enum job_kind kind)
+static struct disk_job *give(struct server *server, enum job_kind kind)
 {
-	struct disk_job **end = &sim->jobs;
+	struct disk_job **end = &server->jobs;
 	struct disk_job *job = mem_zero(sizeof *job);
 	job->kind = kind;
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = job;
-	if (!sim->disk_works)
-		carry_on_later(sim);
+	if (!server->disk_works)
+		carry_on_later(server);
 	return job;
 }
 
-static void release_first(struct sim *sim)
+static void release_first(struct server *server)
 {
-	struct disk_job *job = sim->jobs;
-	sim->jobs = job->next;
+	struct disk_job *job = server->jobs;
+	server->jobs = job->next;
 	for (size_t i = 0; i < job->count && job->kept != NULL; i++)
 		text_release(job->kept[i]);
 	mem_free(job->kept);
@@ -79,259 +86,369 @@ static struct text *emptied(struct slice body)
 	return text;
 }
 
-void disk_give_append(struct sim *sim, const struct wal_record *records, size_t count)
+/* What the node says of the entry, and what follows the ones before it. */
+static struct text *note_given(struct server *server, const struct wal_record *record)
 {
-	for (struct disk_job *job = sim->jobs; job != NULL; job = job->next) {
+	struct sim_log *log = &server->log;
+	const struct sim_entry *last = log_at(log, log_last(log));
+	struct text *body = known_body(server->sim, record);
+	if (record->index != log_last(log) + 1)
+		server_fail(server, "entry %" PRIu64 " is appended after entry %" PRIu64, record->index, log_last(log));
+	if (last != NULL && record->term < last->term)
+		server_fail(server, "entry %" PRIu64 " has term %" PRIu64 " after one of term %" PRIu64, record->index, record->term,
+		            last->term);
+	log_append(log, record->term, body);
+	return body;
+}
+
+void disk_give_append(struct server *server, const struct wal_record *records, size_t count)
+{
+	struct sim *sim = server->sim;
+	for (struct disk_job *job = server->jobs; job != NULL; job = job->next) {
 		if (job->kind == JOB_APPEND && sim->options.plant != PLANT_SYNCED_EARLY)
-			sim_fail(sim, "a batch is appended while another one is");
+			server_fail(server, "a batch is appended while another one is");
 	}
-	struct disk_job *job = give(sim, JOB_APPEND);
+	struct disk_job *job = give(server, JOB_APPEND);
 	job->records = mem_copy(records, count * sizeof *records);
 	job->count = count;
-	sim->last_term = records[count - 1].term;
-	if (sim->options.plant != PLANT_SYNCED_EARLY && sim->options.plant != PLANT_LOG_REWRITTEN)
-		return;
 	job->kept = mem_array(count, sizeof *job->kept);
 	for (size_t i = 0; i < count; i++) {
+		struct text *body = note_given(server, &records[i]);
 		bool rewritten = sim->options.plant == PLANT_LOG_REWRITTEN && sim_chance(sim, 1);
-		job->kept[i] = rewritten ? emptied(records[i].body) : text_create(records[i].body);
+		job->kept[i] = rewritten ? emptied(records[i].body) : text_hold(body);
 		job->records[i].body = text_slice(job->kept[i]);
 	}
 }
 
-void disk_give_read(struct sim *sim, uint64_t tag, uint64_t from, uint64_t to)
+void disk_give_cut(struct server *server, uint64_t last)
 {
-	struct disk_job *job = give(sim, JOB_READ);
+	uint64_t applied = node_applied_index(server->node);
+	if (last < applied)
+		server_fail(server, "entries after %" PRIu64 " are cut off, though %" PRIu64 " was applied", last, applied);
+	give(server, JOB_CUT)->from = last;
+	log_cut(&server->log, last);
+}
+
+void disk_give_read(struct server *server, uint64_t tag, uint64_t from, uint64_t to)
+{
+	for (struct disk_job *job = server->jobs; job != NULL; job = job->next) {
+		if (job->kind == JOB_READ && job->tag == tag)
+			server_fail(server, "the log is read with the tag %" PRIu64 " while it is read with it", tag);
+	}
+	struct disk_job *job = give(server, JOB_READ);
 	job->tag = tag;
 	job->from = from;
 	job->to = to;
 }
 
-void disk_give_vote(struct sim *sim, uint64_t term, uint64_t voted_for)
+void disk_give_vote(struct server *server, uint64_t term, uint64_t voted_for)
 {
-	struct disk_job *job = give(sim, JOB_VOTE);
-	job->from = term;
-	job->to = voted_for;
+	const struct sim_entry *last = log_at(&server->log, log_last(&server->log));
+	bool alone = server->sim->server_count == 1;
+	if (term < server->vote.term || (term == server->vote.term && server->vote.voted_for != 0))
+		server_fail(server, "votes in term %" PRIu64 ", after it voted in term %" PRIu64, term, server->vote.term);
+	if (last != NULL && term < last->term + alone)
+		server_fail(server, "votes in term %" PRIu64 " again, of which there may be entries", term);
+	struct disk_job *job = give(server, JOB_VOTE);
+	server->vote.term = term;
+	server->vote.voted_for = voted_for;
+	job->vote = server->vote;
+}
+
+void disk_give_identity(struct server *server, const struct node_identity *identity)
+{
+	struct disk_job *job = give(server, JOB_VOTE);
+	snprintf(server->vote.cluster_id, sizeof server->vote.cluster_id, "%s", identity->cluster_id);
+	snprintf(server->vote.pledged_id, sizeof server->vote.pledged_id, "%s", identity->pledged_id);
+	server->vote.founder_count = identity->founder_count;
+	memcpy(server->vote.founders, identity->founders, sizeof identity->founders);
+	job->vote = server->vote;
+	job->identity = true;
 }
 
 /* --- what is on disk ----------------------------------------------------------------------------------------------- */
 
-static void remember(struct sim *sim, const struct wal_record *record)
+void disk_use(struct server *server)
 {
-	assert(record->index == sim->entry_count + 1);
-	mem_grow(sim->entries, sim->entry_capacity, sim->entry_count + 1);
-	sim->entries[sim->entry_count++] = (struct sim_entry){record->term, text_create(record->body)};
+	faulty_vfs_use(server->vfs);
 }
 
-static int append(struct sim *sim, struct disk_job *job, struct error *error)
+static void remember(struct server *server, const struct wal_record *record)
+{
+	assert(record->index == log_last(&server->durable) + 1);
+	log_append(&server->durable, record->term, known_body(server->sim, record));
+}
+
+static int append(struct server *server, struct disk_job *job, struct error *error)
 {
 	uint64_t last = job->records[job->count - 1].index;
-	bool early = sim->options.plant == PLANT_SYNCED_EARLY;
+	bool early = server->sim->options.plant == PLANT_SYNCED_EARLY;
 	int code;
 	switch (job->step) {
 	case 0:
-		return wal_append(sim->wal, job->records, job->count, error);
+		return wal_append(server->wal, job->records, job->count, error);
 	case 1:
 		if (early)
-			node_synced(sim->node, last);
+			node_synced(server->node, last);
 		return 0;
 	case 2:
-		code = wal_sync(sim->wal, error);
+		code = wal_sync(server->wal, error);
 		for (size_t i = 0; i < job->count && code == 0; i++)
-			remember(sim, &job->records[i]);
+			remember(server, &job->records[i]);
 		return code;
 	default:
-		sim_trace(sim, "disk: synced up to %" PRIu64, last);
+		server_trace(server, "disk: synced up to %" PRIu64, last);
 		if (!early)
-			node_synced(sim->node, last);
+			node_synced(server->node, last);
 		return 1;
 	}
 }
 
-static int read_entries(struct sim *sim, struct disk_job *job, struct error *error)
+static int cut(struct server *server, struct disk_job *job, struct error *error)
 {
+	if (job->step == 0) {
+		server->cutting = job->from;
+		return 0;
+	}
+	int code = wal_cut_after(server->wal, job->from, error);
+	if (code != 0)
+		return code;
+	server_trace(server, "disk: cut after %" PRIu64, job->from);
+	log_cut(&server->durable, job->from);
+	server->cutting = UINT64_MAX;
+	return 1;
+}
+
+static int read_entries(struct server *server, struct disk_job *job, struct error *error)
+{
+	struct sim *sim = server->sim;
 	size_t room = 1 + (size_t)sim_below(sim, READ_ENTRIES);
 	struct buffer bodies = BUFFER_EMPTY;
 	if (job->to - job->from + 1 < room)
 		room = (size_t)(job->to - job->from + 1);
 	job->records = mem_array(room + 1, sizeof *job->records);
-	int count = wal_read(sim->wal, job->from, room, 1 + (size_t)sim_below(sim, 100000), job->records, &bodies, error);
+	int count = wal_read(server->wal, job->from, room, 1 + (size_t)sim_below(sim, 100000), job->records, &bodies, error);
+	if (count == ERR_NOT_FOUND && node_tag_is_member(job->tag))
+		count = 0;
 	if (count > 1 && sim->options.plant == PLANT_ENTRY_REPEATED && sim_chance(sim, 20)) {
 		job->records[count] = job->records[count - 1];
 		count++;
 	}
 	if (count >= 0) {
-		sim_trace(sim, "disk: read %d entries from %" PRIu64, count, job->from);
-		node_entries(sim->node, job->tag, job->records, (size_t)count);
+		server_trace(server, "disk: read %d entries from %" PRIu64, count, job->from);
+		/* The next reading with the same tag may begin at once. */
+		job->kind = JOB_IDLE;
+		node_entries(server->node, job->tag, job->records, (size_t)count);
 	}
 	buffer_finish(&bodies);
 	return count < 0 ? count : 1;
 }
 
-static int vote(struct sim *sim, struct disk_job *job, struct error *error)
+static int vote(struct server *server, const struct disk_job *job, struct error *error)
 {
-	if (job->step == 0) {
-		sim->vote.term = job->from;
-		sim->vote.voted_for = job->to;
-		return sim->options.plant == PLANT_VOTE_LOST ? 0 : vote_save(sim->fs, &sim->vote, error);
-	}
-	node_vote_saved(sim->node);
+	if (job->step == 0)
+		return server->sim->options.plant == PLANT_VOTE_LOST && !job->identity ? 0 : vote_save(server->fs, &job->vote, error);
+	if (job->identity)
+		node_identity_saved(server->node);
+	else
+		node_vote_saved(server->node);
 	return 1;
 }
 
-static int checkpoint(struct sim *sim, const struct disk_job *job, struct error *error)
+static int release_log(struct server *server, uint64_t applied, struct error *error)
+{
+	uint64_t needed = node_needed_index(server->node);
+	uint64_t up_to = applied - sim_below(server->sim, 20);
+	if (up_to >= needed)
+		up_to = needed > 0 ? needed - 1 : 0;
+	int code = up_to > 0 ? wal_release(server->wal, up_to, error) : 0;
+	if (code == 0 && wal_first_index(server->wal) > 1)
+		node_compacted(server->node, wal_first_index(server->wal) - 1);
+	return code;
+}
+
+static int checkpoint(struct server *server, const struct disk_job *job, struct error *error)
 {
 	uint64_t applied = 0;
 	bool complete = false;
 	/* Sometimes no transaction begins until it is over, as when the catalog's WAL has grown long. */
 	if (job->step == 0) {
-		node_hold(sim->node, sim_chance(sim, 40));
+		node_hold(server->node, sim_chance(server->sim, 40));
 		return 0;
 	}
+	disk_use(server);
 	int code = catalog_checkpoint(SIM_CATALOG, &applied, &complete, error);
 	if (code == 0 && !complete)
-		sim_fail(sim, "a checkpoint that nobody disturbed was not complete");
-	node_hold(sim->node, false);
-	sim_trace(sim, "disk: checkpoint of %" PRIu64 " entries", applied);
-	if (code == 0 && sim->releases && applied > 20)
-		code = wal_release(sim->wal, applied - sim_below(sim, 20), error);
+		server_fail(server, "a checkpoint that nobody disturbed was not complete");
+	node_hold(server->node, false);
+	server_trace(server, "disk: checkpoint of %" PRIu64 " entries", applied);
+	if (code == 0 && server->releases && applied > 20)
+		code = release_log(server, applied, error);
 	return code != 0 ? code : 1;
 }
 
-static int idle(struct sim *sim, struct error *error)
+static int idle(struct server *server, struct error *error)
 {
-	int code = wal_prepare(sim->wal, error);
+	int code = wal_prepare(server->wal, error);
 	if (code == ERR_NO_SPACE)
 		code = 0;
-	if (code == 0 && sim_chance(sim, 50))
-		code = wal_mark_synced(sim->wal, error);
+	if (code == 0 && sim_chance(server->sim, 50))
+		code = wal_mark_synced(server->wal, error);
 	return code != 0 ? code : 1;
 }
 
 /* One step of the first job; 1: it is done. */
-static int advance(struct sim *sim, struct disk_job *job, struct error *error)
+static int advance(struct server *server, struct disk_job *job, struct error *error)
 {
 	switch (job->kind) {
 	case JOB_APPEND:
-		return append(sim, job, error);
+		return append(server, job, error);
+	case JOB_CUT:
+		return cut(server, job, error);
 	case JOB_READ:
-		return read_entries(sim, job, error);
+		return read_entries(server, job, error);
 	case JOB_VOTE:
-		return vote(sim, job, error);
+		return vote(server, job, error);
 	case JOB_CHECKPOINT:
-		return checkpoint(sim, job, error);
+		return checkpoint(server, job, error);
 	default:
-		return idle(sim, error);
+		return idle(server, error);
 	}
 }
 
-static void carry_on(struct sim *sim, uint64_t unused1, uint64_t unused2)
+static void carry_on(void *subject, uint64_t unused1, uint64_t unused2)
 {
+	struct server *server = subject;
 	struct error error = {0};
 	(void)unused1;
 	(void)unused2;
-	sim->disk_works = false;
-	int code = advance(sim, sim->jobs, &error);
+	server->disk_works = false;
+	int code = advance(server, server->jobs, &error);
 	if (code < 0) {
-		sim_broken(sim, &error);
+		server_broken(server, &error);
 		return;
 	}
-	sim->jobs->step++;
+	server->jobs->step++;
 	if (code == 1)
-		release_first(sim);
-	if (sim->jobs != NULL && !sim->disk_works)
-		carry_on_later(sim);
+		release_first(server);
+	if (server->jobs != NULL && !server->disk_works)
+		carry_on_later(server);
 }
 
 /* --- upkeep, and the node's lives ---------------------------------------------------------------------------------- */
 
-static void upkeep(struct sim *sim, uint64_t unused1, uint64_t unused2)
+static void upkeep(void *subject, uint64_t unused1, uint64_t unused2)
 {
+	struct server *server = subject;
+	struct sim *sim = server->sim;
 	(void)unused1;
 	(void)unused2;
-	give(sim, sim_chance(sim, 30) ? JOB_CHECKPOINT : JOB_IDLE);
-	sim_after(sim, 20 + (msec)sim_below(sim, 800), upkeep, 0, 0);
+	give(server, sim_chance(sim, 30) ? JOB_CHECKPOINT : JOB_IDLE);
+	server_after(server, 20 + (msec)sim_below(sim, sim->server_count > 1 ? 8000 : 800), upkeep, 0, 0);
 }
 
-void disk_init(struct sim *sim)
+void disk_init(struct server *server)
 {
-	sim->fs = faulty_fs_create(random_next(&sim->random));
-	sim->log_fs = faulty_fs_create(random_next(&sim->random));
-	sim->releases = sim_chance(sim, 50);
+	struct sim *sim = server->sim;
+	server->fs = faulty_fs_create(random_next(&sim->random));
+	server->log_fs = faulty_fs_create(random_next(&sim->random));
+	server->releases = sim_chance(sim, 50) && sim->founder_count == 1;
+	server->cutting = UINT64_MAX;
 	if (sim->options.plant == PLANT_SYNC_IGNORED)
-		lie_about_failed_syncs(sim->log_fs);
+		lie_about_failed_syncs(server->log_fs);
 	if (sim->options.plant == PLANT_CATALOG_UNSYNCED)
-		lie_about_catalog_syncs("sim");
+		lie_about_catalog_syncs(server->vfs_name);
 }
 
-void disk_finish(struct sim *sim)
+void disk_finish(struct server *server)
 {
-	sim->fs->operations->destroy(sim->fs);
-	sim->log_fs->operations->destroy(sim->log_fs);
-	for (uint64_t i = 0; i < sim->entry_count; i++)
-		text_release(sim->entries[i].body);
-	mem_free(sim->entries);
+	server->fs->operations->destroy(server->fs);
+	server->log_fs->operations->destroy(server->log_fs);
+	log_finish(&server->log);
+	log_finish(&server->durable);
 }
 
-/* Everything that was synced must be there as it was written; what is there beyond it is in the log from now on. */
-static int compare_log(struct sim *sim, const struct wal_recovery *recovery, struct error *error)
+/* Everything that was synced must be there as it was written, but for what was being cut off. */
+static void check_end(struct server *server, const struct wal_recovery *recovery)
+{
+	uint64_t last = log_last(&server->durable);
+	if (server->cutting < last)
+		last = server->cutting;
+	if (recovery->last_index < last)
+		server_fail(server, "the log ends at %" PRIu64 ", but was synced up to %" PRIu64, recovery->last_index, last);
+	log_cut(&server->durable, last);
+	server->cutting = UINT64_MAX;
+}
+
+/* What is there beyond what was synced is in the log from now on. */
+static int compare_log(struct server *server, const struct wal_recovery *recovery, struct error *error)
 {
 	struct wal_record records[256];
 	struct buffer bodies = BUFFER_EMPTY;
 	uint64_t from = recovery->first_index;
-	if (recovery->last_index < sim->entry_count)
-		sim_fail(sim, "the log ends at %" PRIu64 ", but was synced up to %" PRIu64, recovery->last_index,
-		         sim->entry_count);
+	check_end(server, recovery);
 	while (from <= recovery->last_index) {
 		buffer_clear(&bodies);
-		int count = wal_read(sim->wal, from, 256, 1u << 20, records, &bodies, error);
+		int count = wal_read(server->wal, from, 256, 1u << 20, records, &bodies, error);
 		if (count <= 0) {
 			buffer_finish(&bodies);
 			return count < 0 ? count : error_set(error, ERR_CORRUPT, "entry %" PRIu64 " is not in the log", from);
 		}
 		for (int i = 0; i < count; i++) {
 			const struct wal_record *record = &records[i];
-			if (record->index > sim->entry_count) {
-				remember(sim, record);
+			if (record->index > log_last(&server->durable)) {
+				remember(server, record);
 				continue;
 			}
-			const struct sim_entry *known = &sim->entries[record->index - 1];
+			const struct sim_entry *known = log_at(&server->durable, record->index);
 			if (record->term != known->term || !slice_equal(record->body, text_slice(known->body)))
-				sim_fail(sim, "entry %" PRIu64 " of the log is not what was written", record->index);
+				server_fail(server, "entry %" PRIu64 " of the log is not what was written", record->index);
 		}
 		from += (uint64_t)count;
 	}
 	buffer_finish(&bodies);
+	log_copy(&server->log, &server->durable);
 	return 0;
 }
 
-int disk_start(struct sim *sim, struct wal_recovery *ret_recovery, struct error *error)
+/* A machine that is new begins as one of the founders. */
+static void found(struct server *server)
+{
+	struct sim *sim = server->sim;
+	server->vote = (struct vote_state){.node_id = sim->founders[server->number], .founder_count = sim->founder_count};
+	memcpy(server->vote.founders, sim->founders, sizeof server->vote.founders);
+	memcpy(server->vote.cluster_id, SIM_CLUSTER_ID, sizeof SIM_CLUSTER_ID);
+}
+
+int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct error *error)
 {
 	struct wal_options options = {
 		.segment_size = 32768,
 		.first_segment_size = 8192,
 	};
-	int code = wal_open(sim->log_fs, &options, &sim->wal, ret_recovery, error);
+	int code = wal_open(server->log_fs, &options, &server->wal, ret_recovery, error);
 	if (code != 0)
 		return code;
-	code = vote_load(sim->fs, &sim->vote, error);
+	code = vote_load(server->fs, &server->vote, error);
 	if (code == ERR_NOT_FOUND) {
-		sim->vote = (struct vote_state){.node_id = 1 + sim_below(sim, 1000000)};
-		snprintf(sim->vote.cluster_id, sizeof sim->vote.cluster_id, "%032x", 7);
-		code = vote_save(sim->fs, &sim->vote, error);
+		found(server);
+		code = 0;
 	}
+	server->vote.starts++;
 	if (code == 0)
-		code = compare_log(sim, ret_recovery, error);
+		code = vote_save(server->fs, &server->vote, error);
 	if (code == 0)
-		sim_after(sim, (msec)sim_below(sim, 800), upkeep, 0, 0);
+		code = compare_log(server, ret_recovery, error);
+	if (code == 0)
+		server_after(server, (msec)sim_below(server->sim, 800), upkeep, 0, 0);
 	return code;
 }
 
-void disk_stop(struct sim *sim)
+void disk_stop(struct server *server)
 {
-	while (sim->jobs != NULL)
-		release_first(sim);
-	sim->disk_works = false;
-	wal_close(sim->wal);
-	sim->wal = NULL;
+	while (server->jobs != NULL)
+		release_first(server);
+	server->disk_works = false;
+	wal_close(server->wal);
+	server->wal = NULL;
 }

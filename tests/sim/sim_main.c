@@ -1,4 +1,4 @@
-#include "sim/node_sim.h"
+#include "sim/simulation.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,15 +10,20 @@
 /* clusterd-sim: runs seeds, each in a process of its own. */
 
 static const char usage[] =
-	"usage: clusterd-sim [--seed N] [--seeds COUNT] [--ticks N] [--faults LIST] [--plant NAME] [--trace]\n"
+	"usage: clusterd-sim [--seed N] [--seeds COUNT] [--nodes N] [--seconds N | --ticks N] [--faults LIST] [--plant NAME]\n"
+	"                    [--trace | --tail N]\n"
 	"       clusterd-sim --bite COUNT [--seed N]\n"
 	"\n"
 	"  --seed N        the first seed (1)\n"
 	"  --seeds COUNT   how many seeds, one after the other (1)\n"
-	"  --ticks N       how long things go wrong, in events (3000)\n"
-	"  --faults LIST   what goes wrong: power,kill,stop,io,space,clock,calls,workers,clients, or none (all)\n"
+	"  --nodes N       servers: 1 to 7, or mix: 1, 3 or 5, as the seed says (3)\n"
+	"  --seconds N     how long things go wrong, in virtual time (600)\n"
+	"  --ticks N       the same in events (3000 for one node)\n"
+	"  --faults LIST   what goes wrong, of power,kill,stop,io,space,clock,calls,workers,clients,partition,net,pause,slow; or\n"
+	"                  none (all)\n"
 	"  --plant NAME    a mistake to be made, to see that it is found\n"
 	"  --trace         tell on stderr what happens\n"
+	"  --tail N        of what happened before a failure, tell so much (40)\n"
 	"  --bite COUNT    make each mistake in up to COUNT seeds: each must be found\n"
 	"\n"
 	"Exit code 0: all that must hold held. 1: it did not; the seed says where. 2: wrong usage.\n"
@@ -29,6 +34,7 @@ struct arguments {
 	struct sim_options options;
 	uint64_t seeds;
 	uint64_t bite;
+	uint32_t tail;
 };
 
 static void refuse(const char *what)
@@ -44,6 +50,14 @@ static uint64_t number(const char *text)
 	if (*text == '\0' || *end != '\0')
 		refuse("a number is wanted");
 	return value;
+}
+
+static uint32_t nodes_of(const char *text)
+{
+	uint64_t nodes = strcmp(text, "mix") == 0 ? 0 : number(text);
+	if (nodes > SIM_NODES_MAX || (nodes == 0 && strcmp(text, "mix") != 0))
+		refuse("1 to 7 nodes are possible");
+	return (uint32_t)nodes;
 }
 
 static unsigned int faults_of(const char *list)
@@ -77,7 +91,7 @@ static enum sim_plant plant_of(const char *name)
 
 static void parse(int count, char **words, struct arguments *ret)
 {
-	*ret = (struct arguments){.options = {.seed = 1, .faults = SIM_ALL}, .seeds = 1};
+	*ret = (struct arguments){.options = {.seed = 1, .nodes = 3, .faults = SIM_ALL}, .seeds = 1, .tail = 40};
 	for (int i = 1; i < count; i++) {
 		const char *word = words[i];
 		const char *value = i + 1 < count ? words[i + 1] : "";
@@ -94,6 +108,12 @@ static void parse(int count, char **words, struct arguments *ret)
 			ret->options.seed = number(value);
 		else if (strcmp(word, "--seeds") == 0)
 			ret->seeds = number(value);
+		else if (strcmp(word, "--nodes") == 0)
+			ret->options.nodes = nodes_of(value);
+		else if (strcmp(word, "--seconds") == 0)
+			ret->options.duration_ms = 1000 * (int64_t)number(value);
+		else if (strcmp(word, "--tail") == 0)
+			ret->tail = (uint32_t)number(value);
 		else if (strcmp(word, "--ticks") == 0)
 			ret->options.ticks = number(value);
 		else if (strcmp(word, "--faults") == 0)
@@ -120,7 +140,7 @@ static bool run_seed(const struct sim_options *options, bool quiet)
 	if (child == 0) {
 		if (quiet && (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL))
 			_exit(3);
-		node_sim_run(options);
+		simulation_run(options);
 		fflush(stdout);
 		exit(0);
 	}
@@ -129,6 +149,22 @@ static bool run_seed(const struct sim_options *options, bool quiet)
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "seed %" PRIu64 " ended with signal %d\n", options->seed, WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The same run fails again: this time with what happened before. */
+static void tell_again(const struct arguments *arguments)
+{
+	struct sim_options options = arguments->options;
+	if (!options.trace && arguments->tail > 0) {
+		options.tail = arguments->tail;
+		if (run_seed(&options, false))
+			fprintf(stderr, "seed %" PRIu64 " does NOT fail again: a run does not follow from its seed alone\n", options.seed);
+	}
+	fprintf(stderr, "to see it: clusterd-sim --seed %" PRIu64 " --nodes ", options.seed);
+	if (options.nodes == 0)
+		fprintf(stderr, "mix --trace\n");
+	else
+		fprintf(stderr, "%u --trace\n", options.nodes);
 }
 
 /* Every planted mistake is found. */
@@ -140,6 +176,7 @@ static int bite(const struct arguments *arguments)
 		uint64_t tried = 0;
 		bool held = true;
 		options.plant = (enum sim_plant)plant;
+		options.nodes = 1;
 		for (; tried < arguments->bite && held; tried++) {
 			options.seed = arguments->options.seed + tried;
 			held = run_seed(&options, true);
@@ -162,7 +199,7 @@ int main(int count, char **words)
 		arguments.options.seed = seed;
 		if (!run_seed(&arguments.options, false)) {
 			failed++;
-			fprintf(stderr, "to see it: clusterd-sim --seed %" PRIu64 " --trace\n", seed);
+			tell_again(&arguments);
 		}
 	}
 	if (arguments.seeds > 1)

@@ -12,16 +12,25 @@
 /* The same log gives the same tables, however it is cut into transactions, and whether the state was in memory all along or
  * was read again from the catalog (INVARIANTS, 1). The reference applies one command at a time, and never restarts. */
 
+#define REPLAY_VFS "sim-replay"
+#define REFERENCE "reference.db"
+
 struct sim_reference {
+	struct faulty_vfs *vfs; /* that never fails, for all replays */
 	struct catalog *catalog;
 	struct machine *machine;
+	uint32_t again;         /* catalogs made since */
 };
 
 static void open_replay(struct sim *sim, const char *name, struct sim_reference *ret)
 {
 	struct error error = {0};
-	if (catalog_open(name, "sim", &ret->catalog, &error) != 0 ||
-	    machine_create(ret->catalog, &ret->machine, &error) != 0)
+	struct command_member members[RAFT_VOTERS_MAX];
+	for (uint32_t i = 0; i < sim->founder_count; i++)
+		members[i] = (struct command_member){sim->founders[i], true};
+	if (catalog_open(name, REPLAY_VFS, &ret->catalog, &error) != 0 ||
+	    machine_create(ret->catalog, &ret->machine, &error) != 0 ||
+	    machine_found(ret->machine, SLICE(SIM_CLUSTER_ID), members, sim->founder_count, &error) != 0)
 		sim_fail(sim, "a catalog for a replay cannot be made: %s", error.text);
 }
 
@@ -33,7 +42,7 @@ static void close_replay(struct sim_reference *replay)
 
 static void apply_entry(struct sim *sim, struct sim_reference *replay, uint64_t index)
 {
-	const struct sim_entry *entry = &sim->entries[index - 1];
+	const struct sim_entry *entry = log_at(&sim->committed, index);
 	struct arena arena = {0};
 	struct command command;
 	struct error error = {0};
@@ -86,14 +95,13 @@ static void tell_rows(sqlite3 *database, const char *table, const char *one, con
 }
 
 /* The rows in which two catalogs differ, for a person. */
-static void tell_difference(struct sim *sim, const char *when, const char *name)
+static void tell_difference(struct sim *sim, const char *vfs, const char *name, const char *other, const char *when)
 {
 	static const char *const tables[] = {"meta",       "setting", "unit",   "process", "pi_instance", "pi_call",
 	                                     "pi_history", "timer",   "signal", "session", "node"};
 	sqlite3 *database;
-	char *attach = mem_format("ATTACH '%s' AS other", name);
-	sqlite3_open_v2(sim->node == NULL && sim->catalog != NULL ? SIM_CATALOG : SIM_REFERENCE, &database, SQLITE_OPEN_READWRITE,
-	                "sim");
+	char *attach = mem_format("ATTACH 'file:%s?vfs=%s' AS other", other, REPLAY_VFS);
+	sqlite3_open_v2(name, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, vfs);
 	sqlite3_exec(database, attach, NULL, NULL, NULL);
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
 		tell_rows(database, tables[i], "main", "other");
@@ -103,57 +111,68 @@ static void tell_difference(struct sim *sim, const char *when, const char *name)
 	sim_fail(sim, "the tables are others than the log gives, %s", when);
 }
 
-static void compare(struct sim *sim, struct catalog *left, const struct sim_reference *right, const char *when,
-                    const char *name)
+static bool differ(struct sim *sim, struct catalog *left, const struct sim_reference *right)
 {
 	uint64_t hashes[2] = {0, 0};
 	if (catalog_hash(left, &hashes[0]) != 0 || catalog_hash(right->catalog, &hashes[1]) != 0)
 		sim_fail(sim, "a catalog cannot be read");
-	if (hashes[0] != hashes[1])
-		tell_difference(sim, when, name);
+	return hashes[0] != hashes[1];
 }
 
 void reference_init(struct sim *sim)
 {
 	sim->reference = mem_zero(sizeof *sim->reference);
-	open_replay(sim, SIM_REFERENCE, sim->reference);
+	sim->reference->vfs = faulty_vfs_create(REPLAY_VFS, true, 1);
+	open_replay(sim, REFERENCE, sim->reference);
 }
 
 void reference_finish(struct sim *sim)
 {
 	close_replay(sim->reference);
+	faulty_vfs_destroy(sim->reference->vfs);
 	mem_free(sim->reference);
 }
 
-void reference_compare(struct sim *sim, const char *when)
+void reference_compare(struct server *server, bool thoroughly, const char *when)
 {
+	struct sim *sim = server->sim;
 	uint64_t applied = 0;
-	if (catalog_meta_number(sim->catalog, "applied_index", &applied) != 0)
-		sim_fail(sim, "the catalog cannot be read: %s", catalog_error(sim->catalog));
+	if (catalog_meta_number(server->catalog, "applied_index", &applied) != 0)
+		server_fail(server, "the catalog cannot be read: %s", catalog_error(server->catalog));
+	if (applied == 0)
+		return; /* it may not have been founded */
 	if (applied >= machine_applied_index(sim->reference->machine)) {
 		apply_entries(sim, sim->reference, applied, 1);
-		compare(sim, sim->catalog, sim->reference, when, SIM_REFERENCE);
-		return;
+		if (differ(sim, server->catalog, sim->reference))
+			tell_difference(sim, server->vfs_name, SIM_CATALOG, REFERENCE, when);
+	} else if (thoroughly) {
+		/* Transactions that had not reached the disk are gone: what is there is to be what the log gave by then. */
+		struct sim_reference again;
+		char *name = mem_format("again-%u.db", ++sim->reference->again);
+		open_replay(sim, name, &again);
+		apply_entries(sim, &again, applied, applied);
+		if (differ(sim, server->catalog, &again))
+			tell_difference(sim, server->vfs_name, SIM_CATALOG, name, when);
+		close_replay(&again);
+		mem_free(name);
 	}
-	/* Transactions that had not reached the disk are gone: what is there is to be what the log gave by then. */
-	struct sim_reference again;
-	char *name = mem_format("again-%u.db", sim->life);
-	open_replay(sim, name, &again);
-	apply_entries(sim, &again, applied, applied);
-	compare(sim, sim->catalog, &again, when, name);
-	close_replay(&again);
-	mem_free(name);
+}
+
+static void compare_replay(struct sim *sim, struct sim_reference *replay, const char *name, const char *when)
+{
+	if (differ(sim, replay->catalog, sim->reference))
+		tell_difference(sim, REPLAY_VFS, name, REFERENCE, when);
+	close_replay(replay);
 }
 
 void replay_compare(struct sim *sim)
 {
 	struct sim_reference replay;
-	uint64_t last = sim->entry_count;
+	uint64_t last = log_last(&sim->committed);
 	apply_entries(sim, sim->reference, last, 1);
 	open_replay(sim, "whole.db", &replay);
 	apply_entries(sim, &replay, last, last);
-	compare(sim, replay.catalog, sim->reference, "with the whole log as one transaction", "whole.db");
-	close_replay(&replay);
+	compare_replay(sim, &replay, "whole.db", "with the whole log as one transaction");
 	/* In batches of any size, the state read again from the catalog after each. */
 	open_replay(sim, "pieces.db", &replay);
 	while (machine_applied_index(replay.machine) < last) {
@@ -165,6 +184,5 @@ void replay_compare(struct sim *sim)
 		if (machine_create(replay.catalog, &replay.machine, &error) != 0)
 			sim_fail(sim, "a catalog cannot be read again: %s", error.text);
 	}
-	compare(sim, replay.catalog, sim->reference, "with the state read again between transactions", "pieces.db");
-	close_replay(&replay);
+	compare_replay(sim, &replay, "pieces.db", "with the state read again between transactions");
 }

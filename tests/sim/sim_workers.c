@@ -22,6 +22,7 @@ struct worker_call {
 };
 
 struct sim_worker {
+	struct server *server; /* that it is connected to; NULL: none */
 	uint64_t connection; /* 0: none */
 	bool offered;
 	bool serves_all;     /* it offers all that there is */
@@ -47,6 +48,12 @@ static void forget(struct worker_call *call)
 	*call = (struct worker_call){.used = false};
 }
 
+/* The process that it is connected to listens. */
+static bool answers(const struct sim_worker *worker)
+{
+	return worker->server != NULL && server_answers(worker->server);
+}
+
 /* --- to the node --------------------------------------------------------------------------------------------------- */
 
 static void offer(struct sim *sim, struct sim_worker *worker)
@@ -67,7 +74,8 @@ static void offer(struct sim *sim, struct sim_worker *worker)
 	message.credit = 1 + (uint32_t)sim_below(sim, CREDIT_TOP);
 	if (message.credit > worker->credit)
 		worker->credit = message.credit;
-	if (node_worker_offer(sim->node, worker->connection, &message, &error) != 0)
+	worker->server->touched = true;
+	if (node_worker_offer(worker->server->node, worker->connection, &message, &error) != 0)
 		sim_fail(sim, "an offer is refused: %s", error.text);
 	worker->offered = true;
 	worker->serves_all = message.n_processes == 3;
@@ -88,7 +96,8 @@ static void send_result(struct sim *sim, struct sim_worker *worker, const struct
 		flows_compute(text_slice(call->process), text_slice(call->args), &value);
 	sim_trace(sim, "worker %" PRIu64 ": result of %" PRIu64 "/%u attempt %" PRIu64 "%s", worker->connection, call->id.instance,
 	          call->id.ref, call->id.attempt, call->failed ? " (failed)" : "");
-	int code = node_worker_result(sim->node, worker->connection, &message, buffer_slice(&value), &error);
+	worker->server->touched = true;
+	int code = node_worker_result(worker->server->node, worker->connection, &message, buffer_slice(&value), &error);
 	if (code != 0)
 		sim_fail(sim, "a worker's result is refused: %s", error.text);
 	buffer_finish(&value);
@@ -106,12 +115,13 @@ static void meddle(struct sim *sim, struct sim_worker *worker)
 	message.instance = call->id.instance;
 	message.ref = call->id.ref;
 	message.attempt = call->id.attempt;
-	if (node_worker_result(sim->node, worker->connection, &message, SLICE("\"meddled\""), &error) != ERR_DENIED)
+	if (node_worker_result(worker->server->node, worker->connection, &message, SLICE("\"meddled\""), &error) != ERR_DENIED)
 		sim_fail(sim, "a result for another worker's call is not refused");
 }
 
-static void finish_call(struct sim *sim, uint64_t which, uint64_t slot_and_attempt)
+static void finish_call(void *subject, uint64_t which, uint64_t slot_and_attempt)
 {
+	struct sim *sim = subject;
 	struct sim_worker *worker = &sim->workers[which];
 	struct worker_call *call = &worker->calls[slot_and_attempt % KEPT_MAX];
 	if (!call->used || call->done || call->id.attempt != slot_and_attempt / KEPT_MAX)
@@ -121,12 +131,13 @@ static void finish_call(struct sim *sim, uint64_t which, uint64_t slot_and_attem
 		return;
 	}
 	call->done = true;
-	if (sim_is_up(sim) && worker->connection != 0 && worker->offered)
+	if (answers(worker) && worker->offered)
 		send_result(sim, worker, call);
 }
 
-static void beat(struct sim *sim, uint64_t which, uint64_t slot_and_attempt)
+static void beat(void *subject, uint64_t which, uint64_t slot_and_attempt)
 {
+	struct sim *sim = subject;
 	struct sim_worker *worker = &sim->workers[which];
 	struct worker_call *call = &worker->calls[slot_and_attempt % KEPT_MAX];
 	Clusterd__Wire__Heartbeat message = CLUSTERD__WIRE__HEARTBEAT__INIT;
@@ -135,9 +146,9 @@ static void beat(struct sim *sim, uint64_t which, uint64_t slot_and_attempt)
 	message.instance = call->id.instance;
 	message.ref = call->id.ref;
 	message.attempt = call->id.attempt;
-	if (sim_is_up(sim) && worker->connection != 0)
-		node_worker_heartbeat(sim->node, worker->connection, &message);
-	sim_after_any(sim, 100, beat, which, slot_and_attempt);
+	if (answers(worker))
+		node_worker_heartbeat(worker->server->node, worker->connection, &message);
+	sim_after(sim, 100, beat, which, slot_and_attempt);
 }
 
 /* --- from the node ------------------------------------------------------------------------------------------------- */
@@ -186,7 +197,7 @@ static void take_assignment(struct sim *sim, struct sim_worker *worker, const Cl
 		.args = text_create(payload),
 		.connection = worker->connection,
 	};
-	bool faulty = !sim->calm && (sim->options.faults & SIM_CALLS) != 0;
+	bool faulty = sim_faulty(sim, SIM_CALLS);
 	uint64_t identity = message->attempt * KEPT_MAX + slot;
 	msec takes = (msec)sim_below(sim, 60);
 	sim_trace(sim, "worker %" PRIu64 ": call %" PRIu64 "/%u attempt %" PRIu64 ": %s", worker->connection, call->id.instance,
@@ -196,14 +207,15 @@ static void take_assignment(struct sim *sim, struct sim_worker *worker, const Cl
 	if (faulty && sim_chance(sim, 10))
 		takes = (msec)sim_below(sim, 4000);
 	if (!faulty || !sim_chance(sim, 3))
-		sim_after_any(sim, takes, finish_call, which, identity);
+		sim_after(sim, takes, finish_call, which, identity);
 	if (!faulty || !sim_chance(sim, 3))
-		sim_after_any(sim, 100, beat, which, identity);
+		sim_after(sim, 100, beat, which, identity);
 }
 
-void workers_frame(struct sim *sim, uint64_t connection, int frame_type, const ProtobufCMessage *message,
+void workers_frame(struct server *server, uint64_t connection, int frame_type, const ProtobufCMessage *message,
                    struct slice payload)
 {
+	struct sim *sim = server->sim;
 	struct sim_worker *worker = worker_of(sim, connection);
 	const Clusterd__Wire__Abandon *abandon = (const Clusterd__Wire__Abandon *)message;
 	const Clusterd__Wire__Taken *taken = (const Clusterd__Wire__Taken *)message;
@@ -238,22 +250,29 @@ void workers_frame(struct sim *sim, uint64_t connection, int frame_type, const P
 static void leave(struct sim *sim, struct sim_worker *worker)
 {
 	uint64_t connection = worker->connection;
+	struct server *server = worker->server;
 	sim_trace(sim, "worker %" PRIu64 " vanishes", connection);
+	sim->counts[COUNT_WORKERS]++;
 	worker->connection = 0;
+	worker->server = NULL;
 	worker->offered = false;
 	worker->credit = 0;
-	node_connection_closed(sim->node, connection);
+	server->touched = true;
+	node_connection_closed(server->node, connection);
 }
 
-static void act(struct sim *sim, uint64_t which, uint64_t unused)
+static void act(void *subject, uint64_t which, uint64_t unused)
 {
+	struct sim *sim = subject;
 	struct sim_worker *worker = &sim->workers[which];
-	bool faulty = !sim->calm && (sim->options.faults & SIM_WORKERS) != 0;
+	bool faulty = sim_faulty(sim, SIM_WORKERS);
 	(void)unused;
-	sim_after_any(sim, 5 + (msec)sim_below(sim, 150), act, which, 0);
-	if (!sim_is_up(sim))
+	sim_after(sim, 5 + (msec)sim_below(sim, 150), act, which, 0);
+	struct server *chosen = worker->server != NULL ? worker->server : sim->servers[sim_below(sim, sim->server_count)];
+	if (!server_answers(chosen))
 		return;
-	if (worker->connection == 0) {
+	if (worker->server == NULL) {
+		worker->server = chosen;
 		worker->connection = sim->next_connection++;
 		offer(sim, worker);
 	} else if (faulty && sim_chance(sim, 4)) {
@@ -262,11 +281,11 @@ static void act(struct sim *sim, uint64_t which, uint64_t unused)
 	} else if ((faulty && sim_chance(sim, 10)) || (sim->calm && !worker->serves_all)) {
 		offer(sim, worker);
 	}
-	for (size_t i = 0; i < KEPT_MAX; i++) {
+	for (size_t i = 0; i < KEPT_MAX && answers(worker); i++) {
 		if (worker->calls[i].used && worker->calls[i].done && sim_chance(sim, 30))
 			send_result(sim, worker, &worker->calls[i]);
 	}
-	if (faulty && sim_chance(sim, 30))
+	if (faulty && answers(worker) && sim_chance(sim, 30))
 		meddle(sim, worker);
 }
 
@@ -274,12 +293,16 @@ void workers_init(struct sim *sim)
 {
 	sim->workers = mem_array(SIM_WORKERS_COUNT, sizeof *sim->workers);
 	for (uint64_t i = 0; i < SIM_WORKERS_COUNT; i++)
-		sim_after_any(sim, (msec)sim_below(sim, 300), act, i, 0);
+		sim_after(sim, (msec)sim_below(sim, 300), act, i, 0);
 }
 
-void workers_down(struct sim *sim)
+void workers_down(struct server *server)
 {
+	struct sim *sim = server->sim;
 	for (size_t i = 0; i < SIM_WORKERS_COUNT; i++) {
+		if (sim->workers[i].server != server)
+			continue;
+		sim->workers[i].server = NULL;
 		sim->workers[i].connection = 0;
 		sim->workers[i].offered = false;
 		sim->workers[i].credit = 0;

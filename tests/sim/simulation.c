@@ -1,0 +1,276 @@
+#include "sim/sim.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* A run from its beginning to its end. */
+
+#define DEFAULT_TICKS 3000           /* of one server */
+#define DEFAULT_DURATION_MS 600000   /* of several */
+/* Once nothing fails any more everything must be finished within this time; then history expires. */
+#define CALM_LIMIT_MS (5 * 60 * 1000)
+#define SPINS_MAX 20000
+#define DRAIN_MS 3000
+
+const char *const sim_fault_names[] = {"power",   "kill",    "stop",      "io",  "space", "clock", "calls",
+                                       "workers", "clients", "partition", "net", "pause", "slow",  NULL};
+
+const char *const sim_plant_names[PLANT_COUNT] = {
+	"none",           "synced-early",  "sync-ignored",   "vote-lost",       "result-astray",
+	"catalog-unsynced", "log-rewritten", "entry-repeated", "sequence-renewed",
+};
+
+/* --- what is to happen --------------------------------------------------------------------------------------------- */
+
+static void add_event(struct sim *sim, struct server *server, uint32_t life, msec delay, schedule_action *action,
+                      uint64_t first, uint64_t second)
+{
+	struct schedule_event event = {sim->now + delay, random_next(&sim->random), server, life, action, first, second};
+	schedule_add(sim->schedule, &event);
+}
+
+void sim_after(struct sim *sim, msec delay, schedule_action *action, uint64_t first, uint64_t second)
+{
+	add_event(sim, NULL, 0, delay, action, first, second);
+}
+
+void server_after(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second)
+{
+	add_event(server->sim, server, server->life, delay, action, first, second);
+}
+
+void server_after_any(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second)
+{
+	add_event(server->sim, server, 0, delay, action, first, second);
+}
+
+/* --- time ---------------------------------------------------------------------------------------------------------- */
+
+static msec next_time(const struct sim *sim)
+{
+	msec next = schedule_next(sim->schedule);
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		const struct server *server = sim->servers[i];
+		msec due = server->due;
+		if (due != MSEC_NEVER && due < server->paused_until)
+			due = server->paused_until;
+		next = msec_earlier(next, due);
+	}
+	return next;
+}
+
+static void carry_out(struct sim *sim, const struct schedule_event *event)
+{
+	struct server *server = event->server;
+	if (server == NULL) {
+		event->action(sim, event->first, event->second);
+		return;
+	}
+	if (event->life != 0 && (event->life != server->life || !server_is_up(server)))
+		return;
+	if (server->paused_until > sim->now) {
+		struct schedule_event later = *event;
+		later.at = server->paused_until;
+		schedule_add(sim->schedule, &later);
+		return;
+	}
+	server->touched = true;
+	event->action(server, event->first, event->second);
+}
+
+/* Some of the events that are due, then turns of the nodes, as their loops do. */
+static void step(struct sim *sim)
+{
+	struct schedule_event event;
+	msec next = next_time(sim);
+	if (next == MSEC_NEVER)
+		sim_fail(sim, "nothing will ever happen again");
+	if (next > sim->now)
+		sim->now = next;
+	sim->ticks++;
+	for (uint64_t count = 1 + sim_below(sim, 4); count > 0 && schedule_take(sim->schedule, sim->now, &event); count--) {
+		carry_out(sim, &event);
+		if (event.server != NULL && event.server->down != UP)
+			break;
+	}
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		struct server *server = sim->servers[i];
+		bool due = server->touched || server->due <= sim->now;
+		if ((due && server->paused_until <= sim->now) || server->down != UP)
+			server_turn(server);
+	}
+}
+
+static void run_steps(struct sim *sim, bool (*done)(const struct sim *sim), msec limit, const char *what)
+{
+	msec begun = sim->now;
+	msec last = sim->now;
+	uint32_t spins = 0;
+	while (!done(sim)) {
+		step(sim);
+		spins = sim->now == last ? spins + 1 : 0;
+		last = sim->now;
+		if (spins > SPINS_MAX * sim->server_count)
+			sim_fail(sim, "the nodes turn without end, though no time passes");
+		if (sim->now - begun > limit) {
+			for (uint32_t i = 0; i < sim->server_count; i++) {
+				if (server_is_up(sim->servers[i]))
+					audit_end(sim->servers[i]);
+			}
+			sim_fail(sim, "%s is not over after %lld ms", what, (long long)limit);
+		}
+	}
+}
+
+static bool trouble_over(const struct sim *sim)
+{
+	return sim->options.ticks > 0 ? sim->ticks >= sim->options.ticks : sim->now >= sim->options.duration_ms;
+}
+
+static bool all_up(const struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		if (!server_is_up(sim->servers[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool none_up(const struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		if (sim->servers[i]->node != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* All servers are there, and know all that any of them knows. */
+static bool converged(const struct sim *sim)
+{
+	if (!all_up(sim))
+		return false;
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		const struct server *server = sim->servers[i];
+		if (!node_ready(server->node) || node_applied_index(server->node) != log_last(&sim->servers[0]->durable) ||
+		    log_last(&server->durable) != log_last(&server->log))
+			return false;
+	}
+	return true;
+}
+
+static bool all_done(const struct sim *sim)
+{
+	return clients_done(sim) && converged(sim);
+}
+
+static bool empty(const struct sim *sim)
+{
+	if (!all_done(sim))
+		return false;
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		if (catalog_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void compare_all(struct sim *sim, const char *when)
+{
+	for (uint32_t i = 0; i < sim->server_count; i++)
+		reference_compare(sim->servers[i], true, when);
+}
+
+static void finish_run(struct sim *sim)
+{
+	sim->calm = true;
+	faults_end(sim);
+	sim_trace(sim, "--- nothing fails any more");
+	run_steps(sim, all_done, CALM_LIMIT_MS, "what the clients wanted");
+	compare_all(sim, "when all is done");
+	audit_catalog(sim->servers[0]);
+	audit_end(sim->servers[0]);
+	checks_finish(sim);
+	/* History goes. */
+	sim_trace(sim, "--- history expires");
+	sim->expired = true;
+	clients_settle(sim, "retention", "1s");
+	run_steps(sim, empty, CALM_LIMIT_MS, "the expiry of history");
+	audit_empty(sim->servers[0]);
+	/* They stop as they should, and what they left is what the log says. */
+	for (uint32_t i = 0; i < sim->server_count; i++)
+		server_drain(sim->servers[i], DRAIN_MS);
+	while (!none_up(sim))
+		step(sim);
+	while (!all_up(sim))
+		step(sim);
+	compare_all(sim, "at the end");
+	replay_compare(sim);
+}
+
+/* --- the whole ----------------------------------------------------------------------------------------------------- */
+
+static void tell_summary(const struct sim *sim)
+{
+	printf("seed %" PRIu64 ": %u node%s, %" PRIu64 " workflows, %" PRIu64 " calls, %" PRIu64 " operations, %" PRIu64
+	       " entries, %lld ms;",
+	       sim->options.seed, sim->founder_count, sim->founder_count > 1 ? "s" : "", sim->next_x, sim->calls_made,
+	       sim->operations, log_last(&sim->committed), (long long)sim->now);
+	for (size_t i = 0; i < COUNT_COUNT; i++) {
+		if (sim->counts[i] > 0)
+			printf(" %s %" PRIu64, sim_count_names[i], sim->counts[i]);
+	}
+	printf("\n");
+}
+
+static void prepare(struct sim *sim, const struct sim_options *options)
+{
+	sim->options = *options;
+	sim->random.state = options->seed * 0x9E3779B97F4A7C15u + 1;
+	sim->founder_count = options->nodes != 0 ? options->nodes : (uint32_t[]){1, 3, 3, 5}[sim_below(sim, 4)];
+	assert(sim->founder_count <= SIM_NODES_MAX);
+	if (options->ticks == 0 && options->duration_ms == 0) {
+		sim->options.ticks = sim->founder_count == 1 ? DEFAULT_TICKS : 0;
+		sim->options.duration_ms = DEFAULT_DURATION_MS;
+	}
+	sim->schedule = schedule_create();
+	sim->next_connection = 1;
+	for (uint32_t i = 0; i < sim->founder_count; i++)
+		sim->founders[i] = 1000 * (i + 1) + sim_below(sim, 1000);
+	for (uint32_t i = 0; i < sim->founder_count; i++)
+		sim->servers[sim->server_count++] = server_create(sim, i);
+}
+
+void simulation_run(const struct sim_options *options)
+{
+	struct sim *sim = mem_zero(sizeof *sim);
+	prepare(sim, options);
+	tell_begin(sim);
+	net_init(sim);
+	reference_init(sim);
+	workers_init(sim);
+	clients_init(sim);
+	faults_init(sim);
+	for (uint32_t i = 0; i < sim->server_count; i++)
+		server_start(sim->servers[i]);
+	run_steps(sim, trouble_over, MSEC_NEVER, "the run");
+	finish_run(sim);
+	tell_summary(sim);
+	calls_finish(sim);
+	for (uint32_t i = 0; i < sim->server_count; i++)
+		server_destroy(sim->servers[i]);
+	clients_finish(sim);
+	workers_finish(sim);
+	reference_finish(sim);
+	net_finish(sim);
+	log_finish(&sim->committed);
+	known_finish(sim);
+	tell_finish(sim);
+	schedule_destroy(sim->schedule);
+	mem_free(sim->leaders);
+	buffer_finish(&sim->scratch);
+	mem_free(sim);
+}

@@ -1,0 +1,62 @@
+/* A whole cluster in one process, on a virtual clock: the real nodes, state machines, dispatchers, logs and catalogs, on disks that
+ * fail, with a network that loses, delays and cuts, simulated calls, workers and clients. Everything follows from the seed; the
+ * same seed gives the same run.
+ *
+ * While it runs, and at its end, it checks what must always hold; at the first thing that does not it says what, and ends
+ * the process with exit code 1. */
+#ifndef CLUSTERD_SIM_SIMULATION_H
+#define CLUSTERD_SIM_SIMULATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum sim_fault {
+	SIM_POWER = 1 << 0,      /* the power goes, at any moment */
+	SIM_KILL = 1 << 1,       /* a process dies, the system does not */
+	SIM_STOP = 1 << 2,       /* it is stopped as it should be */
+	SIM_IO = 1 << 3,         /* EIO from reads, writes and syncs */
+	SIM_SPACE = 1 << 4,      /* ENOSPC */
+	SIM_CLOCK = 1 << 5,      /* wall clocks jump, clocks run at other rates */
+	SIM_CALLS = 1 << 6,      /* calls fail, hang, answer twice, late, or what they must not */
+	SIM_WORKERS = 1 << 7,    /* connected workers vanish, come back, answer for others */
+	SIM_CLIENTS = 1 << 8,    /* clients ask again, vanish, leave for too long */
+	SIM_PARTITION = 1 << 9,  /* some servers do not hear some others */
+	SIM_NET = 1 << 10,       /* connections break, what is sent is late, lost, doubled, out of order */
+	SIM_PAUSE = 1 << 11,     /* a process does nothing for a while, and then goes on */
+	SIM_SLOW = 1 << 12,      /* a disk is slow for a while */
+	SIM_ALL = (1 << 13) - 1
+};
+
+/* Mistakes that a host or a node could make, to see that the simulator finds them. */
+enum sim_plant {
+	PLANT_NONE,
+	PLANT_SYNCED_EARLY,    /* entries are said to be synced before they are */
+	PLANT_SYNC_IGNORED,    /* a sync that failed is said to have succeeded */
+	PLANT_VOTE_LOST,       /* a vote is said to be saved, and is not */
+	PLANT_RESULT_ASTRAY,   /* a result is given a second time, to another instance */
+	PLANT_CATALOG_UNSYNCED, /* the catalog's file is never synced */
+	PLANT_LOG_REWRITTEN,   /* an entry is stored that does not say what it was to say */
+	PLANT_ENTRY_REPEATED,  /* an entry that is read from the log is given twice */
+	PLANT_SEQUENCE_RENEWED, /* a request that is sent again gets a new sequence number */
+	PLANT_COUNT
+};
+
+#define SIM_NODES_MAX 7
+
+struct sim_options {
+	uint64_t seed;
+	uint32_t nodes;        /* servers; 0: 1, 3 or 5, as the seed says */
+	uint64_t ticks;        /* events while things fail; 0: as long as `duration_ms` says */
+	int64_t duration_ms;   /* virtual time while things fail; 0: a default */
+	unsigned int faults;   /* of enum sim_fault */
+	enum sim_plant plant;
+	bool trace;            /* tell on stderr what happens */
+	uint32_t tail;         /* when it fails, tell the last things that happened, so many */
+};
+
+extern const char *const sim_fault_names[]; /* in the order of their bits; ends with NULL */
+extern const char *const sim_plant_names[PLANT_COUNT];
+
+void simulation_run(const struct sim_options *options);
+
+#endif
