@@ -176,7 +176,7 @@ static void request_answered(struct sim *sim, struct sim_client *client, uint64_
 		sim_fail(sim, "an answer to request %" PRIu64 ", which nobody waits for", sequence);
 	if (comes_back(code)) {
 		request->sent = false;
-		client->reset = client->reset || (code == ERR_NOT_LEADER && sim_chance(sim, 50));
+		client->reset = client->reset || (sim->founder_count > 1 && sim_chance(sim, 50));
 		return;
 	}
 	if (code == ERR_EXPIRED) {
@@ -209,7 +209,7 @@ static void opened(struct sim *sim, struct sim_client *client, const Clusterd__W
 	if (response->error != NULL) {
 		if (!comes_back(response->error->code))
 			sim_fail(sim, "a session is refused: %s", response->error->text);
-		client->reset = response->error->code == ERR_NOT_LEADER;
+		client->reset = sim->founder_count > 1;
 		return;
 	}
 	client->session = response->opened->session;
