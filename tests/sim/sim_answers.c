@@ -31,6 +31,11 @@ static bool comes_back(int code)
 	return code == ERR_BUSY || code == ERR_CLOSED || code == ERR_NOT_LEADER || code == ERR_TIMEOUT;
 }
 
+static bool disk_fails(const struct sim_client *client)
+{
+	return client->server->may_break || client->server->cut_in_catalog;
+}
+
 /* --- starts and ends ----------------------------------------------------------------------------------------------- */
 
 static void note_started(struct sim *sim, struct flow_run *run, uint64_t id)
@@ -188,7 +193,7 @@ static void request_answered(struct sim *sim, struct sim_client *client, uint64_
 		return;
 	}
 	if (code == ERR_IO || code == ERR_NO_SPACE) { /* the disk fails, and with it soon the node */
-		if (!client->server->may_break && !client->server->cut_in_catalog)
+		if (!disk_fails(client))
 			sim_fail(sim, "a request is refused: %s", response->error->text);
 		request->sent = false;
 		return;
@@ -225,12 +230,12 @@ static void grown(struct sim *sim, struct pending *pending, const Clusterd__Wire
 	pending->seq = response->grown->seq;
 }
 
-static void waited(struct sim *sim, const struct sim_client *client, const struct pending *pending, const Clusterd__Wire__Response *response,
-                   struct slice payload)
+static void waited(struct sim *sim, const struct sim_client *client, const struct pending *pending,
+                   const Clusterd__Wire__Response *response, struct slice payload)
 {
 	if (response->error == NULL)
 		note_finished(sim, pending->run, response->finished, payload);
-	else if (!comes_back(response->error->code) && !client->server->may_break && !client->server->cut_in_catalog)
+	else if (!comes_back(response->error->code) && !disk_fails(client))
 		sim_fail(sim, "workflow %" PRIu64 ", whose start was acknowledged: %s", pending->run->id, response->error->text);
 }
 

@@ -83,8 +83,8 @@ static void check_applied(struct server *server)
 			check_durable(server, index, entry->term);
 			log_append(&sim->committed, entry->term, entry->body);
 		} else if (committed->term != entry->term || committed->body != entry->body) {
-			server_fail(server, "applied an entry %" PRIu64 " of term %" PRIu64 ", where another server applied one of term %" PRIu64,
-			            index, entry->term, committed->term);
+			server_fail(server, "applied an entry %" PRIu64 " of term %" PRIu64 ", another server one of term %" PRIu64, index,
+			            entry->term, committed->term);
 		}
 	}
 	server->checked = applied;
