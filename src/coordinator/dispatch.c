@@ -17,6 +17,7 @@ struct work {
 	msec finish_deadline;
 	msec deadline;       /* the earliest one; MSEC_NEVER */
 	enum expiry expiry;
+	bool reported;
 	size_t heap_index;   /* SIZE_MAX: not in the heap */
 	TAILQ_ENTRY(work) link; /* in the queue, or in the place */
 	UT_hash_handle hh;
@@ -43,6 +44,7 @@ struct place {
 	enum place_kind kind;
 	void *context;
 	const struct definition *only;
+	struct place_site *site; /* NULL: none */
 	uint32_t credit;
 	uint32_t running;
 	struct offer *offers;
@@ -136,13 +138,26 @@ static void work_set_deadline(struct dispatch *dispatch, struct work *work, msec
 
 /* --- who serves what ----------------------------------------------------------------------------------------------- */
 
+/* The node has all tags that the process asks for. */
+static bool site_suits(const struct place_site *site, const struct definition *process)
+{
+	for (uint32_t i = 0; i < process->settings.on_count; i++) {
+		size_t tag = 0;
+		while (site != NULL && tag < site->tag_count && !slice_equal(site->tags[tag], process->settings.on[i]))
+			tag++;
+		if (site == NULL || tag == site->tag_count)
+			return false;
+	}
+	return true;
+}
+
 static bool place_serves(const struct place *place, const struct definition *process)
 {
 	switch (place->kind) {
 	case PLACE_EXEC:
-		return process->settings.exec_count > 0;
+		return process->settings.exec_count > 0 && site_suits(place->site, process);
 	case PLACE_POOL:
-		return place->only == process;
+		return place->only == process && site_suits(place->site, process);
 	case PLACE_WORKER:
 		for (size_t i = 0; i < place->offer_count; i++) {
 			const struct offer *offer = &place->offers[i];
@@ -226,10 +241,11 @@ static void place_link(struct dispatch *dispatch, struct place *place)
 }
 
 struct place *dispatch_place_add(struct dispatch *dispatch, enum place_kind kind, uint32_t credit, void *context,
-                                 const struct definition *only)
+                                 const struct definition *only, struct place_site *site)
 {
 	struct place *place = mem_zero(sizeof *place);
 	assert((kind == PLACE_POOL) == (only != NULL));
+	place->site = site;
 	place->kind = kind;
 	place->credit = credit;
 	place->context = context;
@@ -269,21 +285,49 @@ void dispatch_place_offer(struct dispatch *dispatch, struct place *place, const 
 	place_link(dispatch, place);
 }
 
+void dispatch_place_credit(struct dispatch *dispatch, struct place *place, uint32_t credit)
+{
+	bool more = credit > place->credit;
+	place->credit = credit;
+	if (more)
+		place_wake(dispatch, place);
+}
+
+static void work_enter(struct dispatch *dispatch, struct work *work, struct place *place)
+{
+	TAILQ_INSERT_TAIL(&place->works, work, link);
+	work->place = place;
+	place->running++;
+	if (place->site != NULL)
+		place->site->running++;
+	dispatch->running_count++;
+}
+
+/* Out of its queue, or out of its place. */
+static void work_leave(struct dispatch *dispatch, struct work *work)
+{
+	struct place *place = work->place;
+	if (place != NULL) {
+		TAILQ_REMOVE(&place->works, work, link);
+		work->place = NULL;
+		place->running--;
+		if (place->site != NULL)
+			place->site->running--;
+		dispatch->running_count--;
+		place_wake(dispatch, place);
+		return;
+	}
+	TAILQ_REMOVE(&work->queue->works, work, link);
+	dispatch->waiting_count--;
+	if (TAILQ_EMPTY(&work->queue->works))
+		queue_enter(dispatch, work->queue, QUEUE_EMPTY);
+}
+
 static void work_release(struct dispatch *dispatch, struct work *work)
 {
 	heap_remove(dispatch, work);
 	HASH_DELETE(hh, dispatch->works, work);
-	if (work->place != NULL) {
-		TAILQ_REMOVE(&work->place->works, work, link);
-		work->place->running--;
-		dispatch->running_count--;
-		place_wake(dispatch, work->place);
-	} else {
-		TAILQ_REMOVE(&work->queue->works, work, link);
-		dispatch->waiting_count--;
-		if (TAILQ_EMPTY(&work->queue->works))
-			queue_enter(dispatch, work->queue, QUEUE_EMPTY);
-	}
+	work_leave(dispatch, work);
 	mem_free(work);
 }
 
@@ -294,12 +338,14 @@ static struct call_id work_id(const struct work *work)
 
 bool dispatch_place_remove(struct dispatch *dispatch, struct place *take_place, struct call_id *ret_call)
 {
-	struct work *work = TAILQ_FIRST(&take_place->works);
+	struct work *work;
 	take_place->credit = 0;
-	if (work != NULL) {
+	while ((work = TAILQ_FIRST(&take_place->works)) != NULL) {
+		bool reported = work->reported;
 		*ret_call = work_id(work);
 		work_release(dispatch, work);
-		return true;
+		if (!reported)
+			return true;
 	}
 	for (struct waiting *queue = dispatch->queues; queue != NULL; queue = queue->hh.next)
 		queue_unlink(queue, take_place);
@@ -332,10 +378,8 @@ static struct work *work_find(const struct dispatch *dispatch, uint64_t instance
 	return work;
 }
 
-void dispatch_ready(struct dispatch *dispatch, msec now, struct call_id call, const struct definition *process)
+static struct work *work_create(struct dispatch *dispatch, struct call_id call, const struct definition *process)
 {
-	if (work_find(dispatch, call.instance, call.ref) != NULL)
-		return;
 	struct work *work = mem_zero(sizeof *work);
 	work->key.instance = call.instance;
 	work->key.ref = call.ref;
@@ -344,6 +388,14 @@ void dispatch_ready(struct dispatch *dispatch, msec now, struct call_id call, co
 	work->heap_index = SIZE_MAX;
 	work->deadline = MSEC_NEVER;
 	HASH_ADD(hh, dispatch->works, key, sizeof work->key, work);
+	return work;
+}
+
+void dispatch_ready(struct dispatch *dispatch, msec now, struct call_id call, const struct definition *process)
+{
+	if (work_find(dispatch, call.instance, call.ref) != NULL)
+		return;
+	struct work *work = work_create(dispatch, call, process);
 	TAILQ_INSERT_TAIL(&work->queue->works, work, link);
 	dispatch->waiting_count++;
 	if (process->settings.start_timeout != 0)
@@ -352,13 +404,27 @@ void dispatch_ready(struct dispatch *dispatch, msec now, struct call_id call, co
 		queue_enter(dispatch, work->queue, QUEUE_RUNNABLE);
 }
 
+static bool place_is_better(const struct place *place, const struct place *than)
+{
+	uint64_t load = (uint64_t)place->running * than->credit;
+	uint64_t other = (uint64_t)than->running * place->credit;
+	if (load != other)
+		return load < other;
+	if (place->site != NULL && than->site != NULL && place->site != than->site) {
+		if (place->site->running != than->site->running)
+			return place->site->running < than->site->running;
+		if (place->site->last != than->site->last)
+			return than->site->last;
+	}
+	return place->credit - place->running > than->credit - than->running;
+}
+
 static struct place *queue_best_place(const struct waiting *queue)
 {
 	struct place *best = NULL;
 	for (size_t i = 0; i < queue->place_count; i++) {
 		struct place *place = queue->places[i];
-		if (place->running < place->credit &&
-		    (best == NULL || place->credit - place->running > best->credit - best->running))
+		if (place->running < place->credit && (best == NULL || place_is_better(place, best)))
 			best = place;
 	}
 	return best;
@@ -374,6 +440,16 @@ static msec next_deadline(const struct work *work, msec now, enum expiry *ret_ex
 	return now + heartbeat;
 }
 
+/* From now on it runs, and has to end in time. */
+static void watch_over(struct dispatch *dispatch, struct work *work, msec now, msec elapsed)
+{
+	msec timeout = work->queue->process->settings.timeout;
+	enum expiry expiry;
+	work->finish_deadline = timeout != 0 ? now + timeout - elapsed : MSEC_NEVER;
+	msec deadline = next_deadline(work, now, &expiry);
+	work_set_deadline(dispatch, work, deadline, expiry);
+}
+
 bool dispatch_next(struct dispatch *dispatch, msec now, struct assignment *ret_assignment)
 {
 	struct waiting *queue;
@@ -385,22 +461,34 @@ bool dispatch_next(struct dispatch *dispatch, msec now, struct assignment *ret_a
 			continue;
 		}
 		TAILQ_REMOVE(&queue->works, work, link);
-		TAILQ_INSERT_TAIL(&place->works, work, link);
-		work->place = place;
-		place->running++;
 		dispatch->waiting_count--;
-		dispatch->running_count++;
-		msec timeout = queue->process->settings.timeout;
-		enum expiry expiry;
-		work->finish_deadline = timeout != 0 ? now + timeout : MSEC_NEVER;
-		msec deadline = next_deadline(work, now, &expiry);
-		work_set_deadline(dispatch, work, deadline, expiry);
+		work_enter(dispatch, work, place);
+		watch_over(dispatch, work, now, 0);
 		/* To the end of the line: definitions take turns. */
 		queue_enter(dispatch, queue, TAILQ_EMPTY(&queue->works) ? QUEUE_EMPTY : QUEUE_RUNNABLE);
 		*ret_assignment = (struct assignment){work_id(work), queue->process, place};
 		return true;
 	}
 	return false;
+}
+
+void dispatch_adopt(struct dispatch *dispatch, msec now, struct call_id call, const struct definition *process,
+                    struct place *place, msec elapsed)
+{
+	struct work *work = work_find(dispatch, call.instance, call.ref);
+	if (work != NULL)
+		work_release(dispatch, work);
+	work = work_create(dispatch, call, process);
+	work_enter(dispatch, work, place);
+	watch_over(dispatch, work, now, elapsed);
+}
+
+bool dispatch_knows(const struct dispatch *dispatch, uint64_t instance, uint32_t ref, uint64_t *ret_attempt)
+{
+	const struct work *work = work_find(dispatch, instance, ref);
+	if (work != NULL)
+		*ret_attempt = work->attempt;
+	return work != NULL;
 }
 
 struct place *dispatch_close(struct dispatch *dispatch, struct call_id call)
@@ -439,8 +527,10 @@ void dispatch_heartbeat(struct dispatch *dispatch, msec now, struct call_id call
 void dispatch_reported(struct dispatch *dispatch, struct call_id call)
 {
 	struct work *work = work_find(dispatch, call.instance, call.ref);
-	if (work != NULL && work->attempt == call.attempt)
-		work_set_deadline(dispatch, work, MSEC_NEVER, EXPIRY_FINISH);
+	if (work == NULL || work->attempt != call.attempt)
+		return;
+	work->reported = true;
+	work_set_deadline(dispatch, work, MSEC_NEVER, EXPIRY_FINISH);
 }
 
 msec dispatch_deadline(const struct dispatch *dispatch)
@@ -459,6 +549,14 @@ bool dispatch_expired(struct dispatch *dispatch, msec now, struct call_id *ret_c
 	*ret_process = work->queue->process;
 	work_set_deadline(dispatch, work, MSEC_NEVER, EXPIRY_FINISH);
 	return true;
+}
+
+void dispatch_clear(struct dispatch *dispatch)
+{
+	struct work *work;
+	struct work *next;
+	HASH_ITER(hh, dispatch->works, work, next)
+		work_release(dispatch, work);
 }
 
 uint32_t dispatch_waiting(const struct dispatch *dispatch)
@@ -482,15 +580,12 @@ struct slice dispatch_unserved(const struct dispatch *dispatch)
 
 void dispatch_destroy(struct dispatch *dispatch)
 {
-	struct work *work;
-	struct work *next_work;
 	struct waiting *queue;
 	struct waiting *next_queue;
 	struct call_id call;
 	if (dispatch == NULL)
 		return;
-	HASH_ITER(hh, dispatch->works, work, next_work)
-		work_release(dispatch, work);
+	dispatch_clear(dispatch);
 	while (!TAILQ_EMPTY(&dispatch->places))
 		dispatch_place_remove(dispatch, TAILQ_FIRST(&dispatch->places), &call);
 	HASH_ITER(hh, dispatch->queues, queue, next_queue) {

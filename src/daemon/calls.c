@@ -2,7 +2,6 @@
 
 #include "base/json.h"
 #include "base/memory.h"
-#include "wire/frame.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -13,58 +12,56 @@
 #define RESULTS_AT_ONCE 1000
 #define RESULTS_BYTES (4u << 20)
 #define METADATA_MAX 4096
-#define OFFERS_MAX 1000
-#define CREDIT_MAX 100000u
-
-/* What a place belongs to: NULL is this machine's executor, else a connected worker. */
-
-void node_calls_init(struct node *node, uint32_t exec_slots)
-{
-	node->exec_place = dispatch_place_add(node->dispatch, PLACE_EXEC, exec_slots, NULL, NULL);
-}
 
 void node_calls_finish(struct node *node)
 {
-	struct worker *worker;
-	struct worker *next_worker;
 	struct report *report;
 	struct report *next_report;
-	struct pool_place *pool;
-	struct pool_place *next_pool;
-	HASH_ITER(hh, node->workers, worker, next_worker) {
-		HASH_DELETE(hh, node->workers, worker);
-		mem_free(worker);
-	}
 	HASH_ITER(hh, node->reports, report, next_report) {
 		HASH_DELETE(hh, node->reports, report);
 		mem_free(report);
 	}
-	HASH_ITER(hh, node->pools, pool, next_pool) {
-		HASH_DELETE(hh, node->pools, pool);
-		mem_free(pool);
-	}
+	node->assigned_count = 0;
+}
+
+void node_calls_lead(struct node *node)
+{
+	node->scanning = true;
+	node->scan_after = 0;
+	sites_lead(node);
+}
+
+void node_calls_unlead(struct node *node)
+{
+	sites_unlead(node);
+	sequencer_clear(node->sequencer);
+	node_calls_finish(node);
+	node->scanning = false;
 }
 
 /* --- handing out --------------------------------------------------------------------------------------------------- */
 
-static void need_pool(struct node *node, const struct definition *process)
+const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_t ref)
 {
-	struct pool_place *pool;
-	if (process->settings.pool_count == 0)
-		return;
-	HASH_FIND_PTR(node->pools, &process, pool);
-	if (pool != NULL)
-		return;
-	pool = mem_zero(sizeof *pool);
-	pool->process = process;
-	pool->place = dispatch_place_add(node->dispatch, PLACE_POOL, node->pool_calls, NULL, process);
-	HASH_ADD_PTR(node->pools, process, pool);
+	struct error error = {0};
+	struct running *running;
+	const struct call *call = machine_call(node->machine, instance, ref);
+	if (call == NULL && machine_find(node->machine, instance) == NULL) {
+		if (machine_load(node->machine, instance, &running, &error) != 0) {
+			node_fail(node, &error);
+			return NULL;
+		}
+		call = machine_call(node->machine, instance, ref);
+	}
+	return call != NULL && call->state < CALL_DONE && call->kind == INSTANCE_CALL_PROCESS ? call : NULL;
 }
 
-static void offer_call(struct node *node, const struct call *call)
+void node_calls_offer(struct node *node, const struct call *call, uint64_t used)
 {
-	struct call_id id = {call->owner->id, call->ref, attempt_after(call->attempt, raft_term(node->raft))};
-	need_pool(node, call->process);
+	uint64_t last = call->attempt > used ? call->attempt : used;
+	struct call_id id = {call->owner->id, call->ref, attempt_after(last, raft_term(node->raft))};
+	if (call->process->settings.pool_count > 0)
+		sites_need_pool(node, call->process);
 	dispatch_ready(node->dispatch, node->host->now(node->context), id, call->process);
 }
 
@@ -72,16 +69,10 @@ void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref)
 {
 	const struct call *call = machine_call(node->machine, instance, ref);
 	if (call != NULL && call->state == CALL_READY)
-		offer_call(node, call);
+		node_calls_offer(node, call, 0);
 }
 
-void node_calls_stepped_down(struct node *node)
-{
-	sequencer_clear(node->sequencer);
-}
-
-/* A new leader looks at all open instances, some in each turn, and hands out again what no node runs any more: children of this
- * node ended with its former self, and workers have to connect anew. */
+/* A new leader looks at all open instances, some in each turn. */
 void node_calls_scan(struct node *node)
 {
 	uint64_t ids[SCAN_AT_ONCE];
@@ -101,8 +92,12 @@ void node_calls_scan(struct node *node)
 			return;
 		}
 		for (struct call *call = running != NULL ? running->calls : NULL; call != NULL; call = call->next) {
-			if (call->kind == INSTANCE_CALL_PROCESS && (call->state == CALL_READY || call->state == CALL_RUNNING))
-				offer_call(node, call);
+			if (call->kind != INSTANCE_CALL_PROCESS)
+				continue;
+			if (call->state == CALL_READY)
+				node_calls_offer(node, call, 0);
+			else if (call->state == CALL_RUNNING)
+				sites_recorded(node, call);
 		}
 		node->scan_after = ids[i];
 	}
@@ -110,37 +105,43 @@ void node_calls_scan(struct node *node)
 	machine_trim(node->machine);
 }
 
+void node_calls_note(struct node *node, struct site *site, struct call_id call)
+{
+	mem_grow(site->assigned, site->assigned_capacity, site->assigned_count + 1);
+	if (node->assigned_count == 0)
+		node->assigned_since = node->host->now(node->context);
+	site->assigned[site->assigned_count++] = (struct command_assignment){call.instance, call.ref, call.attempt};
+	node->assigned_count++;
+}
+
 static void hand_out(struct node *node, const struct assignment *assignment)
 {
 	const struct call *call = machine_call(node->machine, assignment->call.instance, assignment->call.ref);
-	struct worker *worker = dispatch_place_context(assignment->place);
+	const struct spot *spot = dispatch_place_context(assignment->place);
+	const struct definition *process = assignment->process;
 	assert(call != NULL && call->state < CALL_DONE);
-	mem_grow(node->assigned, node->assigned_capacity, node->assigned_count + 1);
-	if (node->assigned_count == 0)
-		node->assigned_since = node->host->now(node->context);
-	node->assigned[node->assigned_count++] = (struct command_assignment){
-		assignment->call.instance, assignment->call.ref, assignment->call.attempt};
-	if (worker == NULL) {
-		node->host->call_start(node->context, assignment->call, assignment->process, call->args);
-		return;
-	}
-	Clusterd__Wire__Assignment message = CLUSTERD__WIRE__ASSIGNMENT__INIT;
-	message.instance = assignment->call.instance;
-	message.ref = assignment->call.ref;
-	message.attempt = assignment->call.attempt;
-	message.version = assignment->process->version;
-	message.timeout_ms = (uint64_t)assignment->process->settings.timeout;
-	message.heartbeat_ms = (uint64_t)assignment->process->settings.heartbeat;
-	buffer_clear(&node->scratch);
-	buffer_append_slice(&node->scratch, assignment->process->name);
-	message.process = (char *)(uintptr_t)buffer_string(&node->scratch);
-	node->host->send(node->context, worker->connection, FRAME_ASSIGNMENT, &message.base, text_slice(call->args));
+	node_calls_note(node, spot->site, assignment->call);
+	struct call_order order = {
+		.call = assignment->call,
+		.term = raft_term(node->raft),
+		.place = spot->place,
+		.process = process->name,
+		.version = process->version,
+		.timeout_ms = (uint64_t)process->settings.timeout,
+		.heartbeat_ms = (uint64_t)process->settings.heartbeat,
+		.definition = process,
+		.args = call->args,
+	};
+	if (spot->site->own)
+		runner_order(node, &order);
+	else
+		frames_send_order(node, spot->site->member, &order);
 }
 
 void node_calls_pump(struct node *node)
 {
 	struct assignment assignment;
-	if (node->draining || !node->ready)
+	if (!node->ready || !node->sites.settled)
 		return;
 	while (node->assigned_count < ASSIGNED_AT_ONCE &&
 	       dispatch_next(node->dispatch, node->host->now(node->context), &assignment))
@@ -149,13 +150,19 @@ void node_calls_pump(struct node *node)
 
 void node_calls_propose_assigned(struct node *node)
 {
+	struct site *site;
 	if (node->assigned_count == 0)
 		return;
-	struct command command = {.kind = COMMAND_ASSIGNED};
-	command.assigned.node = slice_of(node->name);
-	command.assigned.calls = node->assigned;
-	command.assigned.count = node->assigned_count;
-	node_propose(node, &command, false);
+	TAILQ_FOREACH(site, &node->sites.all, link) {
+		if (site->assigned_count == 0)
+			continue;
+		struct command command = {.kind = COMMAND_ASSIGNED};
+		command.assigned.node = slice_of(site->name);
+		command.assigned.calls = site->assigned;
+		command.assigned.count = site->assigned_count;
+		node_propose(node, &command, false);
+		site->assigned_count = 0;
+	}
 	node->assigned_count = 0;
 }
 
@@ -185,8 +192,6 @@ static void add_failure(struct node *node, struct call_id call, enum failure_cau
 /* Why metadata cannot be taken; NULL: it can. */
 static const char *metadata_fault(struct slice metadata)
 {
-	if (metadata.size == 0)
-		return NULL;
 	if (metadata.size > METADATA_MAX)
 		return "its metadata is larger than 4096 bytes";
 	if (json_check(metadata, NULL) != 0 || json_kind(json_trim(metadata)) != JSON_OBJECT)
@@ -194,36 +199,36 @@ static const char *metadata_fault(struct slice metadata)
 	return NULL;
 }
 
-static void take_output(struct node *node, const struct call *call, struct call_id id, struct slice value,
-                        struct slice metadata)
+static void take_output(struct node *node, const struct call *call, struct call_id id, struct text *value,
+                        struct text *metadata)
 {
 	struct error error = {0};
-	struct buffer accepted = BUFFER_EMPTY;
+	struct buffer *accepted = &node->scratch;
 	uint32_t limit = machine_settings(node->machine)->value_max;
-	const char *fault = metadata_fault(metadata);
-	if (value.size > limit) {
-		add_failure(node, id, CAUSE_LIMIT, false, "its output has %zu bytes; at most %u are allowed (setting value_max)",
-		            value.size, limit);
+	const char *fault = metadata != NULL ? metadata_fault(text_slice(metadata)) : NULL;
+	if (value->size > limit) {
+		add_failure(node, id, CAUSE_LIMIT, false, "its output has %u bytes; at most %u are allowed (setting value_max)",
+		            value->size, limit);
 		return;
 	}
 	if (fault != NULL) {
 		add_failure(node, id, CAUSE_TYPE, false, "%s", fault);
 		return;
 	}
-	if (type_accept(call->process->result, value, TYPE_OUTPUT, &accepted, &error) != 0) {
+	buffer_clear(accepted);
+	if (type_accept(call->process->result, text_slice(value), TYPE_OUTPUT, accepted, &error) != 0) {
 		add_failure(node, id, CAUSE_TYPE, false, "its output is not of the declared type: %s", error.text);
-		buffer_finish(&accepted);
 		return;
 	}
+	bool same = slice_equal(buffer_slice(accepted), text_slice(value));
 	struct returned returned = {
 		.ref = id.ref,
 		.attempt = id.attempt,
 		.outcome = OUTCOME_RETURNED,
-		.value = text_create(buffer_slice(&accepted)),
-		.metadata = metadata.size != 0 ? text_create(metadata) : NULL,
+		.value = same ? text_hold(value) : text_create(buffer_slice(accepted)),
+		.metadata = text_hold(metadata),
 	};
 	sequencer_add(node->sequencer, id.instance, &returned);
-	buffer_finish(&accepted);
 }
 
 /* A message of a failure: plain UTF-8 of a bounded size. */
@@ -240,40 +245,83 @@ static struct text *message_text(struct slice message)
 	return text;
 }
 
-/* Returns false when nobody waits for it any more. */
-static bool take_result(struct node *node, struct call_id id, bool failed, bool final, struct slice value,
-                        struct slice metadata)
+static struct report *report_find(const struct node *node, struct call_id call)
 {
-	const struct call *call = machine_call(node->machine, id.instance, id.ref);
-	if (!node->leader || call == NULL || call->state >= CALL_DONE || call->kind != INSTANCE_CALL_PROCESS) {
-		node->counts.results_ignored++;
-		dispatch_close(node->dispatch, id);
+	struct report *report;
+	struct call_id key = call_key(call);
+	HASH_FIND(hh, node->reports, &key, sizeof key, report);
+	return report;
+}
+
+/* Its node may forget what it has of the call. */
+static void give_back(struct node *node, uint64_t member, struct call_id call)
+{
+	if (member == node->id)
+		runner_close(node, call);
+	else
+		frames_send_taken(node, member, call);
+}
+
+/* Notes who is to be told when the result is committed. false: it is known already. */
+static bool report_add(struct node *node, uint64_t member, struct call_id call)
+{
+	struct report *report = report_find(node, call);
+	if (report != NULL) {
+		report->member = member;
 		return false;
 	}
+	report = mem_zero(sizeof *report);
+	report->call = call_key(call);
+	report->member = member;
+	HASH_ADD(hh, node->reports, call, sizeof report->call, report);
+	return true;
+}
+
+/* A failure counts from where the attempt is: its worker may have taken it elsewhere. */
+static bool comes_from_elsewhere(const struct node *node, uint64_t member, struct call_id call)
+{
+	const struct place *place = dispatch_where(node->dispatch, call);
+	return place != NULL && ((const struct spot *)dispatch_place_context(place))->site->member != member;
+}
+
+void node_calls_result(struct node *node, uint64_t member, const struct call_result *result)
+{
+	struct call_id id = result->call;
+	if (!node->sites.leading)
+		return; /* it is told again to who leads */
+	if (result->refused) {
+		sites_refused(node, id);
+		return;
+	}
+	const struct call *call = node_calls_open(node, id.instance, id.ref);
+	if (node->failed)
+		return;
+	if (call == NULL || (result->failed && comes_from_elsewhere(node, member, id))) {
+		node->counts.results_ignored++;
+		if (call == NULL)
+			dispatch_close(node->dispatch, id);
+		give_back(node, member, id);
+		return;
+	}
+	if (member != node->id && !report_add(node, member, id))
+		return;
 	dispatch_reported(node->dispatch, id);
-	if (!failed) {
-		take_output(node, call, id, value, metadata);
-		return true;
+	if (!result->failed) {
+		take_output(node, call, id, result->value, result->metadata);
+		return;
 	}
 	struct returned returned = {
 		.ref = id.ref,
 		.attempt = id.attempt,
 		.outcome = OUTCOME_FAILED,
-		.retryable = !final,
+		.retryable = !result->final,
 		.cause = CAUSE_ERROR,
-		.value = message_text(value),
+		.value = message_text(text_slice(result->value)),
 	};
 	sequencer_add(node->sequencer, id.instance, &returned);
-	return true;
 }
 
-void node_call_finished(struct node *node, struct call_id call, bool failed, bool final, struct slice value,
-                        struct slice metadata)
-{
-	take_result(node, call, failed, final, value, metadata);
-}
-
-void node_call_heartbeat(struct node *node, struct call_id call)
+void node_calls_heartbeat(struct node *node, struct call_id call)
 {
 	dispatch_heartbeat(node->dispatch, node->host->now(node->context), call);
 }
@@ -326,58 +374,39 @@ void node_calls_propose_results(struct node *node)
 	}
 }
 
-static struct report *report_find(const struct node *node, struct call_id call)
-{
-	struct report *report;
-	struct call_id key;
-	memset(&key, 0, sizeof key);
-	key.instance = call.instance;
-	key.ref = call.ref;
-	key.attempt = call.attempt;
-	HASH_FIND(hh, node->reports, &key, sizeof key, report);
-	return report;
-}
-
-static void send_taken(struct node *node, uint64_t connection, struct call_id call)
-{
-	Clusterd__Wire__Taken message = CLUSTERD__WIRE__TAKEN__INIT;
-	message.instance = call.instance;
-	message.ref = call.ref;
-	message.attempt = call.attempt;
-	node->host->send(node->context, connection, FRAME_RESULT_TAKEN, &message.base, SLICE(""));
-}
-
 void node_calls_closed(struct node *node, struct call_id call)
 {
-	struct report *report = report_find(node, call);
+	struct report *report = node->reports != NULL ? report_find(node, call) : NULL;
 	dispatch_close(node->dispatch, call);
-	if (report == NULL)
-		return;
-	send_taken(node, report->connection, call);
-	HASH_DELETE(hh, node->reports, report);
-	mem_free(report);
+	sites_forget(node, call);
+	if (report != NULL) {
+		frames_send_taken(node, report->member, call);
+		HASH_DELETE(hh, node->reports, report);
+		mem_free(report);
+	}
+	runner_close(node, call);
+}
+
+void node_calls_stop_at(struct node *node, const struct site *site, struct call_id call)
+{
+	if (site->own)
+		runner_abandon(node, call);
+	else
+		frames_send_abandon(node, site->member, call);
 }
 
 static void stop_call(struct node *node, struct call_id call)
 {
-	struct place *place = dispatch_close(node->dispatch, call);
-	if (place == NULL)
-		return;
-	const struct worker *worker = dispatch_place_context(place);
-	if (worker == NULL) {
-		node->host->call_abandon(node->context, call);
-		return;
-	}
-	Clusterd__Wire__Abandon message = CLUSTERD__WIRE__ABANDON__INIT;
-	message.instance = call.instance;
-	message.ref = call.ref;
-	message.attempt = call.attempt;
-	node->host->send(node->context, worker->connection, FRAME_ABANDON, &message.base, SLICE(""));
+	const struct place *place = dispatch_close(node->dispatch, call);
+	if (place != NULL)
+		node_calls_stop_at(node, ((const struct spot *)dispatch_place_context(place))->site, call);
 }
 
 void node_calls_abandoned(struct node *node, struct call_id call)
 {
 	stop_call(node, call);
+	sites_forget(node, call);
+	runner_abandon(node, call);
 }
 
 /* Calls whose time has run out fail, and what runs of them is stopped. */
@@ -406,98 +435,4 @@ void node_calls_expire(struct node *node)
 			add_failure(node, id, CAUSE_TIMEOUT, false, "it did not finish within its timeout of %lld ms",
 			            (long long)process->settings.timeout);
 	}
-}
-
-/* --- connected workers --------------------------------------------------------------------------------------------- */
-
-static struct worker *worker_find(const struct node *node, uint64_t connection)
-{
-	struct worker *worker;
-	HASH_FIND(hh, node->workers, &connection, sizeof connection, worker);
-	return worker;
-}
-
-static int check_offer(const struct node *node, const Clusterd__Wire__Offer *offer, struct error *error)
-{
-	if (offer->n_processes > OFFERS_MAX || offer->credit > CREDIT_MAX)
-		return error_set(error, ERR_LIMIT, "an offer may have %d processes and a credit of %u, not %zu and %u", OFFERS_MAX,
-		                 CREDIT_MAX, offer->n_processes, offer->credit);
-	for (size_t i = 0; i < offer->n_processes; i++) {
-		const Clusterd__Wire__OfferedProcess *offered = offer->processes[i];
-		const struct definition *definition = registry_find(machine_registry(node->machine), slice_of(offered->name), 0);
-		if (definition != NULL && definition->kind != DEFINITION_PROCESS)
-			return error_set(error, ERR_INVALID, "%s is a workflow; a worker serves processes", offered->name);
-	}
-	return 0;
-}
-
-int node_worker_offer(struct node *node, uint64_t connection, const Clusterd__Wire__Offer *offer, struct error *error)
-{
-	struct worker *worker = worker_find(node, connection);
-	int code = check_offer(node, offer, error);
-	if (code != 0)
-		return code;
-	if (worker == NULL) {
-		worker = mem_zero(sizeof *worker);
-		worker->connection = connection;
-		worker->place = dispatch_place_add(node->dispatch, PLACE_WORKER, 0, worker, NULL);
-		HASH_ADD(hh, node->workers, connection, sizeof worker->connection, worker);
-	}
-	struct offer *offers = mem_array(offer->n_processes, sizeof *offers);
-	for (size_t i = 0; i < offer->n_processes; i++)
-		offers[i] = (struct offer){slice_of(offer->processes[i]->name), slice_of(offer->processes[i]->signature)};
-	dispatch_place_offer(node->dispatch, worker->place, offers, offer->n_processes, offer->credit);
-	mem_free(offers);
-	return 0;
-}
-
-int node_worker_result(struct node *node, uint64_t connection, const Clusterd__Wire__Result *result,
-                       struct slice payload, struct error *error)
-{
-	struct call_id call = {result->instance, result->ref, result->attempt};
-	struct slice metadata = {(const char *)result->metadata.data, result->metadata.len};
-	struct worker *worker = worker_find(node, connection);
-	const struct place *place = dispatch_where(node->dispatch, call);
-	if (worker == NULL)
-		return error_set(error, ERR_INVALID, "a result came before an offer");
-	/* It may answer for what it runs itself, or for a call that nobody runs now: it got it before it lost its connection, or
-	 * before this node became leader. */
-	if (place != NULL && place != worker->place)
-		return error_set(error, ERR_DENIED, "call %u of workflow %" PRIu64 " (attempt %" PRIu64 ") runs elsewhere",
-		                 call.ref, call.instance, call.attempt);
-	if (report_find(node, call) != NULL)
-		return 0; /* said twice: the first counts */
-	if (!take_result(node, call, result->failed != 0, result->final != 0, payload, metadata)) {
-		send_taken(node, connection, call);
-		return 0;
-	}
-	struct report *report = mem_zero(sizeof *report);
-	report->call.instance = call.instance;
-	report->call.ref = call.ref;
-	report->call.attempt = call.attempt;
-	report->connection = connection;
-	HASH_ADD(hh, node->reports, call, sizeof report->call, report);
-	return 0;
-}
-
-void node_worker_heartbeat(struct node *node, uint64_t connection, const Clusterd__Wire__Heartbeat *heartbeat)
-{
-	struct call_id call = {heartbeat->instance, heartbeat->ref, heartbeat->attempt};
-	const struct worker *worker = worker_find(node, connection);
-	if (worker != NULL && dispatch_where(node->dispatch, call) == worker->place)
-		node_call_heartbeat(node, call);
-}
-
-void worker_gone(struct node *node, uint64_t connection)
-{
-	struct worker *worker = worker_find(node, connection);
-	struct call_id call;
-	if (worker == NULL)
-		return;
-	while (dispatch_place_remove(node->dispatch, worker->place, &call)) {
-		if (report_find(node, call) == NULL)
-			add_failure(node, call, CAUSE_ERROR, false, "the connection to its worker was lost");
-	}
-	HASH_DELETE(hh, node->workers, worker);
-	mem_free(worker);
 }

@@ -96,6 +96,9 @@ static void carry_out(struct node *node, const struct effect *effect)
 		if (effect->instance == 0)
 			node->timers_proposed = false; /* the timers command is through */
 		break;
+	case EFFECT_REGISTERED:
+		runner_definitions(node);
+		break;
 	case EFFECT_KEY_CHANGED:
 		watches_changed(node, effect);
 		break;
@@ -103,8 +106,6 @@ static void carry_out(struct node *node, const struct effect *effect)
 	case EFFECT_LEASE_ENDING:
 	case EFFECT_LEASE_ENDED:
 		leases_changed(node, effect);
-		break;
-	case EFFECT_REGISTERED:
 		break;
 	}
 }

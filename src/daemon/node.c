@@ -89,10 +89,10 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->datacenter = mem_string(config->datacenter);
 	node->tags = mem_string(config->tags);
 	node->generation = config->generation;
-	node->pool_calls = config->pool_calls;
 	node->next_timer = MSEC_NEVER;
 	node->next_nonce = first_nonce(config);
-	node_calls_init(node, config->exec_slots);
+	runner_init(node, config->exec_slots, config->pool_calls);
+	sites_init(node);
 	*ret_node = node;
 	return 0;
 }
@@ -104,6 +104,8 @@ void node_destroy(struct node *node)
 	if (node == NULL)
 		return;
 	node_calls_finish(node);
+	runner_finish(node);
+	sites_finish(node);
 	replica_destroy(node);
 	HASH_ITER(hh, node->sessions, session, next) {
 		HASH_DELETE(hh, node->sessions, session);
@@ -121,7 +123,6 @@ void node_destroy(struct node *node)
 	mem_free(node->address);
 	mem_free(node->datacenter);
 	mem_free(node->tags);
-	mem_free(node->assigned);
 	mem_free(node->refusal);
 	buffer_finish(&node->scratch);
 	arena_finish(&node->arena);
@@ -153,8 +154,6 @@ void node_begin_term(struct node *node)
 {
 	node_propose(node, &(struct command){.kind = COMMAND_NOOP}, true);
 	announce_node(node);
-	node->scanning = false;
-	node->scan_after = 0;
 	node->timers_changed = true;
 	node->timers_proposed = false;
 	sessions_granted(node);
@@ -171,9 +170,7 @@ void node_identity_saved(struct node *node)
 void node_stepped_down(struct node *node)
 {
 	node->ready = false;
-	node->scanning = false;
-	node->assigned_count = 0;
-	node_calls_stepped_down(node);
+	node_calls_unlead(node);
 	lease_clock_clear(node->leases);
 	waiters_not_leader(node);
 }
@@ -214,7 +211,7 @@ static void after_transaction(struct node *node)
 	reads_applied(node);
 	if (!node->ready && node->leader && machine_applied_term(node->machine) == raft_term(node->raft)) {
 		node->ready = true;
-		node->scanning = true;
+		node_calls_lead(node);
 	}
 }
 
@@ -327,6 +324,7 @@ static void lead(struct node *node)
 	housekeeping(node);
 	leases_end(node);
 	node_calls_scan(node);
+	sites_turn(node);
 	if (node->failed)
 		return; /* the catalog could not be read: nothing more is begun */
 	node_calls_expire(node);
@@ -358,6 +356,8 @@ void node_turn(struct node *node)
 		consistency_turn(node);
 	if (!node->failed)
 		presence_turn(node, now);
+	if (!node->failed)
+		runner_turn(node);
 	if (!node->failed && node->leader && !node->installing)
 		lead(node);
 	if (!node->failed)
@@ -371,7 +371,8 @@ void node_turn(struct node *node)
 msec node_deadline(const struct node *node)
 {
 	msec now = node->host->now(node->context);
-	msec deadline = dispatch_deadline(node->dispatch);
+	msec deadline = msec_earlier(dispatch_deadline(node->dispatch), runner_deadline(node));
+	deadline = msec_earlier(deadline, sites_deadline(node));
 	if (node->failed)
 		return MSEC_NEVER;
 	if ((node->again && !node->hold && !node->installing) || node->scanning)
@@ -406,13 +407,14 @@ void node_refuse(struct node *node, const char *reason)
 void node_drain(struct node *node)
 {
 	node->draining = true;
+	runner_drain(node);
 }
 
 bool node_quiet(const struct node *node)
 {
 	return node->draining && !node->disk_busy && node->assigned_count == 0 &&
-	       raft_last_index(node->raft) == machine_applied_index(node->machine) &&
-	       dispatch_running(node->dispatch) == 0 && sequencer_waiting(node->sequencer) == 0;
+	       raft_last_index(node->raft) == machine_applied_index(node->machine) && runner_quiet(node) &&
+	       sequencer_waiting(node->sequencer) == 0;
 }
 
 /* A leader when it has applied an entry of its term; who follows when it has caught up with what it knows to be committed. */

@@ -157,6 +157,9 @@ void node_peer_up(struct node *node, uint64_t member);   /* a connection to it i
 void node_peer_down(struct node *node, uint64_t member);
 void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
                        const ProtobufCMessage *message, struct slice payload);
+/* Declared dead, or it has left: what it ran is handed out anew. Alive (again): it may run calls. */
+void node_member_dead(struct node *node, uint64_t member, const char *name);
+void node_member_alive(struct node *node, uint64_t member);
 void node_datagram(struct node *node, const char *from, struct slice bytes);
 /* A piece of a gossip exchange. What is to be answered is appended to `reply` (empty: nothing). */
 void node_exchange(struct node *node, const char *from, struct slice bytes, struct buffer *reply);

@@ -7,7 +7,11 @@
  *   watches.c   who watches keys
  *   leases.c    leases that run out
  *   request.h   what clients ask, and its files
- *   calls.c     dispatch, results, workers
+ *   calls.c     the leader's side of calls: handing out, results, deadlines
+ *   sites.c     what the leader knows of nodes
+ *   runner.c    what runs on this node
+ *   workers.c   workers that are connected to this node
+ *   call_frames.c  what leader and runners of other nodes say to each other
  *   presence.c  sessions and connections that are there, here and at other nodes
  *   waiters.c   who waits for what
  *   status.c    what a node says about itself */
@@ -17,6 +21,8 @@
 #include "coordinator/machine.h"
 #include "daemon/lease_clock.h"
 #include "daemon/node.h"
+#include "daemon/runner.h"
+#include "daemon/sites.h"
 #include "daemon/tail.h"
 #include "daemon/waiters.h"
 #include "election/raft.h"
@@ -47,17 +53,10 @@ struct pending_read {
 	UT_hash_handle hh;
 };
 
-/* A connected worker. */
-struct worker {
-	uint64_t connection;
-	struct place *place;
-	UT_hash_handle hh;
-};
-
-/* A result that a worker has sent and that is not yet committed: who is to be told. */
+/* A result that another node has sent and that is not yet committed: who is to be told. */
 struct report {
 	struct call_id call;
-	uint64_t connection;
+	uint64_t member;
 	UT_hash_handle hh;
 };
 
@@ -66,12 +65,6 @@ struct session_seen {
 	uint64_t session;
 	uint64_t connection; /* keeps it alive while it is open; 0: none */
 	msec seen;
-	UT_hash_handle hh;
-};
-
-struct pool_place {
-	const struct definition *process;
-	struct place *place;
 	UT_hash_handle hh;
 };
 
@@ -103,7 +96,6 @@ struct node {
 	uint64_t id;
 	struct node_identity identity;
 	uint64_t generation;
-	uint32_t pool_calls;
 
 	/* The log's end: entries that are proposed, being synced, or committed and not yet applied; and some behind, for others. */
 	struct tail tail;
@@ -129,10 +121,10 @@ struct node {
 	bool hold;                  /* the host wants no transaction to begin */
 	bool again;                 /* committed entries wait: apply goes on in the next turn */
 
-	/* Assignments made and not yet proposed: they go with the next batch, or soon. */
-	struct command_assignment *assigned;
+	struct runner runner;
+
+	/* Assignments made and not yet proposed (each site has its own): they go with the next batch, or soon. */
 	size_t assigned_count;
-	size_t assigned_capacity;
 	msec assigned_since;
 
 	/* Leader's soft state. */
@@ -142,12 +134,10 @@ struct node {
 	bool timers_changed;
 	bool timers_proposed;
 	msec next_housekeeping;
-	struct worker *workers;
+	struct sites sites;
 	struct report *reports;
 	struct session_seen *sessions;
 	msec next_presence;
-	struct pool_place *pools;
-	struct place *exec_place;
 	struct lease_clock *leases;
 	uint64_t next_nonce;
 
@@ -227,9 +217,10 @@ void leases_granted(struct node *node); /* a new leader grants all their full ti
 void leases_end(struct node *node);     /* proposes the end of those that have run out */
 
 /* calls.c */
-void node_calls_init(struct node *node, uint32_t exec_slots);
 void node_calls_finish(struct node *node);
-void node_calls_stepped_down(struct node *node); /* another node hands out from now on */
+/* This node leads, and has applied all that was committed before; it does not lead any more. */
+void node_calls_lead(struct node *node);
+void node_calls_unlead(struct node *node);
 void node_calls_scan(struct node *node);
 void node_calls_ready(struct node *node, uint64_t instance, uint32_t ref);
 void node_calls_closed(struct node *node, struct call_id call);
@@ -238,7 +229,28 @@ void node_calls_pump(struct node *node);
 void node_calls_expire(struct node *node);
 void node_calls_propose_assigned(struct node *node);
 void node_calls_propose_results(struct node *node);
-void worker_gone(struct node *node, uint64_t connection);
+/* From the runner of a member. */
+void node_calls_result(struct node *node, uint64_t member, const struct call_result *result);
+void node_calls_heartbeat(struct node *node, struct call_id call);
+/* For sites.c. An open call of an atomic process, loaded when it is not in memory; NULL: it is over, or the node has failed. */
+const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_t ref);
+/* The call waits to be handed out, with an attempt above `used`. */
+void node_calls_offer(struct node *node, const struct call *call, uint64_t used);
+/* It is to be written down that it runs there. */
+void node_calls_note(struct node *node, struct site *site, struct call_id call);
+void node_calls_stop_at(struct node *node, const struct site *site, struct call_id call);
+
+/* call_frames.c */
+void frames_send_survey(struct node *node, uint64_t member, uint64_t term, uint64_t number);
+void frames_send_order(struct node *node, uint64_t member, const struct call_order *order);
+void frames_send_abandon(struct node *node, uint64_t member, struct call_id call);
+void frames_send_taken(struct node *node, uint64_t member, struct call_id call);
+void frames_send_report(struct node *node, uint64_t member, const struct node_report *report);
+void frames_send_result(struct node *node, uint64_t member, const struct call_result *result);
+void frames_send_heartbeat(struct node *node, uint64_t member, struct call_id call);
+/* A frame of another node that is about calls. */
+void frames_take(struct node *node, uint64_t member, int frame_type, const ProtobufCMessage *message,
+                 struct slice payload);
 
 /* status.c */
 void status_print(struct node *node, struct buffer *out);

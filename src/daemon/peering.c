@@ -6,14 +6,19 @@
 
 void node_peer_up(struct node *node, uint64_t member)
 {
-	if (!node->failed)
-		forward_peer_up(node, member);
+	if (node->failed)
+		return;
+	forward_peer_up(node, member);
+	runner_peer_up(node, member);
+	sites_peer_up(node, member);
 }
 
 void node_peer_down(struct node *node, uint64_t member)
 {
-	if (!node->failed)
-		forward_peer_down(node, member);
+	if (node->failed)
+		return;
+	forward_peer_down(node, member);
+	sites_peer_down(node, member);
 }
 
 void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,
@@ -32,6 +37,15 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 		break;
 	case FRAME_PRESENCE:
 		presence_heard(node, (const Clusterd__Wire__Presence *)message);
+		break;
+	case FRAME_SURVEY:
+	case FRAME_PLACES:
+	case FRAME_ASSIGNMENT:
+	case FRAME_ABANDON:
+	case FRAME_RESULT:
+	case FRAME_RESULT_TAKEN:
+	case FRAME_HEARTBEAT:
+		frames_take(node, member, frame_type, message, payload);
 		break;
 	default:
 		node->counts.messages_refused++;

@@ -46,6 +46,7 @@ enum frame_type {
 	FRAME_PRESENCE,      /* Presence: sessions and leases that clients of the sender keep alive */
 	FRAME_FORM,          /* Form: servers begin a cluster */
 	FRAME_PLACES,        /* Places: what the sender can run */
+	FRAME_SURVEY,        /* Survey: the leader asks for it */
 	FRAME_TYPE_END,
 };
 

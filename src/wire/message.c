@@ -387,6 +387,8 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 		return &clusterd__wire__form__descriptor;
 	case FRAME_PLACES:
 		return &clusterd__wire__places__descriptor;
+	case FRAME_SURVEY:
+		return &clusterd__wire__survey__descriptor;
 	case FRAME_CANCEL:
 	case FRAME_EXCHANGE:
 	case FRAME_FORWARD_CANCEL:

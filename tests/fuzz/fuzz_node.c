@@ -529,7 +529,7 @@ static void conclude(struct told *told)
 	expect_none(fixture, "requests_waiting");
 	expect_none(fixture, "results_waiting");
 	expect_none(fixture, "log_queue");
-	if (fixture->node->workers != NULL)
+	if (fixture->node->runner.workers != NULL)
 		node_fixture_fail("a worker is remembered, though all have left");
 	node_fixture_restart(fixture, true);
 	node_fixture_settle(fixture);

@@ -16,6 +16,7 @@ struct worker_call {
 	struct text *process;
 	struct text *args;
 	uint64_t connection; /* through which it came */
+	uint64_t receipt;
 	bool abandoned;
 	bool done;           /* its result is there, and was not taken so far */
 	bool failed;
@@ -23,6 +24,7 @@ struct worker_call {
 
 struct sim_worker {
 	struct server *server; /* that it is connected to; NULL: none */
+	uint64_t id;
 	uint64_t connection; /* 0: none */
 	bool offered;
 	bool serves_all;     /* it offers all that there is */
@@ -62,6 +64,22 @@ static void offer(struct sim *sim, struct sim_worker *worker)
 	Clusterd__Wire__OfferedProcess *list[3];
 	Clusterd__Wire__Offer message = CLUSTERD__WIRE__OFFER__INIT;
 	struct error error = {0};
+	Clusterd__Wire__Held held[KEPT_MAX];
+	Clusterd__Wire__Held *held_list[KEPT_MAX];
+	message.worker = worker->id;
+	message.held = held_list;
+	for (size_t i = 0; i < KEPT_MAX && !worker->offered; i++) {
+		const struct worker_call *call = &worker->calls[i];
+		if (!call->used || (call->abandoned && !call->done))
+			continue;
+		Clusterd__Wire__Held *one = held_list[message.n_held] = &held[message.n_held];
+		clusterd__wire__held__init(one);
+		one->instance = call->id.instance;
+		one->ref = call->id.ref;
+		one->attempt = call->id.attempt;
+		one->receipt = call->receipt;
+		message.n_held++;
+	}
 	for (size_t i = 0; i < 3; i++) {
 		if (!sim->calm && sim_chance(sim, 20))
 			continue;
@@ -90,6 +108,7 @@ static void send_result(struct sim *sim, struct sim_worker *worker, const struct
 	message.ref = call->id.ref;
 	message.attempt = call->id.attempt;
 	message.failed = call->failed;
+	message.receipt = call->receipt;
 	if (call->failed)
 		buffer_append_string(&value, "no luck");
 	else
@@ -196,6 +215,7 @@ static void take_assignment(struct sim *sim, struct sim_worker *worker, const Cl
 		.process = text_create(slice_of(message->process)),
 		.args = text_create(payload),
 		.connection = worker->connection,
+		.receipt = message->receipt,
 	};
 	bool faulty = sim_faulty(sim, SIM_CALLS);
 	uint64_t identity = message->attempt * KEPT_MAX + slot;
@@ -292,8 +312,10 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 void workers_init(struct sim *sim)
 {
 	sim->workers = mem_array(SIM_WORKERS_COUNT, sizeof *sim->workers);
-	for (uint64_t i = 0; i < SIM_WORKERS_COUNT; i++)
+	for (uint64_t i = 0; i < SIM_WORKERS_COUNT; i++) {
+		sim->workers[i].id = i + 1;
 		sim_after(sim, (msec)sim_below(sim, 300), act, i, 0);
+	}
 }
 
 void workers_down(struct server *server)

@@ -62,7 +62,7 @@ static uint64_t next(struct fixture *fixture, msec now)
 
 static struct place *worker(struct fixture *fixture, const char *process, const char *signature, uint32_t credit)
 {
-	struct place *place = dispatch_place_add(fixture->dispatch, PLACE_WORKER, 0, NULL, NULL);
+	struct place *place = dispatch_place_add(fixture->dispatch, PLACE_WORKER, 0, NULL, NULL, NULL);
 	struct offer offer = {slice_of(process), slice_of(signature)};
 	dispatch_place_offer(fixture->dispatch, place, &offer, 1, credit);
 	return place;
@@ -83,7 +83,7 @@ static bool expired(struct fixture *fixture, msec now, uint64_t *ret_instance, e
 static void calls_are_handed_out_in_order_as_far_as_credit_goes(void **state)
 {
 	struct fixture *fixture = *state;
-	struct place *place = dispatch_place_add(fixture->dispatch, PLACE_EXEC, 2, NULL, NULL);
+	struct place *place = dispatch_place_add(fixture->dispatch, PLACE_EXEC, 2, NULL, NULL, NULL);
 	for (uint64_t i = 1; i <= 4; i++)
 		ready(fixture, 0, i, &fixture->alpha);
 	assert_int_equal(next(fixture, 0), 1);
@@ -99,7 +99,7 @@ static void calls_are_handed_out_in_order_as_far_as_credit_goes(void **state)
 static void definitions_take_turns(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 100, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 100, NULL, NULL, NULL);
 	for (uint64_t i = 1; i <= 3; i++)
 		ready(fixture, 0, i, &fixture->alpha);
 	for (uint64_t i = 11; i <= 13; i++)
@@ -112,7 +112,7 @@ static void definitions_take_turns(void **state)
 static void definition_that_nobody_serves_holds_up_no_other(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 100, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 100, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->offered);
 	ready(fixture, 0, 2, &fixture->alpha);
 	assert_int_equal(next(fixture, 0), 2);
@@ -140,7 +140,7 @@ static void place_with_the_most_room_is_chosen(void **state)
 static void pool_serves_its_own_definition_only(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_POOL, 1, NULL, &fixture->pooled);
+	dispatch_place_add(fixture->dispatch, PLACE_POOL, 1, NULL, &fixture->pooled, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	ready(fixture, 0, 2, &fixture->pooled);
 	assert_int_equal(next(fixture, 0), 2);
@@ -194,7 +194,7 @@ static void larger_credit_lets_more_run_and_a_smaller_one_takes_nothing_back(voi
 static void call_that_is_known_is_not_taken_twice(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 10, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 10, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	ready(fixture, 0, 1, &fixture->alpha);
 	assert_int_equal(next(fixture, 0), 1);
@@ -225,7 +225,7 @@ static void calls_of_a_place_that_is_gone_are_given_one_by_one(void **state)
 static void close_of_another_attempt_does_nothing(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	assert_int_equal(next(fixture, 0), 1);
 	struct call_id other = {1, 1, 65536};
@@ -238,7 +238,7 @@ static void close_of_another_attempt_does_nothing(void **state)
 static void withdrawn_call_is_not_handed_out(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	ready(fixture, 0, 2, &fixture->alpha);
 	dispatch_withdraw(fixture->dispatch, 1, 1);
@@ -251,7 +251,7 @@ static void withdrawn_call_is_not_handed_out(void **state)
 static void last_call_withdrawn_leaves_an_order_that_still_works(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	ready(fixture, 0, 2, &fixture->beta);
 	dispatch_withdraw(fixture->dispatch, 1, 1);
@@ -288,7 +288,7 @@ static void started_call_expires_at_its_timeout(void **state)
 	uint64_t instance;
 	enum expiry expiry;
 	fixture->alpha.settings.start_timeout = 500;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	assert_int_equal(next(fixture, 400), 1);
 	assert_int_equal(dispatch_deadline(fixture->dispatch), 10400);
@@ -304,7 +304,7 @@ static void heartbeats_put_off_one_deadline_and_not_the_other(void **state)
 	uint64_t instance;
 	enum expiry expiry;
 	fixture->alpha.settings.heartbeat = 4000;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 2, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 2, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	ready(fixture, 0, 2, &fixture->alpha);
 	next(fixture, 0);
@@ -324,7 +324,7 @@ static void heartbeats_put_off_one_deadline_and_not_the_other(void **state)
 static void call_that_has_reported_has_no_deadline(void **state)
 {
 	struct fixture *fixture = *state;
-	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL);
+	dispatch_place_add(fixture->dispatch, PLACE_EXEC, 1, NULL, NULL, NULL);
 	ready(fixture, 0, 1, &fixture->alpha);
 	next(fixture, 0);
 	dispatch_reported(fixture->dispatch, call(1));

@@ -9,17 +9,23 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <uthash.h>
 
-/* Serves one process from this machine: calls come over the connection, a pool of children does them. A result is kept until
- * the node says that it is committed, and is sent again after the connection was lost. */
+/* Serves one process from this machine: calls come over the connection, a pool of children does them. Calls go on when the
+ * connection is lost, and the next one is told which there are. A result is kept until the node says that it is committed, and is
+ * sent again on each new connection. */
 
 #define RECONNECT_MIN_MS 200
-#define RECONNECT_MAX_MS 5000
+#define RECONNECT_MAX_MS 1000 /* nodes wait for calls that a worker has for some seconds */
+#define HELD_MAX 5000
 
-struct result {
-	struct executor_key key;
+/* A call that it was given: it runs, or its result was not taken so far. */
+struct held {
+	struct executor_key key; /* its padding is zero: it is hashed as bytes */
+	uint64_t receipt;
+	bool done;
 	bool failed;
 	bool final;
 	struct buffer value;
@@ -33,39 +39,60 @@ struct worker {
 	struct loop_signal *signals[2];
 	struct definition process;
 	const char *name;
+	uint64_t id;
 	uint32_t slots;
-	struct result *results;
+	struct held *held;
 	bool lost;
 	bool stopping;
 	char *directory;
 };
 
-static void send_result(struct worker *worker, const struct result *result)
+static struct held *held_find(const struct worker *worker, uint64_t instance, uint32_t ref, uint64_t attempt)
+{
+	struct executor_key key;
+	struct held *held;
+	memset(&key, 0, sizeof key);
+	key.instance = instance;
+	key.ref = ref;
+	key.attempt = attempt;
+	HASH_FIND(hh, worker->held, &key, sizeof key, held);
+	return held;
+}
+
+static void held_forget(struct worker *worker, struct held *held)
+{
+	HASH_DELETE(hh, worker->held, held);
+	buffer_finish(&held->value);
+	buffer_finish(&held->metadata);
+	mem_free(held);
+}
+
+static void send_result(struct worker *worker, const struct held *held)
 {
 	Clusterd__Wire__Result message = CLUSTERD__WIRE__RESULT__INIT;
-	message.instance = result->key.instance;
-	message.ref = result->key.ref;
-	message.attempt = result->key.attempt;
-	message.failed = result->failed;
-	message.final = result->final;
-	message.metadata.data = (uint8_t *)result->metadata.data;
-	message.metadata.len = result->metadata.size;
-	client_send(worker->context->client, FRAME_RESULT, &message.base, buffer_slice(&result->value));
+	message.instance = held->key.instance;
+	message.ref = held->key.ref;
+	message.attempt = held->key.attempt;
+	message.receipt = held->receipt;
+	message.failed = held->failed;
+	message.final = held->final;
+	message.metadata.data = (uint8_t *)held->metadata.data;
+	message.metadata.len = held->metadata.size;
+	client_send(worker->context->client, FRAME_RESULT, &message.base, buffer_slice(&held->value));
 }
 
 static void call_finished(void *context, const struct executor_result *executed)
 {
 	struct worker *worker = context;
-	struct result *result = mem_zero(sizeof *result);
-	result->key.instance = executed->key.instance;
-	result->key.ref = executed->key.ref;
-	result->key.attempt = executed->key.attempt;
-	result->failed = executed->failed;
-	result->final = executed->final;
-	buffer_append_slice(&result->value, executed->value);
-	buffer_append_slice(&result->metadata, executed->metadata);
-	HASH_ADD(hh, worker->results, key, sizeof result->key, result);
-	send_result(worker, result);
+	struct held *held = held_find(worker, executed->key.instance, executed->key.ref, executed->key.attempt);
+	if (held == NULL)
+		return;
+	held->done = true;
+	held->failed = executed->failed;
+	held->final = executed->final;
+	buffer_append_slice(&held->value, executed->value);
+	buffer_append_slice(&held->metadata, executed->metadata);
+	send_result(worker, held);
 }
 
 static void call_heartbeat(void *context, struct executor_key key)
@@ -89,37 +116,50 @@ static int no_files(void *context, struct slice hash, bool *ret_executable, stru
 
 static const struct executor_handler handler = {call_finished, call_heartbeat, no_files};
 
-static void forget_result(struct worker *worker, const Clusterd__Wire__Taken *taken)
+static void take_assignment(struct worker *worker, const Clusterd__Wire__Assignment *assignment, struct slice payload)
 {
-	struct executor_key key;
-	struct result *result;
-	memset(&key, 0, sizeof key);
-	key.instance = taken->instance;
-	key.ref = taken->ref;
-	key.attempt = taken->attempt;
-	HASH_FIND(hh, worker->results, &key, sizeof key, result);
-	if (result == NULL)
+	if (held_find(worker, assignment->instance, assignment->ref, assignment->attempt) != NULL)
 		return;
-	HASH_DELETE(hh, worker->results, result);
-	buffer_finish(&result->value);
-	buffer_finish(&result->metadata);
-	mem_free(result);
+	struct held *held = mem_zero(sizeof *held);
+	held->key.instance = assignment->instance;
+	held->key.ref = assignment->ref;
+	held->key.attempt = assignment->attempt;
+	held->receipt = assignment->receipt;
+	HASH_ADD(hh, worker->held, key, sizeof held->key, held);
+	struct text *args = text_create(payload);
+	executor_start(worker->executor, held->key, &worker->process, args);
+	text_release(args);
+}
+
+static void take_abandon(struct worker *worker, const Clusterd__Wire__Abandon *abandon)
+{
+	struct held *held = held_find(worker, abandon->instance, abandon->ref, abandon->attempt);
+	if (held == NULL)
+		return;
+	if (!held->done)
+		executor_abandon(worker->executor, held->key);
+	held_forget(worker, held);
 }
 
 static void take_frame(void *context, int frame_type, const ProtobufCMessage *message, struct slice payload)
 {
 	struct worker *worker = context;
-	if (frame_type == FRAME_ASSIGNMENT) {
-		const Clusterd__Wire__Assignment *assignment = (const Clusterd__Wire__Assignment *)message;
-		struct executor_key key = {assignment->instance, assignment->ref, assignment->attempt};
-		struct text *args = text_create(payload);
-		executor_start(worker->executor, key, &worker->process, args);
-		text_release(args);
-	} else if (frame_type == FRAME_ABANDON) {
-		const Clusterd__Wire__Abandon *abandon = (const Clusterd__Wire__Abandon *)message;
-		executor_abandon(worker->executor, (struct executor_key){abandon->instance, abandon->ref, abandon->attempt});
-	} else if (frame_type == FRAME_RESULT_TAKEN) {
-		forget_result(worker, (const Clusterd__Wire__Taken *)message);
+	const Clusterd__Wire__Taken *taken = (const Clusterd__Wire__Taken *)message;
+	struct held *held;
+	switch (frame_type) {
+	case FRAME_ASSIGNMENT:
+		take_assignment(worker, (const Clusterd__Wire__Assignment *)message, payload);
+		break;
+	case FRAME_ABANDON:
+		take_abandon(worker, (const Clusterd__Wire__Abandon *)message);
+		break;
+	case FRAME_RESULT_TAKEN:
+		held = held_find(worker, taken->instance, taken->ref, taken->attempt);
+		if (held != NULL && held->done)
+			held_forget(worker, held);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -144,13 +184,28 @@ static void offer(struct worker *worker)
 	Clusterd__Wire__Offer message = CLUSTERD__WIRE__OFFER__INIT;
 	Clusterd__Wire__OfferedProcess process = CLUSTERD__WIRE__OFFERED_PROCESS__INIT;
 	Clusterd__Wire__OfferedProcess *processes[1] = {&process};
+	struct arena arena = {0};
+	const struct held *held;
 	process.name = (char *)(uintptr_t)worker->name;
 	message.processes = processes;
 	message.n_processes = 1;
 	message.credit = worker->slots;
+	message.worker = worker->id;
+	message.held = arena_alloc(&arena, HASH_COUNT(worker->held) * sizeof(Clusterd__Wire__Held *));
+	for (held = worker->held; held != NULL && message.n_held < HELD_MAX; held = held->hh.next) {
+		Clusterd__Wire__Held *one = message.held[message.n_held++] = arena_alloc(&arena, sizeof *one);
+		clusterd__wire__held__init(one);
+		one->instance = held->key.instance;
+		one->ref = held->key.ref;
+		one->attempt = held->key.attempt;
+		one->receipt = held->receipt;
+	}
 	client_send(worker->context->client, FRAME_OFFER, &message.base, SLICE(""));
-	for (const struct result *result = worker->results; result != NULL; result = result->hh.next)
-		send_result(worker, result);
+	for (held = worker->held; held != NULL; held = held->hh.next) {
+		if (held->done)
+			send_result(worker, held);
+	}
+	arena_finish(&arena);
 }
 
 static int serve(struct worker *worker)
@@ -201,17 +256,13 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
 
 static void worker_close(struct worker *worker)
 {
-	struct result *result;
-	struct result *next;
+	struct held *held;
+	struct held *next;
 	executor_destroy(worker->executor);
 	loop_signal_destroy(worker->signals[0]);
 	loop_signal_destroy(worker->signals[1]);
-	HASH_ITER(hh, worker->results, result, next) {
-		HASH_DELETE(hh, worker->results, result);
-		buffer_finish(&result->value);
-		buffer_finish(&result->metadata);
-		mem_free(result);
-	}
+	HASH_ITER(hh, worker->held, held, next)
+		held_forget(worker, held);
 	if (worker->directory != NULL)
 		rmdir(worker->directory);
 	mem_free(worker->directory);
@@ -231,6 +282,10 @@ int run_worker(struct context *context, const struct arguments *arguments)
 		return EXIT_USAGE;
 	}
 	worker.slots = (uint32_t)slots;
+	if (getrandom(&worker.id, sizeof worker.id, 0) != (ssize_t)sizeof worker.id) {
+		fprintf(stderr, "clusterctl: the system gives no random numbers: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_WORKER);
 	if (code != 0)
 		return code;
