@@ -554,9 +554,17 @@ bool dispatch_expired(struct dispatch *dispatch, msec now, struct call_id *ret_c
 void dispatch_clear(struct dispatch *dispatch)
 {
 	struct work *work;
-	struct work *next;
-	HASH_ITER(hh, dispatch->works, work, next)
+	struct work *next_work;
+	struct waiting *queue;
+	struct waiting *next_queue;
+	HASH_ITER(hh, dispatch->works, work, next_work)
 		work_release(dispatch, work);
+	HASH_ITER(hh, dispatch->queues, queue, next_queue) {
+		queue_enter(dispatch, queue, QUEUE_EMPTY);
+		HASH_DELETE(hh, dispatch->queues, queue);
+		mem_free(queue->places);
+		mem_free(queue);
+	}
 }
 
 uint32_t dispatch_waiting(const struct dispatch *dispatch)
@@ -580,19 +588,12 @@ struct slice dispatch_unserved(const struct dispatch *dispatch)
 
 void dispatch_destroy(struct dispatch *dispatch)
 {
-	struct waiting *queue;
-	struct waiting *next_queue;
 	struct call_id call;
 	if (dispatch == NULL)
 		return;
 	dispatch_clear(dispatch);
 	while (!TAILQ_EMPTY(&dispatch->places))
 		dispatch_place_remove(dispatch, TAILQ_FIRST(&dispatch->places), &call);
-	HASH_ITER(hh, dispatch->queues, queue, next_queue) {
-		HASH_DELETE(hh, dispatch->queues, queue);
-		mem_free(queue->places);
-		mem_free(queue);
-	}
 	mem_free(dispatch->heap);
 	mem_free(dispatch);
 }

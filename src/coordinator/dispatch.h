@@ -92,7 +92,7 @@ enum expiry { EXPIRY_START, EXPIRY_FINISH, EXPIRY_HEARTBEAT };
 bool dispatch_expired(struct dispatch *dispatch, msec now, struct call_id *ret_call, enum expiry *ret_expiry,
                       const struct definition **ret_process);
 
-/* Forgets all calls; places stay. */
+/* Forgets all calls, and their definitions; places stay. */
 void dispatch_clear(struct dispatch *dispatch);
 uint32_t dispatch_waiting(const struct dispatch *dispatch);
 uint32_t dispatch_running(const struct dispatch *dispatch);

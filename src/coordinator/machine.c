@@ -226,6 +226,13 @@ const struct machine_settings *machine_settings(const struct machine *machine)
 	return &machine->settings;
 }
 
+struct registry *machine_take_registry(struct machine *machine)
+{
+	struct registry *registry = machine->registry;
+	machine->registry = NULL;
+	return registry;
+}
+
 struct registry *machine_registry(struct machine *machine)
 {
 	return machine->registry;

@@ -142,6 +142,8 @@ uint64_t machine_applied_index(const struct machine *machine);
 uint64_t machine_last_stamp(const struct machine *machine);
 const struct machine_settings *machine_settings(const struct machine *machine);
 struct registry *machine_registry(struct machine *machine);
+/* The registry, which outlives the machine; nothing else than to destroy the machine may follow. */
+struct registry *machine_take_registry(struct machine *machine);
 uint64_t machine_history_seq(const struct machine *machine); /* the last one given */
 
 /* Who is in the group as of the applied index (INVARIANTS, 35): index 0, when the group began so; count 0: not known. */

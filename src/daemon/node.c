@@ -32,8 +32,13 @@ int node_load_machine(struct node *node, struct error *error)
 	int code = machine_create(node->catalog, &machine, error);
 	if (code != 0)
 		return code;
+	if (node->machine != NULL) { /* what runs here is of its definitions */
+		mem_grow(node->former, node->former_capacity, node->former_count + 1);
+		node->former[node->former_count++] = machine_take_registry(node->machine);
+	}
 	machine_destroy(node->machine);
 	node->machine = machine;
+	runner_definitions(node);
 	if (node->last_stamp < machine_last_stamp(machine))
 		node->last_stamp = machine_last_stamp(machine);
 	return 0;
@@ -119,6 +124,9 @@ void node_destroy(struct node *node)
 	dispatch_destroy(node->dispatch);
 	sequencer_destroy(node->sequencer);
 	machine_destroy(node->machine);
+	for (size_t i = 0; i < node->former_count; i++)
+		registry_destroy(node->former[i]);
+	mem_free(node->former);
 	mem_free(node->name);
 	mem_free(node->address);
 	mem_free(node->datacenter);

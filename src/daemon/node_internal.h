@@ -122,6 +122,9 @@ struct node {
 	bool again;                 /* committed entries wait: apply goes on in the next turn */
 
 	struct runner runner;
+	struct registry **former;   /* of states that a copy of the leader's has replaced */
+	size_t former_count;
+	size_t former_capacity;
 
 	/* Assignments made and not yet proposed (each site has its own): they go with the next batch, or soon. */
 	size_t assigned_count;

@@ -509,6 +509,8 @@ static void forget_orphans(struct node *node)
 void sites_unlead(struct node *node)
 {
 	struct site *site;
+	struct known_pool *pool;
+	struct known_pool *next_pool;
 	node->sites.leading = false;
 	TAILQ_FOREACH(site, &node->sites.all, link) {
 		site_lose(node, site);
@@ -516,6 +518,10 @@ void sites_unlead(struct node *node)
 	}
 	dispatch_clear(node->dispatch);
 	forget_orphans(node);
+	HASH_ITER(hh, node->sites.pools, pool, next_pool) {
+		HASH_DELETE(hh, node->sites.pools, pool);
+		mem_free(pool);
+	}
 }
 
 void sites_lead(struct node *node)
@@ -605,15 +611,9 @@ void sites_finish(struct node *node)
 {
 	struct sites *sites = &node->sites;
 	struct site *site;
-	struct known_pool *pool;
-	struct known_pool *next_pool;
 	sites_unlead(node);
 	while ((site = TAILQ_FIRST(&sites->all)) != NULL) {
 		TAILQ_REMOVE(&sites->all, site, link);
 		site_free(site);
-	}
-	HASH_ITER(hh, sites->pools, pool, next_pool) {
-		HASH_DELETE(hh, sites->pools, pool);
-		mem_free(pool);
 	}
 }

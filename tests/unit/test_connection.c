@@ -349,21 +349,21 @@ static void role_decides_which_frames_may_come(void **state)
 	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat, proof; from raft on:
 	 * exchange is the second of them */
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnn");
+	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, true, letters);
-	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnn");
+	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, true, letters);
-	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyy");
+	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyy");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, true, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnn");
+	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, false, letters);
-	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnn");
+	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnn");
 }
 
 static void frame_that_the_role_forbids_is_named(void **state)
