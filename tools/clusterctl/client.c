@@ -29,6 +29,7 @@ struct client {
 	bool lost;
 	bool timed_out;
 	bool waiting;
+	bool interrupted;
 	struct error failure; /* why the connection is lost */
 
 	uint64_t session;
@@ -160,12 +161,15 @@ static void time_is_out(void *context)
 /* Runs the loop until something has come, or the deadline has passed. */
 static void wait_for_something(struct client *client, msec deadline)
 {
-	client->timed_out = false;
+	client->timed_out = client->interrupted;
+	if (client->interrupted)
+		return;
 	loop_timer_set(client->timer, deadline);
 	client->waiting = true;
 	loop_run(client->loop);
 	client->waiting = false;
 	loop_timer_set(client->timer, MSEC_NEVER);
+	client->timed_out = client->timed_out || client->interrupted;
 }
 
 static msec deadline_of(const struct client *client)
@@ -341,9 +345,7 @@ static void send_request(struct client *client, Clusterd__Wire__Request *request
 
 static void pause_a_little(struct client *client, msec time, msec deadline)
 {
-	msec until = loop_now(client->loop) + time;
-	while (loop_now(client->loop) < until && loop_now(client->loop) < deadline)
-		wait_for_something(client, msec_earlier(until, deadline));
+	client_idle(client, msec_earlier(loop_now(client->loop) + time, deadline));
 }
 
 /* One try, over a new connection if need be. What that node cannot do is asked of another one next time. */
@@ -390,6 +392,8 @@ static int ask(struct client *client, Clusterd__Wire__Request *request, struct s
 		if (loop_now(client->loop) + pause >= (serves ? deadline : patience))
 			return code;
 		pause_a_little(client, pause, deadline);
+		if (client->interrupted)
+			return error_set(error, ERR_TIMEOUT, "interrupted");
 		lost = 0;
 	}
 }
@@ -477,6 +481,34 @@ void client_leave(struct client *client)
 	stream_write(client->stream, out.data, out.size);
 	buffer_finish(&out);
 	drop_replies(client);
+}
+
+msec client_now(const struct client *client)
+{
+	return loop_now(client->loop);
+}
+
+void client_idle(struct client *client, msec deadline)
+{
+	do
+		wait_for_something(client, deadline);
+	while (!client->timed_out);
+}
+
+void client_interrupt(struct client *client)
+{
+	client->interrupted = true;
+	wake(client);
+}
+
+bool client_interrupted(const struct client *client)
+{
+	return client->interrupted;
+}
+
+void client_go_on(struct client *client)
+{
+	client->interrupted = false;
 }
 
 void client_set_timeout(struct client *client, msec timeout)

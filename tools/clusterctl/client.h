@@ -10,6 +10,8 @@
 #include "net/loop.h"
 #include "proto/wire.pb-c.h"
 
+#include <stdbool.h>
+
 struct client;
 
 struct client_options {
@@ -46,6 +48,13 @@ void client_set_timeout(struct client *client, msec timeout);
 void client_set_consistency(struct client *client, Clusterd__Wire__Consistency consistency);
 /* Where it is connected, or was last. */
 const char *client_address(const struct client *client);
+msec client_now(const struct client *client); /* monotonic */
+/* Waits until `deadline` (MSEC_NEVER: for ever), or until client_interrupt. */
+void client_idle(struct client *client, msec deadline);
+/* From within a call of the loop (a signal): until client_go_on nobody waits; client_ask gives ERR_TIMEOUT. */
+void client_interrupt(struct client *client);
+bool client_interrupted(const struct client *client);
+void client_go_on(struct client *client);
 
 /* For a conversation that is not question and answer (workers). */
 struct loop *client_loop(struct client *client);

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "keys.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -165,92 +166,148 @@ int run_kv_get(struct context *context, const struct arguments *arguments)
 	return EXIT_DONE;
 }
 
-/* The keys of one answer as rows, behind those that are there. */
-static void append_rows(const struct reply *reply, bool keys_only, struct buffer *rows)
+struct rows {
+	struct buffer json; /* an array that is not closed yet */
+	bool keys_only;
+};
+
+static void add_row(void *context, const struct key_seen *seen)
 {
-	const Clusterd__Wire__Keys *keys = reply->response->keys;
-	size_t at = 0;
-	for (size_t i = 0; i < keys->n_keys; i++) {
-		const Clusterd__Wire__Key *key = keys->keys[i];
-		struct slice value = {reply->payload.data + at, key->size};
-		buffer_append_string(rows, rows->size > 1 ? ",[" : "[");
-		json_quote(rows, slice_of(key->key));
-		buffer_append_char(rows, ',');
-		if (!keys_only) {
-			json_quote(rows, value);
-			buffer_append_char(rows, ',');
-			at += key->size;
-		}
-		buffer_format(rows, "%" PRIu64 ",", key->version);
-		print_id(rows, key->lease);
-		buffer_format(rows, ",%" PRIu64 "]", key->created);
+	struct rows *rows = context;
+	struct buffer *out = &rows->json;
+	buffer_append_string(out, out->size > 1 ? ",[" : "[");
+	json_quote(out, slice_of(seen->key));
+	buffer_append_char(out, ',');
+	if (!rows->keys_only) {
+		json_quote(out, seen->value);
+		buffer_append_char(out, ',');
 	}
+	buffer_format(out, "%" PRIu64 ",", seen->version);
+	print_id(out, seen->lease);
+	buffer_format(out, ",%" PRIu64 "]", seen->created);
 }
 
-static void print_rows(enum output_form form, bool keys_only, struct buffer *rows)
+static void print_rows(enum output_form form, struct rows *rows)
 {
 	static const char *const columns[] = {"key", "value", "version", "lease", "created"};
 	static const char *const without_value[] = {"key", "version", "lease", "created"};
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
 	Clusterd__Wire__Rows body = CLUSTERD__WIRE__ROWS__INIT;
-	body.columns = (char **)(uintptr_t)(keys_only ? without_value : columns);
-	body.n_columns = keys_only ? 4 : 5;
+	body.columns = (char **)(uintptr_t)(rows->keys_only ? without_value : columns);
+	body.n_columns = rows->keys_only ? 4 : 5;
 	response.rows = &body;
-	buffer_append_char(rows, ']');
-	struct reply reply = {.response = &response, .payload = *rows};
+	buffer_append_char(&rows->json, ']');
+	struct reply reply = {.response = &response, .payload = rows->json};
 	output_rows(form, &reply, stdout);
-}
-
-/* One page; its last key goes to `after`, which is empty when nothing is left. */
-static int list_page(struct context *context, Clusterd__Wire__Request *request, struct buffer *rows, struct buffer *after)
-{
-	struct reply reply;
-	if (client_ask(context->client, request, SLICE(""), &reply, &context->error) != 0)
-		return report(context);
-	buffer_clear(after);
-	if (reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_KEYS) {
-		const Clusterd__Wire__Keys *keys = reply.response->keys;
-		append_rows(&reply, request->list_keys->keys_only != 0, rows);
-		if (keys->truncated && keys->n_keys > 0)
-			buffer_append_string(after, keys->keys[keys->n_keys - 1]->key);
-		if (request->list_keys->limit != 0)
-			request->list_keys->limit -= (uint32_t)keys->n_keys;
-	}
-	reply_finish(&reply);
-	return 0;
+	buffer_clear(&rows->json);
+	buffer_append_char(&rows->json, '[');
 }
 
 int run_kv_list(struct context *context, const struct arguments *arguments)
 {
-	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
-	Clusterd__Wire__ListKeys body = CLUSTERD__WIRE__LIST_KEYS__INIT;
-	struct buffer rows = BUFFER_EMPTY;
-	struct buffer after = BUFFER_EMPTY;
+	struct rows rows = {.keys_only = arguments->flags[0] != NULL};
+	struct keys_walk walk;
 	uint64_t limit = 0;
-	bool lines = context->form == OUTPUT_JSONL;
 	if (arguments->flags[1] != NULL && !parse_number(arguments->flags[1], "--limit", &limit))
 		return EXIT_USAGE;
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
-	body.prefix = (char *)(uintptr_t)(arguments->value_count > 0 ? arguments->values[0] : "");
-	body.keys_only = arguments->flags[0] != NULL;
-	body.limit = (uint32_t)(limit < UINT32_MAX ? limit : UINT32_MAX);
-	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS;
-	request.list_keys = &body;
-	buffer_append_char(&rows, '[');
-	do {
-		body.after = (char *)(uintptr_t)buffer_string(&after);
-		code = list_page(context, &request, &rows, &after);
-		if (code == 0 && lines) {
-			print_rows(context->form, body.keys_only != 0, &rows);
-			buffer_clear(&rows);
-			buffer_append_char(&rows, '[');
-		}
-	} while (code == 0 && after.size != 0 && (limit == 0 || body.limit != 0));
-	if (code == 0 && !lines)
-		print_rows(context->form, body.keys_only != 0, &rows);
-	buffer_finish(&rows);
-	buffer_finish(&after);
+	keys_walk_init(&walk, arguments->value_count > 0 ? arguments->values[0] : "", false);
+	walk.without_values = rows.keys_only;
+	walk.limit = (uint32_t)(limit < UINT32_MAX ? limit : UINT32_MAX);
+	buffer_append_char(&rows.json, '[');
+	while (code == 0 && !walk.listed) {
+		code = keys_list(context->client, &walk, add_row, &rows, &context->error);
+		if (code == 0 && (walk.listed || context->form == OUTPUT_JSONL))
+			print_rows(context->form, &rows);
+	}
+	keys_walk_finish(&walk);
+	buffer_finish(&rows.json);
+	return code != 0 ? report(context) : EXIT_DONE;
+}
+
+/* --- watch --------------------------------------------------------------------------------------------------------- */
+
+struct watching {
+	enum output_form form;
+	uint64_t left; /* events; UINT64_MAX: no end */
+	const char *word;
+};
+
+/* A line for each event; what would break the line is quoted. */
+static void print_event(void *context, const struct key_seen *seen)
+{
+	struct watching *watching = context;
+	struct buffer out = BUFFER_EMPTY;
+	const char *event = seen->deleted ? "delete" : watching->word;
+	if (watching->left == 0)
+		return;
+	if (watching->left != UINT64_MAX)
+		watching->left--;
+	if (watching->form == OUTPUT_TABLE) {
+		bool plain = true;
+		for (size_t i = 0; i < seen->value.size && plain; i++)
+			plain = (unsigned char)seen->value.data[i] >= ' ' && seen->value.data[i] != '"';
+		buffer_format(&out, "%" PRIu64 " %s %s%s", seen->version, event, seen->key, seen->deleted ? "" : " ");
+		if (plain)
+			buffer_append_slice(&out, seen->value);
+		else
+			json_quote(&out, seen->value);
+	} else {
+		buffer_format(&out, "{\"version\":%" PRIu64 ",\"event\":\"%s\",\"key\":", seen->version, event);
+		json_quote(&out, slice_of(seen->key));
+		buffer_append_string(&out, ",\"value\":");
+		if (seen->deleted)
+			buffer_append_string(&out, "null");
+		else
+			json_quote(&out, seen->value);
+		buffer_append_string(&out, ",\"lease\":");
+		print_id(&out, seen->lease);
+		buffer_append_char(&out, '}');
+	}
+	puts(buffer_string(&out));
+	buffer_finish(&out);
+}
+
+/* Over lost connections, too: a version to go on from is enough. */
+static int watch_for_good(struct context *context, struct keys_walk *walk, struct watching *watching)
+{
+	int code = 0;
+	watching->word = "put";
+	client_set_timeout(context->client, MSEC_NEVER);
+	while (code == 0 && watching->left != 0) {
+		fflush(stdout);
+		code = keys_watch(context->client, walk, print_event, watching, &context->error);
+	}
 	return code;
+}
+
+int run_kv_watch(struct context *context, const struct arguments *arguments)
+{
+	struct watching watching = {.form = context->form, .left = UINT64_MAX, .word = "is"};
+	struct keys_walk walk;
+	const char *prefix = arguments->flags[0];
+	uint64_t from = 0;
+	if (arguments->flags[1] != NULL && !parse_number(arguments->flags[1], "--from", &from))
+		return EXIT_USAGE;
+	if (arguments->flags[3] != NULL && !parse_number(arguments->flags[3], "--count", &watching.left))
+		return EXIT_USAGE;
+	if ((prefix != NULL && arguments->value_count > 0) || (arguments->flags[1] != NULL && arguments->flags[2] != NULL)) {
+		fprintf(stderr, "clusterctl: a key and --prefix exclude one another, and so do --from and --state\n");
+		return EXIT_USAGE;
+	}
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	keys_walk_init(&walk, arguments->value_count > 0 ? arguments->values[0] : prefix != NULL ? prefix : "",
+	               arguments->value_count > 0);
+	walk.from = from;
+	while (code == 0 && arguments->flags[2] != NULL && !walk.listed)
+		code = keys_list(context->client, &walk, print_event, &watching, &context->error);
+	if (code == 0)
+		code = watch_for_good(context, &walk, &watching);
+	fflush(stdout);
+	keys_walk_finish(&walk);
+	return code != 0 ? report(context) : EXIT_DONE;
 }
