@@ -1,6 +1,6 @@
-/* Whoever contends for something of which there is one: a lock, the lead of an election. Each contender has a key that is bound to a lease of
- * its own, below a directory of keys; the one whose key was created first has it, each other one waits for the one before it. The version of
- * the key is the fencing token: it rises from one holder to the next. */
+/* Whoever contends for something of which there is one: a lock, the lead of an election. Each contender has a key that is bound
+ * to a lease of its own, below a directory of keys; the one whose key was created first has it, each other one waits for the one
+ * before it. The version of the key is the fencing token: it rises from one holder to the next. */
 #ifndef CLUSTERCTL_CONTENDER_H
 #define CLUSTERCTL_CONTENDER_H
 
