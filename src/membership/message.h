@@ -21,7 +21,7 @@
 #define GOSSIP_PAIRS_MAX 32                     /* of one member, deleted ones included */
 #define GOSSIP_KEY_MAX 64
 #define GOSSIP_VALUE_MAX 256
-#define GOSSIP_PAIRS_SIZE_MAX 640               /* keys and values of one member: all of it fits in a datagram */
+#define GOSSIP_PROFILE_SIZE_MAX 900             /* of all that a member says of itself, packed: it fits in a datagram */
 
 #define GOSSIP_SEALED_MAX 1200                  /* of a datagram on the network, with what seals it … */
 #define GOSSIP_SEAL_SIZE 32                     /* … which takes this much at most … */
@@ -149,11 +149,12 @@ bool gossip_value_valid(struct slice value); /* any bytes, up to the limit */
 
 /* Upper bounds of what these take when packed. */
 size_t gossip_head_size(const struct gossip_message *message); /* all but updates, wants, hashes, buckets and rows */
+size_t gossip_profile_size(const struct gossip_profile *profile);
 size_t gossip_update_size(const struct gossip_update *update);
-#define GOSSIP_WANT_SIZE 10u
+size_t gossip_row_size(const struct gossip_row *row);
+#define GOSSIP_WANT_SIZE 8u
 #define GOSSIP_HASH_SIZE 8u
-#define GOSSIP_BUCKET_SIZE 3u
-#define GOSSIP_ROW_SIZE 40u
+#define GOSSIP_BUCKET_SIZE 2u
 
 const char *gossip_state_name(enum gossip_state state);             /* "alive", … */
 const char *gossip_message_name(enum gossip_message_kind kind);     /* "ping", … */
