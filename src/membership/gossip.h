@@ -28,7 +28,7 @@
 struct gossip;
 struct gossip_shared;
 
-#define GOSSIP_MEMBERS_MAX 65536 /* more are refused, and counted */
+#define GOSSIP_MEMBERS_MAX 65000 /* more are refused, and counted */
 #define GOSSIP_SEEDS_MAX 64
 #define GOSSIP_HEALTH_MAX 8      /* of the local health multiplier; 0 is best */
 
@@ -51,10 +51,10 @@ struct gossip_config {
 
 	/* Settings; 0: the default, which is for nodes of one site (round trips below 30 ms). */
 	msec probe_ms;           /* 200: a member is probed every so often (SWIM's protocol period), by a node in good health */
-	msec probe_timeout_ms;   /* 80: then others are asked to probe it; below probe_ms */
-	msec spread_ms;          /* 50: how often updates are sent that did not ride on probes */
+	msec probe_timeout_ms;   /* 2/5 of probe_ms: then others are asked to probe it; below probe_ms */
+	msec spread_ms;          /* 100: how often updates are sent beside those that ride on probes */
 	msec exchange_ms;        /* 10,000: how often all is compared with one member; grows with the logarithm of the cluster */
-	msec rejoin_ms;          /* 500: how often seeds are contacted while alone; waits become longer, up to ten times */
+	msec rejoin_ms;          /* 500: how often seeds are contacted while alone; waits become longer, up to four times */
 	msec reconnect_ms;       /* 2,000: how often one failed member or unheard seed is tried (seeds: every tenth time) */
 	msec dead_grace_ms;      /* 3,600,000: failed and left members are kept so long, then forgotten */
 	msec tombstone_ms;       /* 600,000: deleted keys are kept so long by whose they are */

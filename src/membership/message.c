@@ -183,7 +183,8 @@ static size_t number_size(uint64_t number)
 /* A field's tag, a length, and so many bytes. */
 static size_t bytes_size(size_t size)
 {
-	return size != 0 ? 1 + (size < 0x80 ? 1 : size < 0x4000 ? 2 : 3) + size : 0;
+	size_t length = size < 0x80 ? 1 : size < 0x4000 ? 2 : 3;
+	return size != 0 ? 1 + length + size : 0;
 }
 
 size_t gossip_head_size(const struct gossip_message *message)

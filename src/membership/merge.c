@@ -1,0 +1,215 @@
+/* Claims about members. Which of two is newer: generation, then whether it has left, then incarnation, then the worse state (SWIM, 4.2). */
+#include "membership/gossip_internal.h"
+
+#include <assert.h>
+
+void want(struct gossip *gossip, uint64_t id)
+{
+	for (size_t i = 0; i < gossip->want_count; i++)
+		if (gossip->wants[i] == id)
+			return;
+	if (gossip->want_count < PENDING_WANTS_MAX)
+		gossip->wants[gossip->want_count++] = id;
+}
+
+bool worth_knowing(const struct gossip *gossip, uint64_t since_ms)
+{
+	return since_ms < (uint64_t)gossip->settings.dead_grace_ms / 2;
+}
+
+bool is_forgotten(const struct gossip *gossip, uint64_t id, uint64_t generation, uint32_t incarnation)
+{
+	const struct certificate *held = members_certificate(&gossip->members, id, gossip->now);
+	if (held == NULL || generation > held->generation)
+		return false;
+	return generation < held->generation || held->left || incarnation <= held->incarnation;
+}
+
+static void set_alive(struct gossip *gossip, uint16_t slot)
+{
+	suspicion_end(gossip, slot);
+	members_set_state(&gossip->members, slot, GOSSIP_ALIVE, 0);
+}
+
+/* Of two nodes with one name that were let in at two places the one that came later stops. */
+static void compare_names(struct gossip *gossip, const struct record *other)
+{
+	const struct profile *own = record_of(gossip, gossip->self)->profile;
+	const struct profile *profile = other->profile;
+	if (strcmp(own->name, profile->name) != 0)
+		return;
+	gossip->counts.refused_conflict++;
+	if (own->generation > profile->generation || (own->generation == profile->generation && gossip->id > other->id))
+		conflict(gossip, GOSSIP_REFUSED_NAME, other->id, profile->generation, slice_of(profile->address));
+}
+
+void admit(struct gossip *gossip, uint64_t id, uint32_t incarnation, struct profile *take_profile)
+{
+	uint16_t slot = members_find(&gossip->members, id);
+	if (slot == NO_SLOT && gossip->members.count >= GOSSIP_MEMBERS_MAX) {
+		gossip->counts.refused_full++;
+		profile_release(take_profile);
+		return;
+	}
+	if (slot == NO_SLOT) {
+		slot = members_add(&gossip->members, id, take_profile, incarnation, false);
+	} else {
+		struct record *record = record_of(gossip, slot);
+		assert(take_profile->generation > record->profile->generation);
+		rumour_end(gossip, slot);
+		profile_release(record->profile);
+		record->profile = take_profile;
+		record->incarnation = incarnation;
+		set_alive(gossip, slot);
+	}
+	outbox_change(gossip, GOSSIP_JOINED, slot);
+	rumour(gossip, slot, true, 0, 0);
+	compare_names(gossip, record_of(gossip, slot));
+}
+
+/* --- somebody new, or a new generation ----------------------------------------------------------------------------- */
+
+static void merge_new(struct gossip *gossip, const struct hearing *hearing, const struct gossip_update *update)
+{
+	bool first_hand = update->id == hearing->message->from && update->generation == hearing->message->generation;
+	bool departed = !is_live_state(update->state);
+	if (is_forgotten(gossip, update->id, update->generation, update->incarnation)) {
+		gossip->counts.refused_forgotten++;
+		return;
+	}
+	if (departed && (!hearing->stream || !worth_knowing(gossip, update->since_ms)))
+		return;
+	if (update->profile == NULL || update->profile->base != 0) {
+		want(gossip, update->id);
+		return;
+	}
+	if (first_hand && newcomer_waits(gossip, hearing, update))
+		return;
+	admit(gossip, update->id, update->incarnation,
+	      profile_create(gossip->shared, update->generation, update->profile));
+	uint16_t slot = members_find(&gossip->members, update->id);
+	if (slot == NO_SLOT)
+		return;
+	if (update->state == GOSSIP_SUSPECT)
+		suspect(gossip, slot, update->from);
+	if (departed) {
+		depart(gossip, slot, update->state, gossip->now - (msec)update->since_ms, update->from);
+		rumour_end(gossip, slot);
+	}
+}
+
+/* --- somebody known ------------------------------------------------------------------------------------------------ */
+
+static void merge_profile(struct gossip *gossip, uint16_t slot, const struct gossip_profile *news)
+{
+	struct record *record = record_of(gossip, slot);
+	struct profile *known = record->profile;
+	struct profile *changed = NULL;
+	if (news->base == 0 && !slice_is(news->address, known->address)) {
+		gossip->counts.refused_conflict++;
+		return;
+	}
+	if (news->version <= known->version)
+		return;
+	if (news->base == 0)
+		changed = profile_create(gossip->shared, known->generation, news);
+	else if (news->base <= known->version)
+		changed = profile_change(known, news);
+	if (changed == NULL) {
+		want(gossip, record->id);
+		return;
+	}
+	gossip->counts.resets += known->version < news->collected;
+	record->profile = changed;
+	rumour(gossip, slot, true, known->version, 0);
+	profile_release(known);
+	outbox_change(gossip, GOSSIP_UPDATED, slot);
+}
+
+static void merge_alive(struct gossip *gossip, uint16_t slot, const struct gossip_update *update)
+{
+	struct record *record = record_of(gossip, slot);
+	unsigned was = record->state;
+	if (update->incarnation <= record->incarnation)
+		return;
+	record->incarnation = update->incarnation;
+	rumour(gossip, slot, false, 0, 0);
+	if (was == GOSSIP_ALIVE)
+		return;
+	set_alive(gossip, slot);
+	outbox_change(gossip, was == GOSSIP_FAILED ? GOSSIP_JOINED : GOSSIP_UPDATED, slot);
+	gossip->counts.false_suspicions++;
+	if (was == GOSSIP_FAILED)
+		exchange_soon(gossip, record->id);
+}
+
+static void merge_suspect(struct gossip *gossip, uint16_t slot, const struct gossip_update *update)
+{
+	struct record *record = record_of(gossip, slot);
+	if (update->incarnation > record->incarnation) {
+		bool was_failed = record->state == GOSSIP_FAILED;
+		record->incarnation = update->incarnation;
+		set_alive(gossip, slot);
+		if (was_failed)
+			outbox_change(gossip, GOSSIP_JOINED, slot);
+		suspect(gossip, slot, update->from);
+	} else if (update->incarnation == record->incarnation && record->state == GOSSIP_ALIVE) {
+		suspect(gossip, slot, update->from);
+	} else if (update->incarnation == record->incarnation && record->state == GOSSIP_SUSPECT) {
+		confirm(gossip, slot, update->from);
+	}
+}
+
+/* What an exchange says may be old: who was given up elsewhere and is fine here is looked at again. */
+static void merge_failed(struct gossip *gossip, const struct hearing *hearing, uint16_t slot,
+                         const struct gossip_update *update)
+{
+	struct record *record = record_of(gossip, slot);
+	if (update->incarnation < record->incarnation)
+		return;
+	if (hearing->stream && is_live_state(record->state)) {
+		doubt(gossip, slot);
+		return;
+	}
+	record->incarnation = update->incarnation;
+	if (is_live_state(record->state))
+		depart(gossip, slot, GOSSIP_FAILED, gossip->now, update->from);
+}
+
+void merge(struct gossip *gossip, const struct hearing *hearing, const struct gossip_update *update)
+{
+	if (update->id == gossip->id) {
+		own_claimed(gossip, hearing, update);
+		return;
+	}
+	uint16_t slot = members_find(&gossip->members, update->id);
+	if (slot == NO_SLOT || update->generation > record_of(gossip, slot)->profile->generation) {
+		merge_new(gossip, hearing, update);
+		return;
+	}
+	const struct record *record = record_of(gossip, slot);
+	if (update->generation < record->profile->generation) {
+		gossip->counts.refused_stale++;
+		return;
+	}
+	if (update->profile != NULL)
+		merge_profile(gossip, slot, update->profile);
+	if (record->state == GOSSIP_LEFT)
+		return;
+	switch (update->state) {
+	case GOSSIP_ALIVE:
+		merge_alive(gossip, slot, update);
+		break;
+	case GOSSIP_SUSPECT:
+		merge_suspect(gossip, slot, update);
+		break;
+	case GOSSIP_FAILED:
+		merge_failed(gossip, hearing, slot, update);
+		break;
+	case GOSSIP_LEFT:
+		depart(gossip, slot, GOSSIP_LEFT, gossip->now - (msec)update->since_ms, update->from);
+		break;
+	case GOSSIP_STATE_END:
+		assert(false);
+	}
+}
