@@ -335,7 +335,8 @@ static void push(struct comparison *comparison, uint16_t slot, bool profile, uin
 static void compare_unknown(struct comparison *comparison, const struct gossip_row *row)
 {
 	struct gossip *gossip = comparison->gossip;
-	if (is_forgotten(gossip, row->id, row->generation, row->incarnation) ||
+	if ((is_forgotten(gossip, row->id, row->generation, row->incarnation) &&
+	     !may_inquire(gossip, row->id, row->generation, row->state)) ||
 	    (!is_live_state(row->state) && !worth_knowing(gossip, row->since_ms)))
 		return;
 	want_row(comparison, row->id);

@@ -27,7 +27,8 @@
 #define CONFIRMATIONS_MAX 3 /* independent ones that shorten a suspicion (Lifeguard's K) */
 #define CLAIMS_MAX 8
 #define FLIGHTS_MAX 4       /* exchanges under way */
-#define PENDING_WANTS_MAX 16
+#define PENDING_WANTS_MAX 16 /* in one step */
+#define RECENT_WANTS 32     /* that are not repeated for a while */
 #define ANSWERS_MAX 4       /* datagrams with what was wanted, for one message */
 #define FLIGHT_MESSAGES_MAX 1024
 #define FLIGHT_MS 3000      /* without an answer for so long an exchange has failed */
@@ -94,6 +95,11 @@ struct grave {
 	msec at;
 };
 
+struct recent_want {
+	uint64_t id;
+	msec at;
+};
+
 struct gossip {
 	/* What does not change. */
 	uint64_t id;
@@ -128,6 +134,8 @@ struct gossip {
 	size_t recalled_count;
 	struct grave graves[GOSSIP_PAIRS_MAX];
 	size_t grave_count;
+	struct recent_want recent[RECENT_WANTS];
+	size_t recent_next;
 
 	/* When what is due; in the past: at once. MSEC_NEVER: not. */
 	msec next_probe, next_spread, next_exchange, next_rejoin, next_reconnect, next_forget, suspicion_next, leave_ends;
@@ -209,6 +217,9 @@ void packing_begin(struct packing *packing, struct gossip *gossip, struct gossip
 bool packing_add(struct packing *packing, uint16_t slot, bool profile, uint64_t base, uint64_t from);
 void packing_end(struct packing *packing);
 
+/* The only update of a message: as what somebody was forgotten. */
+void put_certificate(struct gossip *gossip, struct gossip_message *message, const struct certificate *held);
+
 /* merge.c */
 void merge(struct gossip *gossip, const struct hearing *hearing, const struct gossip_update *update);
 /* What is said is let in, whoever else has its name: a newcomer, or a new generation of somebody. Takes the profile. */
@@ -217,6 +228,8 @@ void want(struct gossip *gossip, uint64_t id);
 /* Whether a departed member that was seen so long ago is still worth knowing. */
 bool worth_knowing(const struct gossip *gossip, uint64_t since_ms);
 bool is_forgotten(const struct gossip *gossip, uint64_t id, uint64_t generation, uint32_t incarnation);
+/* Whether who was forgotten, and is there as others say, can be asked; not too often. */
+bool may_inquire(const struct gossip *gossip, uint64_t id, uint64_t generation, enum gossip_state state);
 
 /* newcomer.c */
 /* Whether somebody live stands against it: then that one is asked, and the newcomer is let in or told later. */

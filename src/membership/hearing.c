@@ -103,19 +103,10 @@ static void tell_forgotten(struct gossip *gossip, const struct hearing *hearing)
 {
 	const struct gossip_message *heard = hearing->message;
 	const struct certificate *held = members_certificate(&gossip->members, heard->from, gossip->now);
-	if (held == NULL || held->generation != heard->generation || hearing->stream)
+	if (held == NULL || held->generation != heard->generation || heard->kind != GOSSIP_PING)
 		return;
 	struct gossip_message *message = outbox_message(gossip, GOSSIP_SPREAD);
-	struct gossip_update *update = arena_alloc(&gossip->arena, sizeof *update);
-	*update = (struct gossip_update){
-		.id = held->id,
-		.generation = held->generation,
-		.incarnation = held->incarnation,
-		.state = held->left ? GOSSIP_LEFT : GOSSIP_FAILED,
-		.from = gossip->id,
-	};
-	message->updates = update;
-	message->update_count = 1;
+	put_certificate(gossip, message, held);
 	outbox_send(gossip, hearing->source, message);
 }
 

@@ -217,11 +217,11 @@ uint16_t members_random(const struct members *members, struct random *random)
 	return members->live_count == 0 ? NO_SLOT : members->live[random_below(random, members->live_count)];
 }
 
-const struct certificate *members_certificate(const struct members *members, uint64_t id, msec now)
+struct certificate *members_certificate(const struct members *members, uint64_t id, msec now)
 {
-	const struct certificate *newest = NULL;
+	struct certificate *newest = NULL;
 	for (size_t i = 0; i < members->certificate_count; i++) {
-		const struct certificate *held = &members->certificates[i];
+		struct certificate *held = &members->certificates[i];
 		if (held->id == id && held->until > now &&
 		    (newest == NULL || held->generation > newest->generation ||
 		     (held->generation == newest->generation && held->incarnation >= newest->incarnation)))

@@ -31,6 +31,7 @@ struct certificate {
 	uint32_t incarnation;
 	bool left;
 	msec until;
+	msec asked_at; /* when it was asked whether it is there after all, since others say so */
 };
 
 #define CERTIFICATES_MAX 4096 /* the oldest goes for a newer one */
@@ -76,6 +77,6 @@ uint16_t members_next_probe(struct members *members, struct random *random);
 uint16_t members_random(const struct members *members, struct random *random); /* live; NO_SLOT: none */
 
 /* NULL: nothing is held against it. */
-const struct certificate *members_certificate(const struct members *members, uint64_t id, msec now);
+struct certificate *members_certificate(const struct members *members, uint64_t id, msec now);
 
 #endif

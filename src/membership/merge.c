@@ -2,14 +2,18 @@
 #include "membership/gossip_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 
+/* The same member is asked for once in a period: two nodes that refuse what the other answers must not go on asking. */
 void want(struct gossip *gossip, uint64_t id)
 {
-	for (size_t i = 0; i < gossip->want_count; i++)
-		if (gossip->wants[i] == id)
+	if (gossip->want_count == PENDING_WANTS_MAX)
+		return;
+	for (size_t i = 0; i < RECENT_WANTS; i++)
+		if (gossip->recent[i].id == id && gossip->now - gossip->recent[i].at < gossip->settings.probe_ms)
 			return;
-	if (gossip->want_count < PENDING_WANTS_MAX)
-		gossip->wants[gossip->want_count++] = id;
+	gossip->recent[gossip->recent_next++ % RECENT_WANTS] = (struct recent_want){id, gossip->now};
+	gossip->wants[gossip->want_count++] = id;
 }
 
 bool worth_knowing(const struct gossip *gossip, uint64_t since_ms)
@@ -23,6 +27,33 @@ bool is_forgotten(const struct gossip *gossip, uint64_t id, uint64_t generation,
 	if (held == NULL || generation > held->generation)
 		return false;
 	return generation < held->generation || held->left || incarnation <= held->incarnation;
+}
+
+bool may_inquire(const struct gossip *gossip, uint64_t id, uint64_t generation, enum gossip_state state)
+{
+	const struct certificate *held = members_certificate(&gossip->members, id, gossip->now);
+	return held != NULL && !held->left && held->generation == generation && is_live_state(state) &&
+	       (held->asked_at == 0 || gossip->now - held->asked_at >= gossip->settings.reconnect_ms);
+}
+
+/* Others say that who was forgotten is there: it may be, and not know that it was given up here. It is told, and can refute that. */
+static void inquire(struct gossip *gossip, const struct gossip_update *update)
+{
+	address_text address;
+	if (!may_inquire(gossip, update->id, update->generation, update->state))
+		return;
+	if (update->profile == NULL || update->profile->base != 0) {
+		want(gossip, update->id);
+		return;
+	}
+	struct certificate *held = members_certificate(&gossip->members, update->id, gossip->now);
+	held->asked_at = gossip->now;
+	struct gossip_message *ping = outbox_message(gossip, GOSSIP_PING);
+	ping->target = update->id;
+	ping->sequence = ++gossip->sequence;
+	put_certificate(gossip, ping, held);
+	snprintf(address, sizeof address, "%.*s", SLICE_ARGS(update->profile->address));
+	outbox_send(gossip, address, ping);
 }
 
 static void set_alive(struct gossip *gossip, uint16_t slot)
@@ -75,6 +106,7 @@ static void merge_new(struct gossip *gossip, const struct hearing *hearing, cons
 	bool departed = !is_live_state(update->state);
 	if (is_forgotten(gossip, update->id, update->generation, update->incarnation)) {
 		gossip->counts.refused_forgotten++;
+		inquire(gossip, update);
 		return;
 	}
 	if (departed && (!hearing->stream || !worth_knowing(gossip, update->since_ms)))

@@ -195,3 +195,17 @@ void packing_end(struct packing *packing)
 	}
 	mem_free(packing->updates);
 }
+
+void put_certificate(struct gossip *gossip, struct gossip_message *message, const struct certificate *held)
+{
+	struct gossip_update *update = arena_alloc(&gossip->arena, sizeof *update);
+	*update = (struct gossip_update){
+		.id = held->id,
+		.generation = held->generation,
+		.incarnation = held->incarnation,
+		.state = held->left ? GOSSIP_LEFT : GOSSIP_FAILED,
+		.from = gossip->id,
+	};
+	message->updates = update;
+	message->update_count = 1;
+}

@@ -47,6 +47,17 @@ void planted_after_step(struct world *world, struct node *node, struct gossip_ef
 		effects->change_count--;
 }
 
+/* Nothing of what is said about the receiver reaches it. */
+static void strip_own_row(const struct node *node, struct gossip_message *message)
+{
+	struct gossip_row *rows = (struct gossip_row *)(uintptr_t)message->rows;
+	size_t kept = 0;
+	for (size_t i = 0; i < message->row_count; i++)
+		if (rows[i].id != node->id)
+			rows[kept++] = rows[i];
+	message->row_count = kept;
+}
+
 static void strip_tombstones(struct gossip_profile *profile)
 {
 	struct gossip_pair *pairs = (struct gossip_pair *)(uintptr_t)profile->pairs;
@@ -61,6 +72,8 @@ void planted_delivery(struct world *world, struct node *node, struct gossip_mess
 {
 	struct gossip_update *updates = (struct gossip_update *)(uintptr_t)message->updates;
 	size_t kept = 0;
+	if (world->planted == PLANTED_NO_REFUTATION)
+		strip_own_row(node, message);
 	for (size_t i = 0; i < message->update_count; i++) {
 		struct gossip_update *update = &updates[i];
 		struct gossip_profile *profile = (struct gossip_profile *)(uintptr_t)update->profile;

@@ -12,6 +12,7 @@
 #define WAITING_MAX 200        /* datagrams that a socket of a paused node holds */
 #define REFUSED_AFTER 1000     /* microseconds until a connection to a node that is down is refused */
 #define STREAM_LOSS_DELAY 200000
+#define DATAGRAMS_PER_SECOND 2000 /* of one node: more is a storm */
 
 enum kind { TICK, DATAGRAM, STREAM, REFUSED };
 
@@ -130,6 +131,11 @@ static void send_datagram(struct world *world, struct node *from, const struct g
 	world->counts.bytes += sent.size + GOSSIP_SEAL_SIZE;
 	if (sent.size > world->counts.largest_datagram)
 		world->counts.largest_datagram = sent.size;
+	if (from->second != world->now / 1000000)
+		from->in_second = 0;
+	from->second = world->now / 1000000;
+	if (++from->in_second > DATAGRAMS_PER_SECOND)
+		fail(world, "node %" PRIu64 " sends %u datagrams in a second", from->id, from->in_second);
 	if (sent.size > GOSSIP_DATAGRAM_MAX)
 		fail(world, "node %" PRIu64 " sends a datagram of %u bytes", from->id, sent.size);
 	struct node *to = node_at(world, datagram->address);

@@ -70,7 +70,8 @@ struct node {
 	char values[8][24]; /* "": none */
 	/* What it cost. */
 	uint64_t bytes_out, datagrams_out, exchange_bytes;
-	msec last_probe;
+	usec second;       /* of which these are counted: */
+	uint32_t in_second;
 };
 
 struct happening;

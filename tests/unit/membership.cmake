@@ -8,3 +8,8 @@ add_executable(gossip-sim
   ../sim/gossip_world.c)
 target_include_directories(gossip-sim PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 target_link_libraries(gossip-sim PRIVATE clusterd_flags clusterd_membership clusterd_wire)
+add_test(NAME sim/gossip COMMAND gossip-sim --seeds 1 150)
+add_test(NAME sim/gossip_bites COMMAND gossip-sim --seeds 1 200 --bugs)
+add_test(NAME sim/gossip_large COMMAND gossip-sim --large)
+add_test(NAME sim/gossip_paused COMMAND gossip-sim --paused)
+set_tests_properties(sim/gossip sim/gossip_bites sim/gossip_large sim/gossip_paused PROPERTIES TIMEOUT 120)
