@@ -179,6 +179,7 @@ void disk_close(struct disk *disk)
 {
 	if (disk == NULL)
 		return;
+	disk->failed = true; /* nobody is told any more */
 	loop_watch_destroy(disk->watch);
 	loop_watch_destroy(disk->keeper_watch);
 	if (disk->keeper != NULL)

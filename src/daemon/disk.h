@@ -45,7 +45,9 @@ int disk_open(const struct disk_options *options, struct disk **ret_disk, struct
 /* From now on the log belongs to the disk thread. */
 int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
              struct error *error);
-void disk_close(struct disk *disk); /* what was given is carried out first; NULL is fine */
+/* What was given is carried out first, and nobody is told (an installation may stop between catalog and log: see data_dir.c). NULL is
+ * fine. */
+void disk_close(struct disk *disk);
 
 /* Before disk_run, by the caller's thread. */
 /* Durable when it returns 0. */

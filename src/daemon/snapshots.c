@@ -28,6 +28,7 @@ struct snapshots {
 	uint64_t making; /* number of the one that is wanted; 0: none */
 	uint64_t next_number;
 	int out;         /* it, open; −1: not made yet */
+	bool closing;    /* nobody is told any more */
 
 	/* The thread's. */
 	int in;
@@ -113,6 +114,7 @@ void snapshots_destroy(struct snapshots *snapshots)
 {
 	if (snapshots == NULL)
 		return;
+	snapshots->closing = true;
 	loop_watch_destroy(snapshots->watch);
 	if (snapshots->jobs != NULL)
 		jobs_destroy(snapshots->jobs);
@@ -198,7 +200,7 @@ static void make_done(struct job *base)
 {
 	struct snapshot_job *job = (struct snapshot_job *)base;
 	struct snapshots *snapshots = job->snapshots;
-	bool wanted = job->number == snapshots->making;
+	bool wanted = job->number == snapshots->making && !snapshots->closing;
 	if (job->out >= 0 && !wanted)
 		close(job->out);
 	if (wanted) {
@@ -288,14 +290,21 @@ static void write_run(struct job *base)
 		job->code = write_all(snapshots, buffer_slice(&job->bytes), &job->error);
 }
 
+static void tell_failure(struct snapshot_job *job)
+{
+	struct snapshots *snapshots = job->snapshots;
+	if (!snapshots->closing)
+		snapshots->handler->failed(snapshots->context, &job->error);
+}
+
 static void write_done(struct job *base)
 {
 	struct snapshot_job *job = (struct snapshot_job *)base;
 	struct snapshots *snapshots = job->snapshots;
-	if (job->code == 0)
+	if (job->code != 0)
+		tell_failure(job);
+	else if (!snapshots->closing)
 		snapshots->handler->written(snapshots->context);
-	else
-		snapshots->handler->failed(snapshots->context, &job->error);
 	job_release(base);
 }
 
@@ -365,10 +374,10 @@ static void verify_done(struct job *base)
 {
 	struct snapshot_job *job = (struct snapshot_job *)base;
 	struct snapshots *snapshots = job->snapshots;
-	if (job->code == 0)
+	if (job->code != 0)
+		tell_failure(job);
+	else if (!snapshots->closing)
 		disk_install(snapshots->disk, snapshots->in_path, job->snapshot.index);
-	else
-		snapshots->handler->failed(snapshots->context, &job->error);
 	job_release(base);
 }
 

@@ -29,7 +29,7 @@ struct snapshots_options {
 /* Makes DIR/snapshot, and removes what an earlier process left there. */
 int snapshots_create(struct loop *loop, const struct snapshots_options *options, const struct snapshots_handler *handler,
                      void *context, struct snapshots **ret_snapshots, struct error *error);
-void snapshots_destroy(struct snapshots *snapshots); /* what was given is carried out first; NULL is fine */
+void snapshots_destroy(struct snapshots *snapshots); /* waits for its thread, and nobody is told; NULL is fine */
 
 const char *snapshots_directory(const struct snapshots *snapshots); /* copies for clients may lie there, too */
 

@@ -9,6 +9,7 @@
 #include "faulty_vfs.h"
 
 #include "base/random.h"
+#include "catalog/copy.h"
 
 #include <string.h>
 
@@ -248,6 +249,69 @@ static void loss_of_power_within_a_checkpoint_harms_nothing(void **state)
 	}
 }
 
+/* A catalog of entries 1 … `count`, closed, all of it on the disk. */
+static uint64_t make_other(struct disk *disk, const char *path, uint64_t count)
+{
+	struct catalog *other;
+	uint64_t hash = 0, index;
+	bool complete;
+	assert_int_equal(catalog_open(path, "faulty", &other, &disk->error), 0);
+	for (uint64_t i = 1; i <= count; i++)
+		assert_int_equal(write_index(other, i), 0);
+	assert_int_equal(catalog_checkpoint(path, &index, &complete, &disk->error), 0);
+	assert_int_equal(catalog_hash(other, &hash), 0);
+	catalog_close(other);
+	return hash;
+}
+
+/* Whatever fails in taking a copy over, and the power with it: the catalog is what it was, or the copy; the copy, when it was said to
+ * be. */
+static void loss_of_power_within_an_installation_leaves_the_one_or_the_other(void **state)
+{
+	struct disk *disk = *state;
+	unsigned old = 0, new = 0;
+	uint64_t hashes[2] = {make_other(disk, "two/first.db", 30), make_other(disk, "two/second.db", 90)};
+	for (uint64_t nth = 1; nth < 260; nth++) {
+		static const enum faulty_operation operations[] = {FAULTY_WRITE, FAULTY_SYNC, FAULTY_OPEN, FAULTY_READ};
+		enum faulty_operation operation = operations[nth % 4];
+		static const enum faulty_loss losses[] = {FAULTY_LOSE_SOME, FAULTY_LOSE_ALL, FAULTY_LOSE_NOTHING};
+		uint64_t hash;
+		assert_int_equal(catalog_install("two/first.db", PATH, 0, &disk->error), 0);
+		lose_power(disk, losses[nth % 3]);
+		assert_int_equal(catalog_hash(disk->catalog, &hash), 0);
+		assert_true(hash == hashes[0]); /* it was said to be there */
+		faulty_vfs_fail(disk->vfs, operation, nth / 4 + 1, SQLITE_IOERR, true);
+		int result = catalog_install("two/second.db", PATH, 0, &disk->error);
+		faulty_vfs_fail(disk->vfs, operation, 0, 0, false);
+		lose_power(disk, losses[nth % 3]);
+		assert_int_equal(catalog_hash(disk->catalog, &hash), 0);
+		assert_true(hash == hashes[1] || (result != 0 && hash == hashes[0]));
+		old += hash == hashes[0];
+		new += hash == hashes[1];
+	}
+	assert_true(old > 20 && new > 20);
+}
+
+/* Then the copy is in the WAL only, and synced there. */
+static void installation_beside_a_reader_survives_the_loss_of_power(void **state)
+{
+	struct disk *disk = *state;
+	sqlite3 *reader;
+	sqlite3_stmt *statement;
+	uint64_t hash, expected = make_other(disk, "two/first.db", 30);
+	assert_int_equal(write_index(disk->catalog, 1), 0);
+	assert_int_equal(sqlite3_open_v2(PATH, &reader, SQLITE_OPEN_READONLY, "faulty"), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(reader, "SELECT * FROM meta", -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	assert_int_equal(catalog_install("two/first.db", PATH, 0, &disk->error), 0);
+	faulty_vfs_power_off(disk->vfs, "one/");
+	sqlite3_finalize(statement);
+	sqlite3_close(reader);
+	lose_power(disk, FAULTY_LOSE_ALL);
+	assert_int_equal(catalog_hash(disk->catalog, &hash), 0);
+	assert_true(hash == expected);
+}
+
 /* The copy of the same history has the same hash, whatever happened to its disk. */
 static void replay_after_a_crash_gives_the_same_tables(void **state)
 {
@@ -281,6 +345,8 @@ int main(void)
 		TEST(death_of_the_process_loses_no_commit),
 		TEST(loss_of_power_takes_nothing_that_a_complete_checkpoint_had),
 		TEST(loss_of_power_within_a_checkpoint_harms_nothing),
+		TEST(loss_of_power_within_an_installation_leaves_the_one_or_the_other),
+		TEST(installation_beside_a_reader_survives_the_loss_of_power),
 		TEST(replay_after_a_crash_gives_the_same_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
