@@ -186,6 +186,7 @@ struct catalog_node {
 	struct slice tags; /* JSON object */
 };
 int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
+int catalog_nodes(struct catalog *catalog, void (*each)(void *context, const struct catalog_node *node), void *context);
 
 /* --- keys and leases (keys.c) --------------------------------------------------------------------------------------- */
 

@@ -45,6 +45,29 @@ int catalog_sessions(struct catalog *catalog,
 	return result;
 }
 
+int catalog_nodes(struct catalog *catalog, void (*each)(void *context, const struct catalog_node *node), void *context)
+{
+	sqlite3_stmt *statement;
+	int result = statement_get(catalog, STATEMENT_NODES, &statement);
+	if (result != 0)
+		return result;
+	while ((result = statement_row(catalog, statement)) == 1) {
+		struct catalog_node row = {
+			.id = column_number(statement, 0),
+			.name = column_text(statement, 1),
+			.role = column_text(statement, 2),
+			.address = column_text(statement, 3),
+			.datacenter = column_text(statement, 4),
+			.state = column_text(statement, 5),
+			.generation = column_number(statement, 6),
+			.tags = column_text(statement, 7),
+		};
+		each(context, &row);
+	}
+	statement_end(statement);
+	return result;
+}
+
 int catalog_node_put(struct catalog *catalog, const struct catalog_node *node)
 {
 	sqlite3_stmt *statement;

@@ -93,6 +93,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LEASE_KEY_INSERT] = "INSERT OR REPLACE INTO lease_key (lease, key) VALUES (?1, ?2)",
 	[STATEMENT_LEASE_KEY_DELETE] = "DELETE FROM lease_key WHERE lease = ?1 AND key = ?2",
 	[STATEMENT_LEASE_KEY_FIRST] = "SELECT key FROM lease_key WHERE lease = ?1 ORDER BY key LIMIT 1",
+	[STATEMENT_NODES] = "SELECT id, name, role, address, datacenter, state, generation, tags FROM node ORDER BY id",
 	[STATEMENT_PAGES] = "PRAGMA page_count",
 	[STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
 	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",

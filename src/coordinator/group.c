@@ -86,6 +86,17 @@ int machine_found(struct machine *machine, struct slice cluster_id, const struct
 	return machine_commit(machine, error);
 }
 
+int machine_join(struct machine *machine, struct slice cluster_id, struct error *error)
+{
+	int code = machine_begin(machine, error);
+	if (code != 0)
+		return code;
+	code = catalog_meta_set_text(machine->catalog, CLUSTER_KEY, cluster_id);
+	if (code != 0)
+		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
+	return machine_commit(machine, error);
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
 static bool number(struct slice value, uint64_t *ret_number)

@@ -19,6 +19,7 @@ static const struct machine_settings default_settings = {
 	.instances_cached = 20000,
 	.changes_kept = 100000,
 	.change_bytes_kept = 64u << 20,
+	.voters = 5,
 };
 
 struct setting_rule {
@@ -37,6 +38,7 @@ static const struct setting_rule setting_rules[] = {
 	{"instances_cached", 100, 10000000},
 	{"changes_kept", 100, 10000000},
 	{"change_bytes_kept", 1 << 20, 16ll << 30},
+	{"voters", 1, 9},
 };
 
 static void setting_put(struct machine_settings *settings, size_t which, long long value)
@@ -63,8 +65,11 @@ static void setting_put(struct machine_settings *settings, size_t which, long lo
 	case 6:
 		settings->changes_kept = (uint64_t)value;
 		break;
-	default:
+	case 7:
 		settings->change_bytes_kept = (uint64_t)value;
+		break;
+	default:
+		settings->voters = (uint32_t)value;
 		break;
 	}
 }

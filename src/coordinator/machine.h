@@ -29,6 +29,7 @@ struct machine_settings {
 	uint32_t instances_cached; /* instances_cached: idle ones kept in memory; default 20,000 */
 	uint64_t changes_kept;   /* changes_kept: of keys, for those who watch; default 100,000 */
 	uint64_t change_bytes_kept; /* change_bytes_kept: their keys and values; default 64 MiB */
+	uint32_t voters;         /* voters: so many servers have a vote, if there are so many; default 5 */
 };
 
 enum call_state { CALL_READY, CALL_RUNNING, CALL_BACKOFF, CALL_DONE, CALL_FAILED, CALL_CANCELLED };
@@ -169,6 +170,9 @@ uint64_t machine_applied_term(const struct machine *machine);
 /* A group begins with these members, in a catalog to which nothing was applied; durable like all transactions. */
 int machine_found(struct machine *machine, struct slice cluster_id, const struct command_member *members, size_t count,
                   struct error *error);
+
+/* The catalog is of this cluster from now on, whose log or copy is to come. */
+int machine_join(struct machine *machine, struct slice cluster_id, struct error *error);
 
 int machine_begin(struct machine *machine, struct error *error);
 /* Applies the command of log entry (index, term). An ERR_ ends the node: the catalog failed, or the entry cannot be. A command

@@ -177,6 +177,13 @@ static void host_status(void *context, struct buffer *out)
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }
 
+static void host_left(void *context)
+{
+	struct host *host = context;
+	log_write(LOG_INFO, "node", "%s has left the cluster", host->config->name);
+	loop_stop(host->loop);
+}
+
 void host_fail(void *context, const struct error *error)
 {
 	struct host *host = context;
@@ -209,6 +216,7 @@ const struct node_host host_wishes = {
 	.exchange_send = host_exchange_send,
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
+	.left = host_left,
 	.status = host_status,
 	.fail = host_fail,
 };

@@ -1,4 +1,4 @@
-#include "daemon/node_internal.h"
+#include "daemon/cluster.h"
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -39,13 +39,12 @@ int node_load_machine(struct node *node, struct error *error)
 	machine_destroy(node->machine);
 	node->machine = machine;
 	runner_definitions(node);
-	if (node->last_stamp < machine_last_stamp(machine))
-		node->last_stamp = machine_last_stamp(machine);
+	clock_raise(&node->clock, machine_last_stamp(machine));
 	return 0;
 }
 
 /* A founder begins with the group that was agreed on, before there is an entry. */
-static int found_group(struct node *node, struct error *error)
+int node_found_group(struct node *node, struct error *error)
 {
 	const struct node_identity *identity = &node->identity;
 	struct command_member members[RAFT_VOTERS_MAX];
@@ -73,9 +72,10 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->catalog = catalog;
 	node->id = config->id;
 	node->identity = config->identity;
+	clock_init(&node->clock, 0, 0);
 	int code = node_load_machine(node, error);
 	if (code == 0)
-		code = found_group(node, error);
+		code = node_found_group(node, error);
 	if (code == 0)
 		code = replica_create(node, config, error);
 	if (code != 0) {
@@ -98,6 +98,11 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->next_nonce = first_nonce(config);
 	runner_init(node, config->exec_slots, config->pool_calls);
 	sites_init(node);
+	code = cluster_create(node, config, error);
+	if (code != 0) {
+		node_destroy(node);
+		return code;
+	}
 	*ret_node = node;
 	return 0;
 }
@@ -111,6 +116,7 @@ void node_destroy(struct node *node)
 	node_calls_finish(node);
 	runner_finish(node);
 	sites_finish(node);
+	cluster_destroy(node);
 	replica_destroy(node);
 	HASH_ITER(hh, node->sessions, session, next) {
 		HASH_DELETE(hh, node->sessions, session);
@@ -138,41 +144,28 @@ void node_destroy(struct node *node)
 	mem_free(node);
 }
 
-/* --- leading and following ----------------------------------------------------------------------------------------- */
+/* --- who waits ----------------------------------------------------------------------------------------------------- */
 
-static void announce_node(struct node *node)
+static void tell(struct node *node, enum wait_kind kind, uint64_t first)
 {
-	struct command command = {
-		.kind = COMMAND_NODE,
-		.node = {
-			.id = node->id,
-			.name = slice_of(node->name),
-			.role = SLICE("server"),
-			.address = slice_of(node->address),
-			.datacenter = slice_of(node->datacenter),
-			.state = SLICE("alive"),
-			.tags = slice_of(node->tags),
-			.generation = node->generation,
-		},
-	};
-	node_propose(node, &command, true);
+	struct waiter waiter;
+	while (waiters_take(node->waiters, kind, first, 0, &waiter)) {
+		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+		node->host->respond(node->context, waiter.connection, waiter.stream, &response, SLICE(""));
+	}
 }
+
+/* --- leading and following ----------------------------------------------------------------------------------------- */
 
 void node_begin_term(struct node *node)
 {
 	node_propose(node, &(struct command){.kind = COMMAND_NOOP}, true);
-	announce_node(node);
+	roster_begin_term(node);
 	node->timers_changed = true;
 	node->timers_proposed = false;
 	sessions_granted(node);
 	leases_granted(node);
 	replica_flush(node);
-}
-
-/* Nothing waits for it: only what is to be of a cluster that others begin wishes for it. */
-void node_identity_saved(struct node *node)
-{
-	(void)node;
 }
 
 void node_stepped_down(struct node *node)
@@ -181,6 +174,7 @@ void node_stepped_down(struct node *node)
 	node_calls_unlead(node);
 	lease_clock_clear(node->leases);
 	waiters_not_leader(node);
+	tell(node, WAIT_LEADER, 0);
 }
 
 /* --- apply --------------------------------------------------------------------------------------------------------- */
@@ -193,11 +187,19 @@ static int apply_entry(struct node *node, uint64_t index, uint64_t term, struct 
 		error_prefix(error, "entry %" PRIu64 " of the log", index);
 		return code;
 	}
-	if (command.stamp > node->last_stamp)
-		node->last_stamp = command.stamp;
+	clock_raise(&node->clock, command.stamp);
 	code = machine_apply(node->machine, index, term, &command, error);
 	arena_reset(&node->arena);
 	return code;
+}
+
+static void tell_configured(struct node *node)
+{
+	uint64_t index = machine_configuration(node->machine)->index;
+	if (index != node->configuration_told) {
+		node->configuration_told = index;
+		tell(node, WAIT_CONFIGURATION, index);
+	}
 }
 
 static void tell_ready(struct node *node)
@@ -217,6 +219,7 @@ static void after_transaction(struct node *node)
 	node_effects(node);
 	machine_trim(node->machine);
 	reads_applied(node);
+	tell_configured(node);
 	if (!node->ready && node->leader && machine_applied_term(node->machine) == raft_term(node->raft)) {
 		node->ready = true;
 		node_calls_lead(node);
@@ -368,6 +371,8 @@ void node_turn(struct node *node)
 		runner_turn(node);
 	if (!node->failed && node->leader && !node->installing)
 		lead(node);
+	if (!node->failed && !node->installing)
+		cluster_turn(node, now);
 	if (!node->failed)
 		replica_turn(node, now);
 	if (!node->failed && !node->leader)
@@ -390,6 +395,8 @@ msec node_deadline(const struct node *node)
 	deadline = msec_earlier(deadline, forward_deadline(node));
 	deadline = msec_earlier(deadline, consistency_deadline(node));
 	deadline = msec_earlier(deadline, presence_deadline(node));
+	if (!node->installing)
+		deadline = msec_earlier(deadline, cluster_deadline(node));
 	if (node->assigned_count > 0 && !node->disk_busy)
 		deadline = msec_earlier(deadline, node->assigned_since + ASSIGNED_DELAY_MS);
 	if (node->ready && node->next_timer != MSEC_NEVER && !node->timers_proposed) {

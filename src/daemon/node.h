@@ -96,6 +96,9 @@ struct node_host {
 	/* Make this durable, then node_identity_saved. */
 	void (*save_identity)(void *context, const struct node_identity *identity);
 
+	/* This node has left the cluster for good, as it was asked to: end the process. */
+	void (*left)(void *context);
+
 	/* Facts for `status` that only the host has: appends `"name":value` pairs, each after a comma. */
 	void (*status)(void *context, struct buffer *out);
 	/* The node cannot go on: say why, end the process. */

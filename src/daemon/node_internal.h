@@ -26,6 +26,7 @@
 #include "daemon/tail.h"
 #include "daemon/waiters.h"
 #include "election/raft.h"
+#include "membership/gossip.h"
 #include "workflow/sequencer.h"
 
 #include <sys/queue.h>
@@ -88,6 +89,8 @@ struct node {
 	struct raft *raft;
 	struct sequencer *sequencer;
 	struct dispatch *dispatch;
+	struct gossip *gossip;
+	struct clock clock;         /* stamps what is proposed and said: above all stamps in the log, as far as they are known */
 	struct waiters *waiters;
 	struct forwarding *forwarding;
 	struct consistency *consistency;
@@ -96,6 +99,24 @@ struct node {
 	uint64_t id;
 	struct node_identity identity;
 	uint64_t generation;
+	struct error problem;       /* why this node is of no cluster, for a person; code 0: none */
+
+	/* Membership. */
+	bool saving_identity;
+	bool leaving;               /* for good */
+	bool leave_said;
+	msec leave_at;
+	uint32_t expect;            /* servers that begin a cluster together; 0: it does not wait for any */
+	uint32_t forming_seen;      /* servers that wait for one another, when looked last … */
+	msec forming_since;         /* … and since when it has been so many */
+	msec forming_at;
+	uint32_t pledges;           /* bits: of which founders this node has the pledge */
+	uint64_t forming_seed;
+	struct noted *noted;        /* roster.c: what the leader has written down of members */
+	bool roster_changed;
+	msec roster_at;
+	msec leader_since;
+	uint64_t configuration_told; /* index of the newest that is applied */
 
 	/* The log's end: entries that are proposed, being synced, or committed and not yet applied; and some behind, for others. */
 	struct tail tail;
@@ -107,7 +128,6 @@ struct node {
 	bool disk_busy;
 	bool reading;
 	bool reading_last;          /* the stamp of the log's last entry, before the first one of the term is made */
-	uint64_t last_stamp;        /* of what is in the log, as far as it is known */
 	bool installing;            /* the catalog is becoming another: nobody may touch it */
 	struct backlog *backlogs;   /* of members */
 	struct pending_read *reads; /* in the order in which they were asked */
@@ -161,11 +181,13 @@ void node_begin_term(struct node *node);   /* this node leads, and knows the las
 void node_stepped_down(struct node *node); /* it does not any more */
 /* Entries that were read to be applied. */
 void node_apply_read(struct node *node, const struct wal_record *records, size_t count);
+int node_found_group(struct node *node, struct error *error);
 int node_load_machine(struct node *node, struct error *error); /* the state from the catalog, anew when there was one */
 
 /* replica.c */
 int replica_create(struct node *node, const struct node_config *config, struct error *error);
 void replica_destroy(struct node *node);
+int replica_found(struct node *node, struct error *error); /* the group begins with the identity's founders */
 /* Appends a command to the batch. The stamp, version and index are given here. */
 void node_propose(struct node *node, struct command *command, bool urgent);
 bool node_overloaded(const struct node *node);

@@ -1,3 +1,4 @@
+#include "daemon/cluster.h"
 #include "daemon/forward.h"
 
 #include "wire/frame.h"
@@ -47,29 +48,11 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 	case FRAME_HEARTBEAT:
 		frames_take(node, member, frame_type, message, payload);
 		break;
+	case FRAME_FORM:
+		forming_message(node, member, (const Clusterd__Wire__Form *)message);
+		break;
 	default:
 		node->counts.messages_refused++;
 		break;
 	}
-}
-
-void node_datagram(struct node *node, const char *from, struct slice bytes)
-{
-	(void)from;
-	(void)bytes;
-	node->counts.messages_refused++;
-}
-
-void node_exchange(struct node *node, const char *from, struct slice bytes, struct buffer *reply)
-{
-	(void)from;
-	(void)bytes;
-	(void)reply;
-	node->counts.messages_refused++;
-}
-
-void node_exchange_failed(struct node *node, const char *address)
-{
-	(void)node;
-	(void)address;
 }

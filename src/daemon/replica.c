@@ -51,9 +51,7 @@ static void keep_entry(struct node *node, uint64_t term, struct buffer take_body
 static struct buffer encode(struct node *node, struct command *command)
 {
 	struct buffer body = BUFFER_EMPTY;
-	uint64_t stamp = (uint64_t)node->host->wall(node->context) << 16;
-	node->last_stamp = stamp > node->last_stamp ? stamp : node->last_stamp + 1;
-	command->stamp = node->last_stamp;
+	command->stamp = clock_next(&node->clock, node->host->wall(node->context));
 	command->machine_version = MACHINE_VERSION;
 	command_encode(command, &node->encoding, &body);
 	arena_reset(&node->encoding);
@@ -141,25 +139,24 @@ static void cut(struct node *node, uint64_t last)
 
 /* --- sending ------------------------------------------------------------------------------------------------------- */
 
-static void send_plain(struct node *node, const struct raft_message *message)
+static void send_packed(struct node *node, const struct raft_message *message, const struct raft_outgoing *entries,
+                        const struct slice *payload, size_t payload_count)
 {
-	Clusterd__Wire__RaftMessage *packed = raft_pack(message, NULL, &node->encoding);
-	node->host->peer_send(node->context, message->to, FRAME_RAFT, 0, &packed->base, NULL, 0);
+	Clusterd__Wire__RaftMessage *packed = raft_pack(message, entries, &node->encoding);
+	packed->stamp = clock_next(&node->clock, node->host->wall(node->context));
+	node->host->peer_send(node->context, message->to, FRAME_RAFT, 0, &packed->base, payload, payload_count);
 	arena_reset(&node->encoding);
 }
 
-/* The message with as many of its entries as are at hand and reasonable; how many. */
-static uint32_t send_entries(struct node *node, struct raft_message *message, const struct raft_outgoing *entries,
-                             uint32_t count)
+static void send_entries(struct node *node, struct raft_message *message, const struct raft_outgoing *entries,
+                         uint32_t count)
 {
 	struct slice parts[RAFT_MESSAGE_ENTRIES_MAX];
+	parts[0] = SLICE("");
 	for (uint32_t i = 0; i < count; i++)
 		parts[i] = entries[i].body;
 	message->append_request.count = count;
-	Clusterd__Wire__RaftMessage *packed = raft_pack(message, entries, &node->encoding);
-	node->host->peer_send(node->context, message->to, FRAME_RAFT, 0, &packed->base, parts, count);
-	arena_reset(&node->encoding);
-	return count;
+	send_packed(node, message, entries, parts, count);
 }
 
 static uint32_t collect(const struct node *node, const struct raft_message *message, struct raft_outgoing *entries)
@@ -265,9 +262,7 @@ static void send_chunk(struct node *node, struct raft_message *message)
 	if (node->host->snapshot_read(node->context, message->chunk.offset, size, &bytes) == 0 && bytes.size > 0) {
 		struct slice part = buffer_slice(&bytes);
 		message->chunk.length = (uint32_t)bytes.size;
-		Clusterd__Wire__RaftMessage *packed = raft_pack(message, NULL, &node->encoding);
-		node->host->peer_send(node->context, message->to, FRAME_RAFT, 0, &packed->base, &part, 1);
-		arena_reset(&node->encoding);
+		send_packed(node, message, NULL, &part, 1);
 	}
 	buffer_finish(&bytes);
 }
@@ -286,7 +281,7 @@ static void send_message(struct node *node, struct raft_message *message, struct
 		return;
 	}
 	if (message->kind != RAFT_APPEND_REQUEST) {
-		send_plain(node, message);
+		send_packed(node, message, NULL, NULL, 0);
 		return;
 	}
 	uint32_t wanted = message->append_request.count;
@@ -344,8 +339,7 @@ static void take_last_entry(struct node *node, const struct wal_record *records,
 		node_fail(node, &error);
 		return;
 	}
-	if (head.stamp > node->last_stamp)
-		node->last_stamp = head.stamp;
+	clock_raise(&node->clock, head.stamp);
 	node_begin_term(node);
 }
 
@@ -376,8 +370,8 @@ static void take_entries(struct node *node, const struct raft_effects *effects, 
 		struct command_head head;
 		assert(effects->accept_first + i == tail_next(&node->tail));
 		buffer_append_slice(&body, from);
-		if (command_peek(from, &head) == 0 && head.stamp > node->last_stamp)
-			node->last_stamp = head.stamp;
+		if (command_peek(from, &head) == 0)
+			clock_raise(&node->clock, head.stamp);
 		keep_entry(node, entry->term, body, entry->configuration != NULL);
 	}
 	node->urgent = true;
@@ -487,6 +481,8 @@ void replica_message(struct node *node, uint64_t member, const Clusterd__Wire__R
 	struct raft_message message;
 	struct error error = {0};
 	struct incoming incoming = {.message = &message, .payload = payload};
+	if (packed->stamp != 0)
+		clock_observe(&node->clock, packed->stamp, node->host->wall(node->context)); /* too far ahead: it is counted */
 	if (raft_unpack(packed, member, node->id, payload, &node->arena, &message, &incoming.bodies, &error) == 0)
 		step(node, &(struct raft_event){.kind = RAFT_MESSAGE, .message = &message}, &incoming);
 	else
@@ -609,6 +605,30 @@ int replica_create(struct node *node, const struct node_config *config, struct e
 	node->given = raft.last_index;
 	node->committed_seen = applied;
 	return 0;
+}
+
+/* There is no entry yet, and was no message: the group takes the place of the one that was not known. */
+int replica_found(struct node *node, struct error *error)
+{
+	struct node_config config = {
+		.id = node->id,
+		.term = raft_term(node->raft),
+		.voted_for = raft_voted_for(node->raft),
+		.identity = node->identity,
+		.seed = node->forming_seed,
+	};
+	if (machine_applied_index(node->machine) > 0 || raft_last_index(node->raft) > 0)
+		return 0;
+	int code = node_found_group(node, error);
+	if (code != 0)
+		return code;
+	raft_destroy(node->raft);
+	node->raft = NULL;
+	tail_finish(&node->tail);
+	code = replica_create(node, &config, error);
+	if (code == 0)
+		node_start(node);
+	return code;
 }
 
 void replica_destroy(struct node *node)

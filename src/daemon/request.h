@@ -7,6 +7,7 @@
  *   requests_keys.c    those of keys
  *   watches.c          who watches keys
  *   leases.c           those of leases, and when they run out
+ *   requests_cluster.c those about the cluster itself
  *   answers.c          what is answered */
 #ifndef CLUSTERD_DAEMON_REQUEST_H
 #define CLUSTERD_DAEMON_REQUEST_H
@@ -45,6 +46,9 @@ bool request_keys_read(const struct request *request);
 /* The form of the answers of changing requests of this file; ANSWER_PLAIN: it is none. */
 enum answer_form request_keys_form(const Clusterd__Wire__Request *message);
 void respond_keys_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
+
+/* requests_cluster.c. false: it is another request. */
+bool request_cluster(const struct request *request);
 
 /* answers.c */
 /* To a connection of this node, or, over the node that has forwarded it, of another one. */

@@ -1,3 +1,4 @@
+#include "daemon/cluster.h"
 #include "daemon/consistency.h"
 #include "daemon/forward.h"
 
@@ -43,6 +44,18 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
 		consistency_read(&request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
+	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:
+		request_cluster(&request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
+	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
+	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
+		if (forward_serves(node))
+			request_cluster(&request);
+		else
+			forward_request(&request);
 		break;
 	default:
 		request_read(&request);

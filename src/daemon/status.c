@@ -1,4 +1,4 @@
-#include "daemon/node_internal.h"
+#include "daemon/cluster.h"
 
 #include "base/json.h"
 
@@ -15,14 +15,42 @@ static void field_number(struct buffer *out, const char *name, uint64_t value)
 	buffer_format(out, ",\"%s\":%" PRIu64, name, value);
 }
 
+static uint64_t lease_left(const struct node *node)
+{
+	msec end = raft_lease_end(node->raft);
+	msec left = end - node->host->now(node->context);
+	return end != MSEC_NEVER && left > 0 ? (uint64_t)left : 0; /* by itself a node needs none */
+}
+
+static void gossip_print(const struct node *node, struct buffer *out)
+{
+	const struct gossip_counts *counts = gossip_counts(node->gossip);
+	field_number(out, "gossip_probes", counts->probes);
+	field_number(out, "gossip_probes_failed", counts->probes_failed);
+	field_number(out, "gossip_suspicions", counts->suspicions);
+	field_number(out, "gossip_refuted", counts->refuted);
+	field_number(out, "gossip_exchanges", counts->exchanges);
+	field_number(out, "gossip_refused_cluster", counts->refused_cluster);
+	field_number(out, "gossip_refused_other", counts->refused_protocol + counts->refused_malformed +
+	                                                  counts->refused_stale + counts->refused_conflict +
+	                                                  counts->refused_forgotten + counts->refused_full);
+	field_number(out, "stamps_refused", node->clock.refused);
+}
+
 void status_print(struct node *node, struct buffer *out)
 {
-	const char *state = node->ready ? "primary" : "inactive";
+	const char *leader = cluster_leader_name(node);
+	bool leads = node->leader && node->ready;
+	const char *state = leads ? "primary" : !node->leader && leader[0] != '\0' ? "secondary" : "inactive";
+	struct gossip_statistics members;
+	gossip_statistics(node->gossip, &members);
 	buffer_append_string(out, "{\"node\":");
 	json_quote(out, slice_of(node->name));
 	field_text(out, "state", state);
 	field_text(out, "role", "server");
-	field_text(out, "leader", node->ready ? node->name : "");
+	field_text(out, "leader", leads || !node->leader ? leader : "");
+	field_text(out, "cluster", node->identity.cluster_id);
+	field_text(out, "problem", node->problem.code != 0 ? node->problem.text : "");
 	field_text(out, "address", node->address);
 	field_number(out, "term", raft_term(node->raft));
 	field_number(out, "last_index", raft_last_index(node->raft));
@@ -41,7 +69,20 @@ void status_print(struct node *node, struct buffer *out)
 	field_number(out, "requests_busy", node->counts.busy);
 	field_number(out, "requests_forwarded", node->counts.forwarded);
 	field_number(out, "results_ignored", node->counts.results_ignored);
-	field_number(out, "elections", node->counts.elections);
+	field_number(out, "elections", raft_counts(node->raft)->elections);
+	field_number(out, "pre_votes", raft_counts(node->raft)->pre_votes);
+	field_number(out, "times_leader", node->counts.elections);
+	field_number(out, "times_cut_off", raft_counts(node->raft)->cut_off);
+	field_text(out, "raft_role", raft_role_name(raft_role(node->raft)));
+	field_number(out, "quorum", raft_quorum(node->raft));
+	field_number(out, "lease_ms", lease_left(node));
+	field_number(out, "snapshots_installed", raft_counts(node->raft)->snapshots);
+	field_number(out, "raft_messages_refused", raft_counts(node->raft)->refused + node->counts.messages_refused);
+	field_number(out, "raft_messages_stale", raft_counts(node->raft)->stale);
+	field_number(out, "members_live", members.live);
+	field_number(out, "members_dead", members.dead);
+	field_number(out, "gossip_health", members.health);
+	gossip_print(node, out);
 	field_number(out, "log_entries", node->counts.entries);
 	field_number(out, "log_batches", node->counts.batches);
 	struct slice unserved = dispatch_unserved(node->dispatch);

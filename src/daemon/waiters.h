@@ -20,6 +20,8 @@ enum wait_kind {
 	WAIT_READ,     /* of (parked request, 0): it may be answered from what is applied */
 	WAIT_KEY,      /* of (hash of the key, its size) */
 	WAIT_PREFIX,   /* of (hash of the prefix, its size): any key that begins with it */
+	WAIT_CONFIGURATION, /* of the index of an entry that changes the group: until it is applied */
+	WAIT_LEADER,   /* until this node leads no more */
 };
 
 struct waiter {

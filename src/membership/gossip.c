@@ -106,7 +106,7 @@ void gossip_destroy(struct gossip *gossip)
 {
 	if (gossip == NULL)
 		return;
-	outbox_finish(gossip);
+	gossip_outbox_finish(gossip);
 	newcomer_finish(gossip);
 	members_finish(&gossip->members);
 	rumours_finish(&gossip->rumours);

@@ -193,7 +193,7 @@ void refuse(struct gossip *gossip, const struct gossip_message *message, const c
 /* outbox.c */
 void outbox_begin(struct gossip *gossip);
 void outbox_end(struct gossip *gossip, struct gossip_effects *ret_effects);
-void outbox_finish(struct gossip *gossip);
+void gossip_outbox_finish(struct gossip *gossip);
 /* A message of this step, with its head. */
 struct gossip_message *outbox_message(struct gossip *gossip, enum gossip_message_kind kind);
 void outbox_send(struct gossip *gossip, const char *address, const struct gossip_message *message);

@@ -44,7 +44,7 @@ void outbox_end(struct gossip *gossip, struct gossip_effects *ret_effects)
 	};
 }
 
-void outbox_finish(struct gossip *gossip)
+void gossip_outbox_finish(struct gossip *gossip)
 {
 	outbox_begin(gossip);
 	arena_finish(&gossip->arena);

@@ -406,7 +406,7 @@ static void open_node(struct node_fixture *fixture)
 		.id = NODE_FIXTURE_SELF,
 		.term = fixture->term,
 		.voted_for = fixture->voted_for,
-		.identity = {.cluster_id = "c0ffee", .founder_count = fixture->voters, .founders = {7, 8, 9}},
+		.identity = {.cluster_id = "00000000000000000000000000c0ffee", .founder_count = fixture->voters, .founders = {7, 8, 9}},
 		.first_index = 1,
 		.last_index = fixture->entry_count,
 		.facts = &facts,
@@ -778,7 +778,7 @@ void node_fixture_compare(struct node_fixture *fixture)
 	if (catalog_open(REFERENCE, "fixture", &catalog, &error) != 0 || machine_create(catalog, &machine, &error) != 0)
 		node_fixture_fail("no second catalog: %s", error.text);
 	const struct command_member members[] = {{7, true}, {8, true}, {9, true}};
-	if (machine_found(machine, SLICE("c0ffee"), members, fixture->voters, &error) != 0)
+	if (machine_found(machine, SLICE("00000000000000000000000000c0ffee"), members, fixture->voters, &error) != 0)
 		node_fixture_fail("%s", error.text);
 	apply_all(fixture, machine);
 	machine_destroy(machine);
