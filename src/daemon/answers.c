@@ -9,12 +9,27 @@
 
 #define RETRY_MS 100
 
+static void respond_to_peer(struct node *node, uint64_t member, uint32_t stream, const Clusterd__Wire__Response *response,
+                            struct slice payload)
+{
+	Clusterd__Wire__Response refusal = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
+	if (protobuf_c_message_get_packed_size(&response->base) + payload.size > FRAME_SIZE_MAX) {
+		error.code = ERR_LIMIT;
+		error.text = (char *)(uintptr_t)"the answer is larger than a frame (16 MiB): ask for less";
+		refusal.error = &error;
+		response = &refusal;
+		payload = SLICE("");
+	}
+	node->host->peer_send(node->context, member, FRAME_FORWARDED, stream, &response->base, &payload,
+	                      payload.size != 0 ? 1 : 0);
+}
+
 void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                   struct slice payload)
 {
 	if ((connection & NODE_PEER_CONNECTION) != 0)
-		node->host->peer_send(node->context, connection & ~NODE_PEER_CONNECTION, FRAME_FORWARDED, stream,
-		                      &response->base, &payload, payload.size != 0 ? 1 : 0);
+		respond_to_peer(node, connection & ~NODE_PEER_CONNECTION, stream, response, payload);
 	else
 		node->host->respond(node->context, connection, stream, response, payload);
 }

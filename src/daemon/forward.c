@@ -307,12 +307,36 @@ void forward_peer_down(struct node *node, uint64_t member)
 	node_connection_closed(node, NODE_PEER_CONNECTION | member);
 }
 
+/* What the member knew of this node's requests is gone. */
+static void give_all_again(struct node *node, uint64_t member)
+{
+	struct parking *parking = &node->forwarding->parking;
+	if (!forward_reaches(node, member))
+		return; /* they are given when it is reached */
+	node->host->peer_send(node->context, member, FRAME_FORWARD_CANCEL, 0, NULL, NULL, 0);
+	for (struct parked *parked = parking->items; parked != NULL; parked = parked->hh.next) {
+		if (parked->member != member)
+			continue;
+		parked->member = 0;
+		parked->refused = false;
+		if (member == other_leader(node))
+			give_again(node, parked);
+		else
+			parked_waits(parking, parked, node->host->now(node->context));
+	}
+}
+
+/* Each side has its own connection to the other, and only that: what was asked before over one may have been answered over the other,
+ * and be lost. So both begin anew. */
 void forward_peer_up(struct node *node, uint64_t member)
 {
+	Clusterd__Wire__Response lost = CLUSTERD__WIRE__RESPONSE__INIT;
 	forward_peer_down(node, member);
 	struct reached *reached = mem_zero(sizeof *reached);
 	reached->member = member;
 	HASH_ADD(hh, node->forwarding->reached, member, sizeof reached->member, reached);
+	node->host->peer_send(node->context, member, FRAME_FORWARD_CANCEL, 0, NULL, NULL, 0);
+	node->host->peer_send(node->context, member, FRAME_FORWARDED, 0, &lost.base, NULL, 0);
 	if (member == other_leader(node))
 		look_at_all(node);
 }
@@ -349,8 +373,12 @@ void forward_message(struct node *node, uint64_t member, int frame_type, uint32_
 	uint64_t connection = NODE_PEER_CONNECTION | member;
 	if (frame_type == FRAME_FORWARD)
 		node_request(node, connection, stream, (const Clusterd__Wire__Request *)message, payload);
+	else if (frame_type == FRAME_FORWARDED && stream == 0)
+		give_all_again(node, member);
 	else if (frame_type == FRAME_FORWARDED)
 		forwarded(node, member, stream, (const Clusterd__Wire__Response *)message, payload);
+	else if (stream == 0)
+		requests_dropped(node, connection);
 	else
 		node_request_cancelled(node, connection, stream);
 }

@@ -65,6 +65,7 @@ static void host_send(void *context, uint64_t connection, int frame_type, const 
 	service_send(network_service(((struct host *)context)->network), connection, frame_type, message, payload);
 }
 
+/* The node has asked for it and must not be called now, whoever the answer is for. */
 static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t stream)
 {
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
@@ -73,7 +74,11 @@ static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t st
 	error.text = (char *)(uintptr_t)"too many queries wait: come back later";
 	error.retry_after_ms = 1000;
 	response.error = &error;
-	service_respond(network_service(host->network), connection, stream, &response, SLICE(""));
+	if ((connection & NODE_PEER_CONNECTION) != 0)
+		peers_send(network_peers(host->network), connection & ~NODE_PEER_CONNECTION, FRAME_FORWARDED, stream,
+		           &response.base, NULL, 0);
+	else
+		service_respond(network_service(host->network), connection, stream, &response, SLICE(""));
 }
 
 static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)

@@ -146,7 +146,7 @@ static void respond_failed(struct host *host, const struct reader_answer *answer
 	error.code = answer->code;
 	error.text = (char *)(uintptr_t)answer->error.text;
 	response.error = &error;
-	service_respond(network_service(host->network), answer->connection, answer->stream, &response, SLICE(""));
+	node_respond(host->node, answer->connection, answer->stream, &response, SLICE(""));
 }
 
 static void respond_rows(struct host *host, const struct reader_answer *answer)
@@ -163,7 +163,7 @@ static void respond_rows(struct host *host, const struct reader_answer *answer)
 	rows.truncated = answer->result.truncated;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_ROWS;
 	response.rows = &rows;
-	service_respond(network_service(host->network), answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
+	node_respond(host->node, answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
 	mem_free(columns);
 }
 

@@ -109,5 +109,5 @@ void request_keep_lease(const struct request *request)
 	body.ttl_ms = (uint64_t)lease->ttl;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_LEASE;
 	response.lease = &body;
-	node->host->respond(node->context, request->connection, request->stream, &response, SLICE(""));
+	node_respond(node, request->connection, request->stream, &response, SLICE(""));
 }

@@ -175,6 +175,9 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
                   struct slice payload);
 void node_request_cancelled(struct node *node, uint64_t connection, uint32_t stream);
 void node_connection_closed(struct node *node, uint64_t connection);
+/* What the host has to answer (query, save_snapshot): to the connection, or to the node that has forwarded the request. */
+void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                  struct slice payload);
 /* 0, or ERR_ with a text: the connection is to be closed with it. */
 int node_worker_offer(struct node *node, uint64_t connection, const Clusterd__Wire__Offer *offer, struct error *error);
 int node_worker_result(struct node *node, uint64_t connection, const Clusterd__Wire__Result *result,

@@ -51,9 +51,6 @@ void respond_keys_answer(struct node *node, const struct waiter *waiter, const s
 bool request_cluster(const struct request *request);
 
 /* answers.c */
-/* To a connection of this node, or, over the node that has forwarded it, of another one. */
-void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
-                  struct slice payload);
 void request_refuse(const struct request *request, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void respond_text(const struct request *request, struct slice text);

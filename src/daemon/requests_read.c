@@ -17,6 +17,14 @@ static void request_query(const struct request *request)
 	request->node->host->query(request->node->context, request->connection, request->stream, &query);
 }
 
+static void request_save_snapshot(const struct request *request)
+{
+	if ((request->connection & NODE_PEER_CONNECTION) != 0)
+		request_refuse(request, ERR_UNSUPPORTED, "a copy of the catalog is given by servers only: ask one of them");
+	else
+		request->node->host->save_snapshot(request->node->context, request->connection, request->stream);
+}
+
 static void request_status(const struct request *request)
 {
 	struct node *node = request->node;
@@ -94,7 +102,7 @@ void request_read(const struct request *request)
 		request_watch(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_SAVE_SNAPSHOT:
-		request->node->host->save_snapshot(request->node->context, request->connection, request->stream);
+		request_save_snapshot(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_INSPECT:
 		request_inspect(request);

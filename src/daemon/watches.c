@@ -76,7 +76,7 @@ static void respond_changes(struct node *node, const struct waiter *waiter, cons
 	body.next = next;
 	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_CHANGES;
 	response.changes = &body;
-	node->host->respond(node->context, waiter->connection, waiter->stream, &response,
+	node_respond(node, waiter->connection, waiter->stream, &response,
 	                    buffer_slice(&changes->page.values));
 }
 

@@ -41,8 +41,8 @@ enum frame_type {
 	FRAME_RAFT,          /* RaftMessage; payload: bodies of entries one after another, or a piece of a snapshot */
 	FRAME_EXCHANGE,      /* a piece of a gossip exchange; no message, payload: as wire/gossip.h packs it */
 	FRAME_FORWARD,       /* Request of a client of the sender, on a stream of the sender's */
-	FRAME_FORWARDED,     /* Response to it, on the same stream */
-	FRAME_FORWARD_CANCEL, /* the asker no longer wants an answer on this stream; no message */
+	FRAME_FORWARDED,     /* Response to it, on the same stream. On stream 0, empty: what was not answered by now will not be */
+	FRAME_FORWARD_CANCEL, /* the asker no longer wants an answer on this stream, 0: on any; no message */
 	FRAME_PRESENCE,      /* Presence: sessions and leases that clients of the sender keep alive */
 	FRAME_FORM,          /* Form: servers begin a cluster */
 	FRAME_PLACES,        /* Places: what the sender can run */

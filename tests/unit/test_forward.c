@@ -47,9 +47,17 @@ static void follow(struct world *world, uint64_t leader, uint64_t term)
 	node_fixture_follow(&world->fixture, leader, term);
 }
 
+/* The node says that both begin anew. */
 static void connect_to(struct world *world, uint64_t member)
 {
+	struct peer_frame frame;
 	node_peer_up(world->fixture.node, member);
+	assert_true(node_fixture_sent(&world->fixture, FRAME_FORWARD_CANCEL, &frame));
+	assert_true(frame.member == member && frame.stream == 0);
+	node_fixture_frame_finish(&frame);
+	assert_true(node_fixture_sent(&world->fixture, FRAME_FORWARDED, &frame));
+	assert_true(frame.member == member && frame.stream == 0);
+	node_fixture_frame_finish(&frame);
 	node_fixture_settle(&world->fixture);
 }
 
@@ -234,6 +242,27 @@ static void request_is_given_again_when_the_connection_is_new(void **state)
 	expect_forward(world, ALICE, world->sequence - 1);
 	connect_to(world, ALICE); /* new without a word of the end of the last one */
 	expect_forward(world, ALICE, world->sequence - 1);
+}
+
+static void leader_that_has_lost_its_answers_is_asked_for_all_of_them_again(void **state)
+{
+	struct world *world = *state;
+	Clusterd__Wire__Response lost = CLUSTERD__WIRE__RESPONSE__INIT;
+	follow(world, ALICE, 10);
+	connect_to(world, ALICE);
+	ask_start(world, CLIENT, 0);
+	ask_start(world, CLIENT, 0);
+	expect_forward(world, ALICE, world->sequence - 2);
+	uint32_t second = expect_forward(world, ALICE, world->sequence - 1);
+	answer_started(world, ALICE, second, 5);
+	node_fixture_hear(&world->fixture, BOB, FRAME_FORWARDED, 0, &lost.base, SLICE(""));
+	expect_quiet(world);
+	node_fixture_hear(&world->fixture, ALICE, FRAME_FORWARDED, 0, &lost.base, SLICE(""));
+	expect_cancel(world, ALICE, 0);
+	uint32_t first = expect_forward(world, ALICE, world->sequence - 2);
+	expect_quiet(world);
+	answer_started(world, ALICE, first, 6);
+	assert_started(world, 6);
 }
 
 static void member_that_refuses_is_asked_again_in_another_term_only(void **state)
@@ -444,6 +473,12 @@ static void waiters_of_another_node_end_with_its_connection(void **state)
 	disconnect_from(world, ALICE);
 	assert_int_equal(node_fixture_status(&world->fixture, "requests_waiting"), 0);
 	expect_quiet(world);
+	connect_to(world, ALICE);
+	forward_start(world, ALICE, 3, world->sequence, true);
+	forward_start(world, ALICE, 4, world->sequence, true);
+	assert_int_equal(node_fixture_status(&world->fixture, "requests_waiting"), 2);
+	node_fixture_hear(&world->fixture, ALICE, FRAME_FORWARD_CANCEL, 0, NULL, SLICE(""));
+	assert_int_equal(node_fixture_status(&world->fixture, "requests_waiting"), 0);
 }
 
 /* --- sessions ------------------------------------------------------------------------------------------------------ */
@@ -549,6 +584,7 @@ int main(void)
 		TEST(answer_of_another_member_counts_for_nothing),
 		TEST(request_goes_to_the_next_leader_when_there_is_another),
 		TEST(request_is_given_again_when_the_connection_is_new),
+		TEST(leader_that_has_lost_its_answers_is_asked_for_all_of_them_again),
 		TEST(member_that_refuses_is_asked_again_in_another_term_only),
 		TEST(request_without_a_leader_waits_and_is_refused_in_the_end),
 		TEST(client_says_how_long_it_waits),
