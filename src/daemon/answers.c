@@ -1,7 +1,7 @@
 #include "daemon/request.h"
 
 #include "base/memory.h"
-#include "wire/frame.h"
+#include "wire/message.h"
 
 #include <inttypes.h>
 
@@ -14,7 +14,7 @@ static void respond_to_peer(struct node *node, uint64_t member, uint32_t stream,
 {
 	Clusterd__Wire__Response refusal = CLUSTERD__WIRE__RESPONSE__INIT;
 	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
-	if (protobuf_c_message_get_packed_size(&response->base) + payload.size > FRAME_SIZE_MAX) {
+	if (!message_fits(FRAME_RESPONSE, &response->base, payload)) {
 		error.code = ERR_LIMIT;
 		error.text = (char *)(uintptr_t)"the answer is larger than a frame (16 MiB): ask for less";
 		refusal.error = &error;

@@ -313,6 +313,12 @@ void message_append(struct buffer *out, const ProtobufCMessage *message)
 	out->size += packed;
 }
 
+bool message_fits(enum frame_type type, const ProtobufCMessage *message, struct slice payload)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	return size <= FRAME_MESSAGE_MAX && payload.size <= frame_size_max(type) - size;
+}
+
 int message_frame_parts(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
                         const struct slice *payload, size_t payload_count)
 {

@@ -26,6 +26,8 @@ int message_unpack_known(const ProtobufCMessageDescriptor *descriptor, struct sl
                          ProtobufCMessage **ret_message, struct error *error);
 /* Packs to the end of `out`. */
 void message_append(struct buffer *out, const ProtobufCMessage *message);
+/* Whether they make a frame of this type. */
+bool message_fits(enum frame_type type, const ProtobufCMessage *message, struct slice payload);
 /* Appends a whole frame; `message` may be NULL (none). ERR_LIMIT: message or frame too large, `out` is as before. */
 int message_frame(struct buffer *out, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
                   struct slice payload);
