@@ -18,6 +18,10 @@ struct bench {
 	bool quick;
 	bool check;
 	enum report_format format;
+	bool puts;            /* puts of keys, and nothing else */
+	const char *address;  /* of nodes that run, HOST:PORT,…, for puts; NULL: one of our own */
+	uint32_t connections; /* for puts; 0: several numbers of them */
+	uint64_t keys;        /* different ones, for puts; 0: the default */
 
 	const char *directory; /* ours alone, removed at the end */
 	struct report *report;
@@ -40,6 +44,7 @@ int bench_sync_us(const struct bench *bench, msec duration, double *ret_median_u
 int bench_machine(struct bench *bench, struct error *error);
 int bench_workflows(struct bench *bench, struct error *error);
 int bench_starts(struct bench *bench, struct error *error);
+int bench_puts(struct bench *bench, struct error *error);
 int bench_idle(struct bench *bench, struct error *error);
 void bench_targets(struct bench *bench);
 

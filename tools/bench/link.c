@@ -5,6 +5,8 @@
 #include "wire/connection.h"
 #include "wire/message.h"
 
+#include <stdlib.h>
+
 struct link {
 	struct stream *stream;
 	struct connection *connection;
@@ -66,13 +68,14 @@ int link_create(struct loop *loop, const char *address, Clusterd__Wire__Role rol
 	struct link *link = mem_zero(sizeof *link);
 	link->handler = handler;
 	link->context = context;
+	const char *token = getenv("CLUSTERD_TOKEN");
 	link->config = (struct connection_config){
 		.side = CONNECTION_CLIENT,
 		.version_low = PROTOCOL_VERSION,
 		.version_high = PROTOCOL_VERSION,
 		.cluster_id = "",
 		.name = "clusterd-bench",
-		.token = "",
+		.token = token != NULL ? token : "",
 		.role = role,
 	};
 	int code = stream_connect(loop, address, &stream_handler, link, &link->stream, error);

@@ -26,6 +26,10 @@ static const char help[] =
 	"  --seconds N        for each measurement\n"
 	"  --node PATH        clusterd to measure (default: beside this program, in its build tree, or in PATH)\n"
 	"  --dir DIR          where the temporary directory is made: its disk is measured (default $TMPDIR, /tmp)\n"
+	"  --puts             puts of keys instead: connections with one put of 128 bytes in flight each, random keys\n"
+	"  --address HOST:PORT[,HOST:PORT…]  the nodes to put to, which run already (default: one that it starts)\n"
+	"  --connections N    for --puts (default 1, 16, 64 and 256, one after another)\n"
+	"  --keys N           different keys for --puts (default 100000)\n"
 	"  --check            says which targets were met\n"
 	"  -o table|json      how to print it (default table)\n"
 	"  --help\n\n"
@@ -97,12 +101,23 @@ static bool take_seconds(const char *word, msec *ret_duration)
 	return true;
 }
 
+static bool take_number(const char *word, uint64_t most, uint64_t *ret_number)
+{
+	char *end;
+	unsigned long long number = strtoull(word, &end, 10);
+	if (end == word || *end != '\0' || number == 0 || number > most)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
 /* 0: run; −1: help is wanted; else the exit code. */
 static int read_options(int argc, char **argv, struct bench *bench, const char **ret_parent)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *option = argv[i];
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		uint64_t number = 0;
 		if (strcmp(option, "--help") == 0)
 			return -1;
 		if (strcmp(option, "--quick") == 0) {
@@ -113,6 +128,10 @@ static int read_options(int argc, char **argv, struct bench *bench, const char *
 			bench->check = true;
 			continue;
 		}
+		if (strcmp(option, "--puts") == 0) {
+			bench->puts = true;
+			continue;
+		}
 		bool known = true;
 		if (strcmp(option, "--only") == 0)
 			bench->only = value;
@@ -120,14 +139,23 @@ static int read_options(int argc, char **argv, struct bench *bench, const char *
 			bench->program = value;
 		else if (strcmp(option, "--dir") == 0)
 			*ret_parent = value;
+		else if (strcmp(option, "--address") == 0)
+			bench->address = value;
 		else
-			known = strcmp(option, "--seconds") == 0 || strcmp(option, "-o") == 0;
+			known = strcmp(option, "--seconds") == 0 || strcmp(option, "-o") == 0 ||
+			        strcmp(option, "--connections") == 0 || strcmp(option, "--keys") == 0;
 		if (!known)
 			return usage("there is no option ", option, "");
 		if (value == NULL)
 			return usage("", option, " needs a value");
 		if (strcmp(option, "--seconds") == 0 && !take_seconds(value, &bench->duration))
 			return usage("--seconds is a number from 0.1 to 3600, not ", value, "");
+		if (strcmp(option, "--connections") == 0 && !take_number(value, 10000, &number))
+			return usage("--connections is a number from 1 to 10000, not ", value, "");
+		if (strcmp(option, "--connections") == 0)
+			bench->connections = (uint32_t)number;
+		if (strcmp(option, "--keys") == 0 && !take_number(value, UINT64_C(1) << 48, &bench->keys))
+			return usage("--keys is a number from 1 on, not ", value, "");
 		if (strcmp(option, "-o") == 0 && strcmp(value, "json") == 0)
 			bench->format = REPORT_JSON;
 		else if (strcmp(option, "-o") == 0 && strcmp(value, "table") != 0)
@@ -164,6 +192,13 @@ static int run(struct bench *bench)
 	struct error error = {0};
 	bench->report = report_create(bench->format);
 	int code = bench_machine(bench, &error);
+	if (code == 0 && bench->puts) {
+		code = bench_puts(bench, &error);
+		report_destroy(bench->report);
+		if (code != 0)
+			fprintf(stderr, "clusterd-bench: %s\n", error.text);
+		return code == 0 ? 0 : 1;
+	}
 	if (code == 0)
 		code = bench_workflows(bench, &error);
 	if (code == 0)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 
 #define START_PATIENCE_MS 120000
 #define ANSWER_PATIENCE_MS 60000
+#define OTHER_PATIENCE_MS 1000
 #define END_PATIENCE_MS 10000
 #define DYING_MS 500
 #define ARGUMENTS_MAX 32
@@ -101,10 +103,11 @@ static char *read_endpoint(const struct node *node)
 	return whole ? mem_string(line) : NULL;
 }
 
-static int ask(const struct node *node, Clusterd__Wire__Request *request, msec patience, struct buffer *ret_payload,
+static int ask(const char *address, Clusterd__Wire__Request *request, msec patience, struct buffer *ret_payload,
                struct error *error)
 {
-	struct client_options options = {node->address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience, NULL};
+	struct client_options options = {address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience,
+	                                 getenv("CLUSTERD_TOKEN")};
 	struct client *client;
 	struct reply reply;
 	int code = client_open(&options, &client, error);
@@ -127,7 +130,7 @@ static int ask_status(struct node *node, bool wait_ready, msec patience, struct 
 	body.wait_ready = wait_ready;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
 	request.status = &body;
-	int code = ask(node, &request, patience, &json, error);
+	int code = ask(node->address, &request, patience, &json, error);
 	double now_us = clock_us();
 	if (code == 0)
 		code = status_parse(buffer_slice(&json), &node->status, error);
@@ -206,6 +209,20 @@ int node_status(struct node *node, struct status *ret_status, struct error *erro
 	return code;
 }
 
+int node_status_at(const char *address, struct status *ret_status, struct error *error)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Status body = CLUSTERD__WIRE__STATUS__INIT;
+	struct buffer json = BUFFER_EMPTY;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
+	request.status = &body;
+	int code = ask(address, &request, OTHER_PATIENCE_MS, &json, error);
+	if (code == 0)
+		code = status_parse(buffer_slice(&json), ret_status, error);
+	buffer_finish(&json);
+	return code;
+}
+
 int node_register(struct node *node, const struct node_file *source, const struct node_file *attachment,
                   struct error *error)
 {
@@ -233,7 +250,7 @@ int node_register(struct node *node, const struct node_file *source, const struc
 	}
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_REGISTER;
 	request.register_ = &body;
-	int code = ask(node, &request, ANSWER_PATIENCE_MS, &json, error);
+	int code = ask(node->address, &request, ANSWER_PATIENCE_MS, &json, error);
 	buffer_finish(&json);
 	return code;
 }

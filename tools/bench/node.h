@@ -26,6 +26,8 @@ pid_t node_pid(const struct node *node);       /* as it says itself: `program` m
 /* For who has lost it: whether it ended by itself, and then how. */
 bool node_has_ended(struct node *node, struct error *error);
 int node_status(struct node *node, struct status *ret_status, struct error *error);
+/* Of a node that is not ours; waits for a second at most. */
+int node_status_at(const char *address, struct status *ret_status, struct error *error);
 /* Registers a source and, if it is not NULL, the one file that its processes need. */
 int node_register(struct node *node, const struct node_file *source, const struct node_file *attachment,
                   struct error *error);
