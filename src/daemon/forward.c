@@ -137,7 +137,7 @@ static void carry_out(struct node *node, struct parked *parked)
 	take_out(node, parked);
 	cancel_at(node, parked);
 	request.message = unpack(node, parked, &request.payload);
-	request_change(&request);
+	request_lead(&request);
 	arena_reset(&node->forwarding->arena);
 	parked_destroy(parked);
 }

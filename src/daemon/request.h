@@ -25,6 +25,8 @@ struct request {
 /* What the answer of a command is made into; `more` of who waits for it. */
 enum answer_form { ANSWER_PLAIN, ANSWER_AWAITED /* the end of what was started */, ANSWER_WRITTEN, ANSWER_LEASE };
 
+/* requests.c: carries out what only the leader does; this node is it. */
+void request_lead(const struct request *request);
 /* requests_change.c, requests_read.c: carry it out here and now. */
 void request_change(const struct request *request);
 void request_read(const struct request *request);

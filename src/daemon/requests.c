@@ -4,18 +4,24 @@
 
 /* The door: what clients ask. */
 
-void node_request(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *message,
-                  struct slice payload)
+void request_lead(const struct request *request)
 {
-	struct request request = {node, connection, stream, message, payload};
-	node->counts.requests++;
-	if (waiters_count_connection(node->waiters, connection) >= NODE_WAITERS_MAX) {
-		node->counts.busy++;
-		request_refuse(&request, ERR_BUSY, "%u requests of this connection wait for their answers",
-		               NODE_WAITERS_MAX);
-		return;
+	switch (request->message->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
+	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
+	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
+		request_cluster(request);
+		break;
+	default:
+		request_change(request);
+		break;
 	}
-	switch (message->body_case) {
+}
+
+/* To who may answer it: the leader, this node when it has applied enough, or this node now. */
+static void hand_on(const struct request *request)
+{
+	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION:
 	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:
 	case CLUSTERD__WIRE__REQUEST__BODY_REGISTER:
@@ -30,10 +36,13 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
-		if (forward_serves(node))
-			request_change(&request);
+	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
+	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
+	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
+		if (forward_serves(request->node))
+			request_lead(request);
 		else
-			forward_request(&request);
+			forward_request(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
@@ -43,24 +52,30 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 	case CLUSTERD__WIRE__REQUEST__BODY_GET:
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
-		consistency_read(&request);
+		consistency_read(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:
-		request_cluster(&request);
-		break;
-	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
-	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
-	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
-		if (forward_serves(node))
-			request_cluster(&request);
-		else
-			forward_request(&request);
+		request_cluster(request);
 		break;
 	default:
-		request_read(&request);
+		request_read(request);
 		break;
 	}
+}
+
+void node_request(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *message,
+                  struct slice payload)
+{
+	struct request request = {node, connection, stream, message, payload};
+	node->counts.requests++;
+	if (waiters_count_connection(node->waiters, connection) >= NODE_WAITERS_MAX) {
+		node->counts.busy++;
+		request_refuse(&request, ERR_BUSY, "%u requests of this connection wait for their answers",
+		               NODE_WAITERS_MAX);
+		return;
+	}
+	hand_on(&request);
 }
 
 /* What nobody waits for any more. */

@@ -6,6 +6,7 @@
 #include "wire/message.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define RETRY_MS 100      /* when the node does not say when to come back */
 #define CONNECT_MS 3000   /* for one of several addresses */
@@ -238,11 +239,11 @@ static int connect_somewhere(struct client *client, msec deadline, struct error 
 	return error_set(error, code, "none of %zu nodes can be reached; %s", client->address_count, last.text);
 }
 
-/* What is a path is no list. */
+/* A path that is there is no list. */
 static void read_addresses(struct client *client, const char *list)
 {
 	const char *end;
-	if (strchr(list, '/') != NULL || strchr(list, ',') == NULL) {
+	if (strchr(list, ',') == NULL || access(list, F_OK) == 0) {
 		client->addresses[client->address_count++] = mem_string(list);
 		return;
 	}
