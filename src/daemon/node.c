@@ -335,7 +335,8 @@ static void lead(struct node *node)
 	housekeeping(node);
 	leases_end(node);
 	node_calls_scan(node);
-	sites_turn(node);
+	if (!node->failed)
+		sites_turn(node);
 	if (node->failed)
 		return; /* the catalog could not be read: nothing more is begun */
 	node_calls_expire(node);
@@ -377,7 +378,7 @@ void node_turn(struct node *node)
 		replica_turn(node, now);
 	if (!node->failed && !node->leader)
 		replica_flush(node);
-	if (waiters_count(node->waiters) > 0 && node_ready(node))
+	if (!node->failed && waiters_count(node->waiters) > 0 && node_ready(node))
 		tell_ready(node);
 }
 

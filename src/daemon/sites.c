@@ -571,6 +571,8 @@ void sites_turn(struct node *node)
 			orphans_offer(node, &site->orphans);
 		if (site->worker_wait_until <= now)
 			orphans_offer(node, &site->worker_orphans);
+		if (node->failed)
+			return;
 		if (site_is_to_answer(site) && site->asked_at + SITE_ASK_MS <= now)
 			site_ask_again(node, site, now);
 	}

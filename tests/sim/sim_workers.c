@@ -134,7 +134,9 @@ static void meddle(struct sim *sim, struct sim_worker *worker)
 	message.instance = call->id.instance;
 	message.ref = call->id.ref;
 	message.attempt = call->id.attempt;
-	if (node_worker_result(worker->server->node, worker->connection, &message, SLICE("\"meddled\""), &error) != ERR_DENIED)
+	int code = node_worker_result(worker->server->node, worker->connection, &message, SLICE("\"meddled\""), &error);
+	/* Another server does not know who has the call: it drops what comes without a receipt. That it did the audit sees. */
+	if (code != ERR_DENIED && other->server == worker->server)
 		sim_fail(sim, "a result for another worker's call is not refused");
 }
 
