@@ -199,17 +199,28 @@ void cluster_set(struct node *node, const char *key, const char *value)
 	gossip(node, &event, NULL);
 }
 
-/* Whoever leads hands that over first. What it has said last is that it leaves; then it stops. */
-static void leave(struct node *node, msec now)
+static bool can_hand_over(const struct node *node)
+{
+	const struct raft_configuration *configuration = raft_configuration(node->raft);
+	uint32_t voters = 0;
+	for (uint32_t i = 0; i < configuration->count; i++)
+		voters += configuration->members[i].voter;
+	return node->leader && voters > 1;
+}
+
+/* Who is about to go hands over first what it leads. Who leaves for good says so last; then it stops. */
+static void prepare_to_go(struct node *node, msec now)
 {
 	if (node->leave_said || now < node->leave_at)
 		return;
-	if (node->leader && raft_configuration(node->raft)->count > 1) {
-		node->leave_at = now + LEAVE_AGAIN_MS;
+	node->leave_at = now + LEAVE_AGAIN_MS;
+	if (can_hand_over(node)) {
 		if (raft_transferee(node->raft) == 0)
 			replica_step(node, &(struct raft_event){.kind = RAFT_TRANSFER});
 		return;
 	}
+	if (!node->leaving)
+		return;
 	node->leave_said = true;
 	struct gossip_event event = event_of(node, GOSSIP_LEAVE);
 	gossip(node, &event, NULL);
@@ -222,8 +233,8 @@ void cluster_turn(struct node *node, msec now)
 		gossip(node, &event, NULL);
 	}
 	forming_turn(node, now);
-	if (node->leaving && !node->failed)
-		leave(node, now);
+	if ((node->leaving || node->draining) && !node->failed)
+		prepare_to_go(node, now);
 	if (node->leader && node->ready && !node->failed)
 		roster_turn(node, now);
 }
@@ -231,7 +242,7 @@ void cluster_turn(struct node *node, msec now)
 msec cluster_deadline(const struct node *node)
 {
 	msec deadline = msec_earlier(gossip_deadline(node->gossip), forming_deadline(node));
-	if (node->leaving && !node->leave_said)
+	if ((node->leaving && !node->leave_said) || (node->draining && can_hand_over(node)))
 		deadline = msec_earlier(deadline, node->leave_at);
 	return node->leader && node->ready ? msec_earlier(deadline, roster_deadline(node)) : deadline;
 }
@@ -248,13 +259,22 @@ void cluster_save_identity(struct node *node)
 
 void node_identity_saved(struct node *node)
 {
-	struct error error = {0};
 	const struct node_identity *identity = &node->identity;
 	node->saving_identity = false;
-	if (identity->cluster_id[0] == '\0') {
+	if (identity->cluster_id[0] == '\0')
 		cluster_set(node, KEY_PLEDGE, identity->pledged_id);
+	else
+		cluster_enter(node);
+}
+
+void cluster_enter(struct node *node)
+{
+	struct error error = {0};
+	const struct node_identity *identity = &node->identity;
+	/* Raft begins anew with the founders: what the disk is asked to do for the one that waits must be over. */
+	node->entering = node->saving_vote;
+	if (node->entering)
 		return;
-	}
 	int code = identity->founder_count > 0
 	                   ? replica_found(node, &error)
 	                   : machine_join(node->machine, slice_of(identity->cluster_id), &error);
@@ -265,6 +285,7 @@ void node_identity_saved(struct node *node)
 	struct gossip_event event = event_of(node, GOSSIP_CLUSTER);
 	event.cluster_id = identity->cluster_id;
 	gossip(node, &event, NULL);
+	node->entered = true;
 	node->problem = (struct error){0};
 }
 
@@ -448,6 +469,7 @@ int cluster_create(struct node *node, const struct node_config *config, struct e
 		                 "address is IP:PORT, and tags have at most %d bytes together",
 		                 config->name, config->address, config->tags, GOSSIP_NAME_MAX, GOSSIP_PROFILE_SIZE_MAX);
 	node->expect = config->expect;
+	node->entered = config->identity.cluster_id[0] != '\0';
 	node->forming_seed = config->seed ^ config->id;
 	return join_known(node, config, error);
 }

@@ -18,6 +18,8 @@ msec cluster_deadline(const struct node *node);
 void cluster_set(struct node *node, const char *key, const char *value); /* of this node, for all to see */
 /* Makes the identity durable; cluster_identified follows when it is. */
 void cluster_save_identity(struct node *node);
+/* The identity says of which cluster this node is: from now on it takes part. */
+void cluster_enter(struct node *node);
 bool cluster_is_server(const struct gossip_member *member);
 /* By name or id; false: nobody. */
 bool cluster_find(const struct node *node, const char *name_or_id, struct gossip_member *ret_member);

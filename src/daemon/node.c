@@ -428,6 +428,9 @@ void node_drain(struct node *node)
 
 bool node_quiet(const struct node *node)
 {
+	/* What others lead goes on without this node. */
+	if (node->draining && !node->leader)
+		return !node->disk_busy && runner_quiet(node);
 	return node->draining && !node->disk_busy && node->assigned_count == 0 &&
 	       raft_last_index(node->raft) == machine_applied_index(node->machine) && runner_quiet(node) &&
 	       sequencer_waiting(node->sequencer) == 0;

@@ -103,6 +103,9 @@ struct node {
 
 	/* Membership. */
 	bool saving_identity;
+	bool saving_vote;
+	bool entering;              /* the cluster, once the vote is saved */
+	bool entered;               /* it takes part in the cluster; before, it does not listen to its leader */
 	bool leaving;               /* for good */
 	bool leave_said;
 	msec leave_at;

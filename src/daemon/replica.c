@@ -1,4 +1,4 @@
-#include "daemon/node_internal.h"
+#include "daemon/cluster.h"
 
 #include "base/memory.h"
 #include "daemon/log_facts.h"
@@ -397,8 +397,10 @@ static int step(struct node *node, const struct raft_event *event, const struct 
 {
 	struct raft_effects effects;
 	raft_step(node->raft, node->host->now(node->context), event, &effects);
-	if (effects.save_vote)
+	if (effects.save_vote) {
+		node->saving_vote = true;
 		node->host->save_vote(node->context, raft_term(node->raft), raft_voted_for(node->raft));
+	}
 	if (effects.stepped_down)
 		step_down(node);
 	if (effects.cut)
@@ -442,7 +444,10 @@ void node_start(struct node *node)
 
 void node_vote_saved(struct node *node)
 {
+	node->saving_vote = false;
 	replica_step(node, &(struct raft_event){.kind = RAFT_VOTE_SAVED});
+	if (node->entering)
+		cluster_enter(node);
 }
 
 void node_synced(struct node *node, uint64_t index)
@@ -481,6 +486,11 @@ void replica_message(struct node *node, uint64_t member, const Clusterd__Wire__R
 	struct raft_message message;
 	struct error error = {0};
 	struct incoming incoming = {.message = &message, .payload = payload};
+	if (!node->entered) {
+		/* A founder that took entries before it knows the group would never hear who began it. */
+		node->counts.messages_refused++;
+		return;
+	}
 	if (packed->stamp != 0)
 		clock_observe(&node->clock, packed->stamp, node->host->wall(node->context)); /* too far ahead: it is counted */
 	if (raft_unpack(packed, member, node->id, payload, &node->arena, &message, &incoming.bodies, &error) == 0)
