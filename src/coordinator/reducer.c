@@ -322,6 +322,13 @@ int apply_assigned(struct machine *machine, const struct command *command, struc
 		struct call *call = machine_call(machine, assignment->instance, assignment->ref);
 		/* One that ran when its node was lost is handed out again without counting as another attempt. */
 		bool again = call != NULL && call->state == CALL_RUNNING && assignment->attempt > call->attempt;
+		if (call != NULL && call->state == CALL_RUNNING && assignment->attempt == call->attempt) {
+			/* It came with its worker to another node. */
+			text_release(call->node);
+			call->node = text_hold(node);
+			call_dirty(machine, call);
+			continue;
+		}
 		if (call == NULL || (call->state != CALL_READY && !again)) {
 			struct effect *effect = effect_add(machine, EFFECT_CALL_ABANDONED, assignment->instance);
 			effect->ref = assignment->ref;

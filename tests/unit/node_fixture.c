@@ -224,7 +224,7 @@ static void hand_out(struct node_fixture *fixture, uint64_t connection, struct c
 	must_be_json(args, "the arguments of a call");
 	mem_grow(fixture->calls, fixture->call_capacity, fixture->call_count + 1);
 	fixture->calls[fixture->call_count++] =
-		(struct handed_out){id, connection, text_create(process), text_create(args)};
+		(struct handed_out){id, connection, text_create(process), text_create(args), 0};
 }
 
 static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
@@ -235,7 +235,9 @@ static void host_send(void *context, uint64_t connection, int frame_type, const 
 	if (frame_type == FRAME_ASSIGNMENT) {
 		const Clusterd__Wire__Assignment *assignment = (const Clusterd__Wire__Assignment *)read;
 		struct call_id id = {assignment->instance, assignment->ref, assignment->attempt};
+		uint64_t receipt = assignment->receipt;
 		hand_out(fixture, connection, id, slice_of(assignment->process), payload);
+		fixture->calls[fixture->call_count - 1].receipt = receipt;
 	} else if (frame_type == FRAME_ABANDON) {
 		const Clusterd__Wire__Abandon *abandon = (const Clusterd__Wire__Abandon *)read;
 		calls_forget(fixture, connection, &(struct call_id){abandon->instance, abandon->ref, abandon->attempt});

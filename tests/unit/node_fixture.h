@@ -14,6 +14,7 @@ struct handed_out {
 	uint64_t connection; /* 0: this machine's executor */
 	struct text *process;
 	struct text *args;
+	uint64_t receipt;    /* that came with it to a worker */
 };
 
 /* A request that was made. */

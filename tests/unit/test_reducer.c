@@ -238,6 +238,22 @@ static void call_that_ran_on_a_lost_node_is_assigned_again_without_counting(void
 	assert_tells(fixture, "SELECT state, attempts, attempt FROM pi_call", "running|1|131074");
 }
 
+static void call_that_came_to_another_node_with_its_worker_is_recorded_there(void **state)
+{
+	struct machine_fixture *fixture = prepared(state);
+	struct command command = {.kind = COMMAND_ASSIGNED};
+	starts(fixture, "One", "{\"x\":1}");
+	struct command_assignment assignment = {1, 1, assigns(fixture, 1, 1)};
+	fixture->now += 7;
+	command.assigned.node = SLICE("other");
+	command.assigned.calls = &assignment;
+	command.assigned.count = 1;
+	machine_fixture_apply(fixture, &command);
+	assert_effects(fixture, "");
+	assert_tells(fixture, "SELECT state, node, attempts, attempt, started_ms - called_ms FROM pi_call",
+	             "running|other|1|65537|0");
+}
+
 static void assignment_of_a_call_that_is_done_is_abandoned(void **state)
 {
 	struct machine_fixture *fixture = prepared(state);
@@ -428,6 +444,7 @@ int main(void)
 		MACHINE_TEST(result_of_a_call_that_waits_to_be_handed_out_again_takes_it_back),
 		MACHINE_TEST(assignment_is_recorded),
 		MACHINE_TEST(call_that_ran_on_a_lost_node_is_assigned_again_without_counting),
+		MACHINE_TEST(call_that_came_to_another_node_with_its_worker_is_recorded_there),
 		MACHINE_TEST(assignment_of_a_call_that_is_done_is_abandoned),
 		MACHINE_TEST(number_of_an_abandoned_attempt_is_used_up),
 		MACHINE_TEST(assignment_after_the_result_is_the_same_in_one_transaction_and_in_two),
