@@ -159,6 +159,9 @@ static int set_up(struct catalog *catalog)
 	find_wal_size(catalog);
 	sqlite3_wal_hook(catalog->database, note_wal_size, catalog); /* and so no automatic checkpoint */
 	result = migrate(catalog, version);
+	/* A read in WAL mode, so that what is noted is what it sees from now on: a file that was not in it looks another one after. */
+	if (result == 0)
+		result = ask_number(catalog, "SELECT count(*) FROM meta", &version);
 	catalog_note_version(catalog);
 	return result;
 }

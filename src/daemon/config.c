@@ -56,6 +56,8 @@ static const struct option options[] = {
          "from SIGTERM to SIGKILL for children that are stopped (default 5s)"},
 	{"log-tail", OPTION_NUMBER, offsetof(struct config, log_tail), 0, 1000000000, "N",
          "log entries kept behind the catalog's checkpoint (default 100000)"},
+	{"salvage", OPTION_TEXT, offsetof(struct config, salvage), 0, 0, "FILE",
+         "do not run: write all that a stopped node has to FILE, its log included, for clusterctl snapshot restore"},
 	{"log-level", OPTION_LEVEL, 0, 0, 0, "LEVEL", "debug, info, warning or error (default info)"},
 };
 
@@ -472,6 +474,7 @@ void config_finish(struct config *config)
 	mem_free(config->advertise);
 	mem_free(config->datacenter);
 	mem_free(config->tags);
+	mem_free(config->salvage);
 	mem_free(config->secret_file);
 	for (size_t i = 0; i < config->join_count; i++)
 		mem_free(config->join[i]);

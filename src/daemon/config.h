@@ -21,6 +21,7 @@ struct config {
 	char **join;       /* HOST:PORT of nodes of the cluster */
 	size_t join_count;
 	long long expect;  /* servers that begin a cluster together; 0: not said */
+	char *salvage;     /* file to write what the directory holds to, and end; NULL: run a node */
 	char *secret_file; /* NULL: no secret */
 	char *datacenter;
 	char *tags;        /* a JSON object */

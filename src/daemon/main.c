@@ -2,9 +2,33 @@
 #include "base/memory.h"
 #include "daemon/config.h"
 #include "daemon/host.h"
+#include "daemon/salvage.h"
 #include "net/child.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+static int failed(const struct error *error)
+{
+	log_write(LOG_ERROR, "node", "%s", error->text);
+	return 1;
+}
+
+static int run(struct config *config)
+{
+	struct error error = {0};
+	return host_run(config, &error) != 0 ? failed(&error) : 0;
+}
+
+static int write_salvage(const struct config *config)
+{
+	struct error error = {0};
+	struct salvaged salvaged;
+	if (salvage(config->data_dir, config->salvage, &salvaged, &error) != 0)
+		return failed(&error);
+	printf("entry %" PRIu64 " of term %" PRIu64 " is the last one in %s\n", salvaged.index, salvaged.term, config->salvage);
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -25,10 +49,7 @@ int main(int argc, char **argv)
 		puts("clusterd " CLUSTERD_VERSION);
 	} else {
 		log_set_level(config.log_level);
-		if (host_run(&config, &error) != 0) {
-			log_write(LOG_ERROR, "node", "%s", error.text);
-			status = 1;
-		}
+		status = config.salvage != NULL ? write_salvage(&config) : run(&config);
 	}
 	config_finish(&config);
 	return status;

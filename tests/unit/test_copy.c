@@ -212,6 +212,24 @@ static void readers_keep_what_they_read(void **state)
 	mem_free(copy);
 }
 
+/* A copy that becomes a node's catalog goes into WAL mode at its first opening; what others do then is no write. */
+static void copy_that_is_opened_sees_no_foreign_write_in_a_checkpoint(void **state)
+{
+	struct fixture *fixture = *state;
+	struct catalog *catalog;
+	uint64_t hash, index = 0;
+	bool complete = false;
+	char *copy = copy_of_another(fixture, 3, &hash);
+	assert_int_equal(catalog_open(copy, NULL, &catalog, &fixture->error), 0);
+	assert_int_equal(catalog_checkpoint(copy, &index, &complete, &fixture->error), 0);
+	assert_true(complete && index == 3);
+	assert_int_equal(catalog_begin(catalog), 0);
+	assert_false(catalog_foreign_write(catalog));
+	assert_int_equal(catalog_commit(catalog), 0);
+	catalog_close(catalog);
+	mem_free(copy);
+}
+
 static void new_cluster_gives_no_id_twice(void **state)
 {
 	struct fixture *fixture = *state;
@@ -262,6 +280,7 @@ int main(void)
 		TEST(unaccepted_copy_is_a_foreign_write),
 		TEST(installed_copy_is_in_the_file_itself),
 		TEST(readers_keep_what_they_read),
+		TEST(copy_that_is_opened_sees_no_foreign_write_in_a_checkpoint),
 		TEST(new_cluster_gives_no_id_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

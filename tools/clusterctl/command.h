@@ -31,6 +31,7 @@ struct arguments {
 struct context {
 	struct client *client;        /* opened by need_client */
 	const char *address;
+	const char *data_dir;         /* as given; NULL: not */
 	const char *token;            /* NULL: none */
 	enum output_form form;
 	bool form_given;
@@ -101,6 +102,8 @@ int run_sql(struct context *context, const struct arguments *arguments);
 int run_setting_list(struct context *context, const struct arguments *arguments);
 int run_setting_set(struct context *context, const struct arguments *arguments);
 int run_snapshot_save(struct context *context, const struct arguments *arguments);
+int run_snapshot_inspect(struct context *context, const struct arguments *arguments);
+int run_snapshot_restore(struct context *context, const struct arguments *arguments);
 int run_worker(struct context *context, const struct arguments *arguments);
 int run_completion(struct context *context, const struct arguments *arguments);
 int run_man(struct context *context, const struct arguments *arguments);

@@ -362,6 +362,7 @@ static int read_globals(const struct typed *typed, struct context *context)
 	const char *form = typed->globals[2];
 	const char *timeout = typed->globals[3];
 	context->timeout = 10000;
+	context->data_dir = typed->globals[1];
 	if (form != NULL) {
 		context->form_given = true;
 		if (strcmp(form, "table") == 0)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,7 +175,8 @@ int run_snapshot_save(struct context *context, const struct arguments *arguments
 	if (code != 0)
 		return code;
 	char *temporary = mem_format("%s.part", path);
-	FILE *file = fopen(temporary, "we");
+	int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* all that the cluster knows */
+	FILE *file = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
 	if (file == NULL) {
 		code = error_set(&context->error, ERR_IO, "cannot write %s: %s", temporary, strerror(errno));
 	} else {
