@@ -156,6 +156,7 @@ int run_snapshot_restore(struct context *context, const struct arguments *argume
 	if (restore(arguments->values[0], context->data_dir, &restored, &context->error) != 0)
 		return report(context);
 	printf("%s\n", restored.cluster_id);
+	fflush(stdout);
 	fprintf(stderr, "clusterctl: %s is node %" PRIu64 " of a new cluster, whose log begins behind entry %" PRIu64 "; start it with:\n",
 	        context->data_dir, restored.node_id, restored.index);
 	fprintf(stderr, "  clusterd --data-dir %s\n", context->data_dir);
