@@ -1,5 +1,7 @@
-/* A peer that behaves badly, for mischief.sh: mischief SOCKET WHAT [ARGUMENT…]. Prints what the node answered. */
+/* Clients and workers that behave badly, for mischief.sh: mischief SOCKET WHAT [ARGUMENT…]. Prints what the node answered. Nodes that do
+ * are in mischief_peer.c. */
 #include "client.h"
+#include "mischief_peer.h"
 
 #include "base/memory.h"
 #include "wire/connection.h"
@@ -238,6 +240,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: mischief SOCKET WHAT [ARGUMENT…]\n");
 		return 2;
 	}
+	if (strcmp(argv[2], "peer") == 0 && argc > 3)
+		return mischief_peer(argv[1], argv[3], argc - 4, argv + 4);
 	if (strcmp(argv[2], "hold") == 0)
 		return hold(argv[1], atoi(argv[3]));
 	if (strcmp(argv[2], "worker") == 0)
