@@ -20,6 +20,7 @@
 #define RECONNECT_MIN_MS 200
 #define RECONNECT_MAX_MS 1000 /* nodes wait for calls that a worker has for some seconds */
 #define HELD_MAX 5000
+#define LEAVE_MS 2000
 
 /* A call that it was given: it runs, or its result was not taken so far. */
 struct held {
@@ -157,6 +158,8 @@ static void take_frame(void *context, int frame_type, const ProtobufCMessage *me
 		held = held_find(worker, taken->instance, taken->ref, taken->attempt);
 		if (held != NULL && held->done)
 			held_forget(worker, held);
+		if (worker->stopping && worker->held == NULL)
+			client_interrupt(worker->context->client);
 		break;
 	default:
 		break;
@@ -176,6 +179,7 @@ static void asked_to_stop(void *context)
 {
 	struct worker *worker = context;
 	worker->stopping = true;
+	client_interrupt(worker->context->client); /* it may be connecting */
 	loop_stop(client_loop(worker->context->client));
 }
 
@@ -189,7 +193,7 @@ static void offer(struct worker *worker)
 	process.name = (char *)(uintptr_t)worker->name;
 	message.processes = processes;
 	message.n_processes = 1;
-	message.credit = worker->slots;
+	message.credit = worker->stopping ? 0 : worker->slots;
 	message.worker = worker->id;
 	message.held = arena_alloc(&arena, HASH_COUNT(worker->held) * sizeof(Clusterd__Wire__Held *));
 	for (held = worker->held; held != NULL && message.n_held < HELD_MAX; held = held->hh.next) {
@@ -208,27 +212,47 @@ static void offer(struct worker *worker)
 	arena_finish(&arena);
 }
 
-static int serve(struct worker *worker)
+/* What it has not done has failed: it does not come back. The node is to know at once, and what was done. */
+static void leave(struct worker *worker)
 {
+	struct client *client = worker->context->client;
+	executor_destroy(worker->executor);
+	worker->executor = NULL;
+	if (worker->lost || worker->held == NULL)
+		return;
+	for (struct held *held = worker->held; held != NULL; held = held->hh.next) {
+		if (held->done)
+			continue;
+		held->done = held->failed = true;
+		buffer_append_string(&held->value, "its worker was stopped");
+	}
+	client_go_on(client);
+	offer(worker);
+	client_idle(client, client_now(client) + LEAVE_MS);
+}
+
+static void serve(struct worker *worker)
+{
+	struct client *client = worker->context->client;
 	msec pause = RECONNECT_MIN_MS;
 	offer(worker);
 	fprintf(stderr, "serving %s, %u calls at once\n", worker->name, worker->slots);
-	for (;;) {
-		if (!worker->lost)
-			loop_run(client_loop(worker->context->client));
-		if (worker->stopping)
-			return EXIT_DONE;
-		if (!worker->lost)
+	while (!worker->stopping) {
+		if (!worker->lost) {
+			loop_run(client_loop(client));
 			continue;
-		usleep((useconds_t)pause * 1000);
+		}
+		client_idle(client, client_now(client) + pause);
 		pause = pause * 2 < RECONNECT_MAX_MS ? pause * 2 : RECONNECT_MAX_MS;
-		if (client_reconnect(worker->context->client, &worker->context->error) != 0)
+		if (worker->stopping || client_reconnect(client, &worker->context->error) != 0)
 			continue;
 		pause = RECONNECT_MIN_MS;
 		worker->lost = false;
 		fprintf(stderr, "connected again\n");
-		offer(worker);
+		if (!worker->stopping)
+			offer(worker);
 	}
+	leave(worker);
 }
 
 static int worker_open(struct worker *worker, const struct arguments *arguments)
@@ -293,7 +317,11 @@ int run_worker(struct context *context, const struct arguments *arguments)
 	worker.signals[0] = loop_signal_create(loop, SIGTERM, asked_to_stop, &worker);
 	worker.signals[1] = loop_signal_create(loop, SIGINT, asked_to_stop, &worker);
 	client_on_frame(context->client, take_frame, connection_lost, &worker);
-	code = worker_open(&worker, arguments) == 0 ? serve(&worker) : report(context);
+	code = worker_open(&worker, arguments);
+	if (code == 0)
+		serve(&worker);
+	else
+		code = report(context);
 	worker_close(&worker);
 	return code;
 }
