@@ -38,6 +38,7 @@ static void turn_end(void *context)
 		loop_stop(host->loop);
 	set_node_timer(host);
 	peers_set_reading(network_peers(host->network), !node_behind(host->node));
+	service_read_workers(network_service(host->network), !node_workers_wait(host->node));
 	if (!host->sweep_set && service_counts(network_service(host->network))->connections > 0) {
 		host->sweep_set = true;
 		loop_timer_set(host->sweep_timer, loop_now(host->loop) + SERVICE_HELLO_MS);

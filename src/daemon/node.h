@@ -183,6 +183,8 @@ int node_worker_offer(struct node *node, uint64_t connection, const Clusterd__Wi
 int node_worker_result(struct node *node, uint64_t connection, const Clusterd__Wire__Result *result,
                        struct slice payload, struct error *error);
 void node_worker_heartbeat(struct node *node, uint64_t connection, const Clusterd__Wire__Heartbeat *heartbeat);
+/* More results wait than should: nothing is to be read of workers for now. */
+bool node_workers_wait(const struct node *node);
 
 /* From this machine's executor. */
 void node_call_finished(struct node *node, struct call_id call, bool failed, bool final, struct slice value,

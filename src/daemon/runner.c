@@ -27,8 +27,14 @@ struct run *run_create(struct runner *runner, struct call_id call, struct worker
 	return run;
 }
 
+static size_t kept_bytes(const struct run *run)
+{
+	return (run->value != NULL ? run->value->size : 0) + (run->metadata != NULL ? run->metadata->size : 0);
+}
+
 void run_forget(struct runner *runner, struct run *run)
 {
+	runner->kept_bytes -= kept_bytes(run);
 	HASH_DELETE(hh, runner->runs, run);
 	if (run->worker != NULL)
 		TAILQ_REMOVE(&run->worker->runs, run, link);
@@ -92,6 +98,7 @@ void run_done(struct node *node, struct run *run, bool failed, bool final, struc
 	run->final = final;
 	run->value = text_create(value);
 	run->metadata = metadata.size != 0 ? text_create(metadata) : NULL;
+	node->runner.kept_bytes += kept_bytes(run);
 	tell_run(node, run);
 }
 
@@ -408,6 +415,11 @@ msec runner_deadline(const struct node *node)
 			deadline = msec_earlier(deadline, worker->away_until);
 	}
 	return deadline;
+}
+
+bool node_workers_wait(const struct node *node)
+{
+	return node_overloaded(node) || node->runner.kept_bytes > RESULTS_KEPT_MAX;
 }
 
 bool runner_quiet(const struct node *node)

@@ -18,6 +18,7 @@
 #define WORKER_BACK_MS 3000
 /* A definition that was not applied here so far is waited for so long; then the call is refused. */
 #define DEFINITION_WAIT_MS 5000
+#define RESULTS_KEPT_MAX (64u << 20) /* bytes of results that are not taken: workers with more have to wait */
 #define RUNS_MAX 200000u /* calls of one node; more are refused */
 
 enum run_state {
@@ -70,6 +71,7 @@ struct runner {
 	struct worker *connected;
 	uint64_t next_place;
 	uint32_t away_count;
+	size_t kept_bytes;     /* of results that are not taken */
 	uint32_t exec_slots;
 	uint32_t pool_calls;
 	bool draining;

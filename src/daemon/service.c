@@ -63,6 +63,7 @@ struct service {
 	uint32_t pending_max;
 	struct client *clients;
 	uint64_t next_id;
+	bool workers_wait; /* nothing is read of them */
 	struct buffer out;
 	struct arena arena;
 	struct service_counts counts;
@@ -184,7 +185,7 @@ static void client_drained(void *context, struct stream *stream)
 {
 	struct client *client = context;
 	transfer_go_on(client);
-	stream_set_reading(stream, true);
+	stream_set_reading(stream, !(client->worker && client->service->workers_wait));
 }
 
 /* The connection cannot go on: the peer is told why, and sees the end. */
@@ -311,7 +312,7 @@ static void client_readable(void *context, struct stream *stream, struct buffer 
 	buffer_finish(&out);
 	if (client->ended)
 		stream_finish(stream);
-	else if (stream_queued(stream) > STREAM_HIGH_MARK)
+	else if (stream_queued(stream) > STREAM_HIGH_MARK || (client->worker && service->workers_wait))
 		stream_set_reading(stream, false); /* it does not take its answers: it may ask again when it has */
 }
 
@@ -344,6 +345,17 @@ static void accepted(void *context, int take_descriptor, const char *peer)
 {
 	(void)peer;
 	client_create(context, take_descriptor);
+}
+
+void service_read_workers(struct service *service, bool reading)
+{
+	if (service->workers_wait == !reading)
+		return;
+	service->workers_wait = !reading;
+	for (struct client *client = service->clients; client != NULL; client = client->hh.next) {
+		if (client->worker && !client->ended)
+			stream_set_reading(client->stream, reading && stream_queued(client->stream) <= STREAM_HIGH_MARK);
+	}
 }
 
 void service_sweep(struct service *service)

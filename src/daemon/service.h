@@ -33,6 +33,8 @@ void service_set_peers(struct service *service, struct peers *peers);
 void service_set_cluster(struct service *service, const char *cluster_id);
 void service_destroy(struct service *service); /* NULL is fine */
 uint16_t service_port(const struct service *service);
+/* false: what workers send is left in the system until it is true again. */
+void service_read_workers(struct service *service, bool reading);
 /* Closes what has not said hello in time; call now and then. */
 void service_sweep(struct service *service);
 

@@ -366,6 +366,28 @@ static void result_with_a_receipt_counts_after_a_restart_and_without_does_not(vo
 	assert_string_equal(payload, "\"done\"");
 }
 
+static void workers_wait_while_too_much_is_kept(void **state)
+{
+	enum { COUNT = 70, SIZE = 1 << 20 };
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	char *value = mem_zero(SIZE);
+	memset(value, '1', SIZE - 1);
+	offer_as(world, WORKER, WORKER_ID, NULL, 0);
+	uint64_t place = survey(world)->places[0]->id;
+	for (uint64_t i = 1; i <= COUNT; i++) {
+		assert_int_equal(node_workers_wait(fixture->node), i > 65);
+		order(world, (struct call_id){i, 1, 9}, "Work", place);
+		assert_int_equal(says(world, WORKER, (struct call_id){i, 1, 9}, 0, value), 0);
+	}
+	assert_true(node_workers_wait(fixture->node));
+	for (uint64_t i = 1; i <= COUNT; i++)
+		hear_taken(fixture, LEADER, (struct call_id){i, 1, 9});
+	assert_false(node_workers_wait(fixture->node));
+	assert_int_equal(fixture->taken_count, COUNT);
+	mem_free(value);
+}
+
 static void worker_cannot_answer_for_what_the_executor_runs(void **state)
 {
 	struct world *world = *state;
@@ -397,6 +419,7 @@ int main(void)
 		TEST(call_that_a_worker_brings_along_is_told_of),
 		TEST(call_that_another_worker_had_is_not_told_of),
 		TEST(result_with_a_receipt_counts_after_a_restart_and_without_does_not),
+		TEST(workers_wait_while_too_much_is_kept),
 		TEST(worker_cannot_answer_for_what_the_executor_runs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
