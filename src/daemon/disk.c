@@ -10,21 +10,31 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define READ_ENTRIES 4096
 #define READ_BYTES (4u << 20)
 #define INSTALL_PATIENCE_MS 12000 /* queries end within QUERY_TIME_DEFAULT; who reads from outside need not */
+
+/* A batch so small is written and synced on the loop's thread, while syncs are short: two changes of threads cost more than such
+ * a sync (docs/PERFORMANCE.md). Larger ones come when there is much to do beside them. */
+#define HERE_ENTRIES 4
+#define HERE_BYTES 4096
+#define HERE_SYNC_US 1000 /* the average of late syncs is not above it */
+#define HERE_SLOW_US 5000 /* what the loop may be held up anyway; behind a sync that took longer */
+#define HERE_SHARE 20     /* it does no other for so many times as long */
 
 struct disk {
 	struct jobs *jobs;   /* the disk thread */
 	struct jobs *keeper; /* the thread that makes checkpoints */
 	struct loop_watch *watch;
 	struct loop_watch *keeper_watch;
+	struct loop_pause *pause; /* in which the loop's thread does the disk thread's work */
 	const struct disk_handler *handler;
 	void *context;
 	struct fs *fs;     /* of the data directory */
 	struct fs *log_fs;
-	struct wal *wal;   /* the disk thread's once it runs */
+	struct wal *wal;   /* once the disk thread runs: its own, or the loop's while it has no jobs */
 	struct vote_state vote;
 	char *catalog_path;
 	uint64_t log_tail;
@@ -41,6 +51,8 @@ struct disk {
 	bool appended; /* since the last disk_idle */
 	bool marked;   /* the synced index is written down */
 	bool failed;
+	long long sync_us;       /* the average of late appends */
+	long long not_before_us; /* none on the loop's thread */
 };
 
 /* A job with its outcome. */
@@ -58,6 +70,8 @@ struct disk_job {
 	bool may_be_gone;
 	struct buffer bodies;
 	bool wants_prepare; /* append, prepare */
+	long long took_us;  /* append */
+	bool here;          /* on the loop's thread */
 	/* vote, identity */
 	struct vote_state vote;
 	/* cut */
@@ -158,6 +172,16 @@ static void jobs_ready(void *context, bool readable, bool writable)
 	jobs_collect(context);
 }
 
+static void run_here(void *context)
+{
+	jobs_run_here(context);
+}
+
+static void ran_here(void *context)
+{
+	jobs_collect(context);
+}
+
 int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
              struct error *error)
 {
@@ -170,6 +194,8 @@ int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *ha
 		return error_set(error, code, "the disk's threads cannot be started");
 	disk->watch = loop_watch_create(loop, jobs_descriptor(disk->jobs), jobs_ready, disk->jobs);
 	disk->keeper_watch = loop_watch_create(loop, jobs_descriptor(disk->keeper), jobs_ready, disk->keeper);
+	disk->pause = loop_pause_create(loop, run_here, ran_here, disk->jobs);
+	disk->sync_us = 2 * HERE_SYNC_US; /* not known yet */
 	loop_watch_set(disk->watch, true, false);
 	loop_watch_set(disk->keeper_watch, true, false);
 	return 0;
@@ -182,6 +208,8 @@ void disk_close(struct disk *disk)
 	disk->failed = true; /* nobody is told any more */
 	loop_watch_destroy(disk->watch);
 	loop_watch_destroy(disk->keeper_watch);
+	loop_pause_destroy(disk->pause);
+	disk->pause = NULL;
 	if (disk->keeper != NULL)
 		jobs_destroy(disk->keeper);
 	if (disk->jobs != NULL)
@@ -235,13 +263,22 @@ static void job_measure(struct disk_job *job)
 	job->log_first = wal_first_index(job->disk->wal);
 }
 
+static long long now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void append_run(struct job *base)
 {
 	struct disk_job *job = (struct disk_job *)base;
+	long long began_us = now_us();
 	job->code = wal_append(job->disk->wal, job->records, job->count, &job->error);
 	if (job->code == 0)
 		job->code = wal_sync(job->disk->wal, &job->error);
 	job->wants_prepare = job->code == 0 && wal_wants_prepare(job->disk->wal);
+	job->took_us = now_us() - began_us;
 	job_measure(job);
 }
 
@@ -276,11 +313,24 @@ static void append_done(struct job *base)
 	struct disk_job *job = (struct disk_job *)base;
 	struct disk *disk = job->disk;
 	disk->syncs++;
+	disk->sync_us += (job->took_us - disk->sync_us) / 8;
+	if (job->here && job->took_us > HERE_SLOW_US)
+		disk->not_before_us = now_us() + HERE_SHARE * job->took_us;
 	if (job_finish(job))
 		disk->handler->synced(disk->context, job->records[job->count - 1].index);
 	if (job->wants_prepare && !disk->failed)
 		need_prepare(disk);
 	job_release(job);
+}
+
+/* A loop that ends has no more pauses. */
+static bool wants_here(const struct disk *disk, const struct wal_record *records, size_t count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += records[i].body.size;
+	return disk->pause != NULL && count <= HERE_ENTRIES && bytes <= HERE_BYTES && disk->sync_us <= HERE_SYNC_US &&
+	       !disk->checkpointing && jobs_idle(disk->jobs) && now_us() >= disk->not_before_us && wal_fits(disk->wal, records, count);
 }
 
 void disk_append(struct disk *disk, const struct wal_record *records, size_t count)
@@ -292,7 +342,13 @@ void disk_append(struct disk *disk, const struct wal_record *records, size_t cou
 		disk->bytes += records[i].body.size;
 	disk->appended = true;
 	disk->marked = false;
-	jobs_give(disk->jobs, &job->job);
+	if (!wants_here(disk, records, count)) {
+		jobs_give(disk->jobs, &job->job);
+		return;
+	}
+	job->here = true;
+	jobs_put_by(disk->jobs, &job->job);
+	loop_pause_ask(disk->pause);
 }
 
 static void cut_run(struct job *base)

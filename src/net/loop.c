@@ -56,6 +56,12 @@ struct loop_watch {
 	bool for_writing;
 };
 
+struct loop_pause {
+	struct loop *loop;
+	struct loop_task work;
+	struct loop_task done;
+};
+
 struct loop_signal {
 	struct loop *loop;
 	struct event *event;
@@ -196,6 +202,13 @@ static void run_ready_tasks(struct loop *loop)
 	}
 }
 
+static void note_stall(struct loop *loop, long long began_us)
+{
+	long long took_us = clock_us(CLOCK_MONOTONIC) - began_us;
+	if (took_us > loop->longest_us)
+		loop->longest_us = took_us;
+}
+
 static void turn_finish(struct loop *loop)
 {
 	struct loop_task *task;
@@ -203,10 +216,23 @@ static void turn_finish(struct loop *loop)
 		loop->turn_ends[i].call(loop->turn_ends[i].context);
 	while ((task = TAILQ_FIRST(&loop->tasks[LOOP_FLUSH])) != NULL)
 		run_task(loop, LOOP_FLUSH, task);
-	long long took_us = clock_us(CLOCK_MONOTONIC) - loop->turn_started_us;
-	if (took_us > loop->longest_us)
-		loop->longest_us = took_us;
+	note_stall(loop, loop->turn_started_us);
 	loop->in_turn = false;
+}
+
+static void run_pauses(struct loop *loop)
+{
+	struct loop_task *task = TAILQ_FIRST(&loop->tasks[LOOP_PAUSE]);
+	if (task == NULL)
+		return;
+	long long began_us = clock_us(CLOCK_MONOTONIC);
+	for (; task != NULL; task = TAILQ_FIRST(&loop->tasks[LOOP_PAUSE])) {
+		struct loop_pause *pause = task->context;
+		loop_task_queue(loop, LOOP_READY, &pause->done);
+		loop_task_cancel(loop, LOOP_PAUSE, task);
+		task->call(pause->done.context);
+	}
+	note_stall(loop, began_us);
 }
 
 void loop_run(struct loop *loop)
@@ -214,14 +240,17 @@ void loop_run(struct loop *loop)
 	assert(!loop->running);
 	loop->running = true;
 	while (!loop->stopping) {
-		bool waiting = !TAILQ_EMPTY(&loop->tasks[LOOP_READY]) || !TAILQ_EMPTY(&loop->tasks[LOOP_FLUSH]);
+		bool waiting = false; /* for something that was queued outside a turn */
+		for (int i = 0; i < LOOP_PHASES; i++)
+			waiting = waiting || !TAILQ_EMPTY(&loop->tasks[i]);
 		int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (waiting ? EVLOOP_NONBLOCK : 0);
 		must(event_base_loop(loop->base, flags) >= 0, "wait");
 		if (waiting)
-			turn_begin(loop); /* for what was queued outside a turn */
+			turn_begin(loop);
 		run_ready_tasks(loop);
 		if (loop->in_turn)
 			turn_finish(loop);
+		run_pauses(loop);
 	}
 	loop->stopping = false;
 	loop->running = false;
@@ -339,6 +368,35 @@ void loop_watch_destroy(struct loop_watch *watch)
 	event_free(watch->read);
 	event_free(watch->write);
 	mem_free(watch);
+}
+
+/* --- pauses ------------------------------------------------------------------------------------------------------- */
+
+struct loop_pause *loop_pause_create(struct loop *loop, loop_call *work, loop_call *done, void *context)
+{
+	struct loop_pause *pause = mem_zero(sizeof *pause);
+	*pause = (struct loop_pause){
+		.loop = loop,
+		.work = {.call = work, .context = pause},
+		.done = {.call = done, .context = context},
+	};
+	loop->object_count++;
+	return pause;
+}
+
+void loop_pause_ask(struct loop_pause *pause)
+{
+	loop_task_queue(pause->loop, LOOP_PAUSE, &pause->work);
+}
+
+void loop_pause_destroy(struct loop_pause *pause)
+{
+	if (pause == NULL)
+		return;
+	pause->loop->object_count--;
+	loop_task_cancel(pause->loop, LOOP_PAUSE, &pause->work);
+	loop_task_cancel(pause->loop, LOOP_READY, &pause->done);
+	mem_free(pause);
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------ */

@@ -23,7 +23,7 @@ msec loop_wall(const struct loop *loop); /* since 1970; likewise */
  * registration: where what the turn gathered is sent as one batch. What it writes to streams goes out in that turn. */
 void loop_at_turn_end(struct loop *loop, void (*call)(void *context), void *context);
 void loop_forget_turn_end(struct loop *loop, void (*call)(void *context), void *context); /* not from inside a call */
-/* The longest time since the last call of this function that one turn took, in microseconds. */
+/* The longest time since the last call of this function that one turn took, or what was done in a pause, in microseconds. */
 long long loop_longest_stall_us(struct loop *loop);
 
 typedef void loop_call(void *context);
@@ -40,6 +40,14 @@ typedef void loop_ready(void *context, bool readable, bool writable);
 struct loop_watch *loop_watch_create(struct loop *loop, int descriptor, loop_ready *ready, void *context);
 void loop_watch_set(struct loop_watch *watch, bool for_reading, bool for_writing);
 void loop_watch_destroy(struct loop_watch *watch); /* NULL is fine */
+
+/* Work that holds the loop up for a moment, but costs less than handing it to a thread and back. `work` is called between two
+ * turns, when all that the first one wrote has gone out; it must use nothing of the loop. The second turn follows at once, and in it
+ * `done` is called, after what is ready. */
+struct loop_pause;
+struct loop_pause *loop_pause_create(struct loop *loop, loop_call *work, loop_call *done, void *context);
+void loop_pause_ask(struct loop_pause *pause); /* once, behind this turn, or behind the next one when there is none */
+void loop_pause_destroy(struct loop_pause *pause); /* NULL is fine; what was asked for is not called any more */
 
 /* A signal as an event of the loop (SIGTERM, SIGHUP, …). */
 struct loop_signal;

@@ -1,5 +1,6 @@
 /* What the parts of src/net share of the loop: work that is done at a set place of a turn. A turn is: what is ready
- * (descriptors, timers, signals, then LOOP_READY tasks), the calls of loop_at_turn_end, LOOP_FLUSH tasks. */
+ * (descriptors, timers, signals, then LOOP_READY tasks), the calls of loop_at_turn_end, LOOP_FLUSH tasks. LOOP_PAUSE tasks come
+ * behind it and belong to no turn. */
 #ifndef CLUSTERD_NET_TURN_H
 #define CLUSTERD_NET_TURN_H
 
@@ -11,6 +12,7 @@
 enum loop_phase {
 	LOOP_READY, /* in this turn when queued by what is ready, else in the next one, which then comes at once */
 	LOOP_FLUSH, /* at the end of this turn; must not call anybody else's code */
+	LOOP_PAUSE, /* between this turn and the next one */
 	LOOP_PHASES,
 };
 

@@ -23,7 +23,10 @@ struct jobs {
 	pthread_cond_t given_changed;
 	pthread_cond_t done_changed;
 	int descriptor;     /* eventfd; counts above 0 while `done` is not empty */
-	size_t outstanding; /* given and not collected; the loop's thread alone looks at it */
+	/* The loop's thread alone looks at these. */
+	size_t outstanding; /* given or put by, and not collected */
+	struct job *put_by; /* NULL: nothing */
+	struct job *ran;    /* here, and not collected; NULL: nothing */
 
 	/* Under the mutex. */
 	struct job_list given;
@@ -127,9 +130,31 @@ void jobs_give(struct jobs *jobs, struct job *job)
 {
 	jobs->outstanding++;
 	pthread_mutex_lock(&jobs->mutex);
+	if (jobs->put_by != NULL)
+		list_add(&jobs->given, jobs->put_by);
+	jobs->put_by = NULL;
 	list_add(&jobs->given, job);
 	pthread_cond_signal(&jobs->given_changed);
 	pthread_mutex_unlock(&jobs->mutex);
+}
+
+/* Only beside an idle thread: all that it has done was taken from under the mutex, and what it will do is given under it. So what
+ * jobs share is never touched by both at once, and each sees what the other did. */
+void jobs_put_by(struct jobs *jobs, struct job *job)
+{
+	assert(jobs_idle(jobs));
+	jobs->outstanding++;
+	jobs->put_by = job;
+}
+
+void jobs_run_here(struct jobs *jobs)
+{
+	struct job *job = jobs->put_by;
+	if (job == NULL)
+		return;
+	jobs->put_by = NULL;
+	jobs->ran = job;
+	job->run(job);
 }
 
 int jobs_descriptor(const struct jobs *jobs)
@@ -137,9 +162,22 @@ int jobs_descriptor(const struct jobs *jobs)
 	return jobs->descriptor;
 }
 
+static void finish(struct jobs *jobs, struct job *job)
+{
+	jobs->outstanding--;
+	job->done(job); /* may free it */
+}
+
 void jobs_collect(struct jobs *jobs)
 {
 	uint64_t count;
+	struct job *ran = jobs->ran;
+	if (ran != NULL) {
+		jobs->ran = NULL;
+		finish(jobs, ran);
+		if (jobs_idle(jobs))
+			return;
+	}
 	pthread_mutex_lock(&jobs->mutex);
 	struct job *job = jobs->done.first;
 	list_init(&jobs->done);
@@ -149,9 +187,8 @@ void jobs_collect(struct jobs *jobs)
 	(void)size;
 	pthread_mutex_unlock(&jobs->mutex);
 	while (job != NULL) {
-		struct job *next = job->next; /* `done` may free the job */
-		jobs->outstanding--;
-		job->done(job);
+		struct job *next = job->next;
+		finish(jobs, job);
 		job = next;
 	}
 }
@@ -166,8 +203,9 @@ void jobs_destroy(struct jobs *jobs)
 	if (jobs == NULL)
 		return;
 	while (!jobs_idle(jobs)) {
+		jobs_run_here(jobs);
 		pthread_mutex_lock(&jobs->mutex);
-		while (jobs->done.first == NULL)
+		while (jobs->ran == NULL && jobs->done.first == NULL)
 			pthread_cond_wait(&jobs->done_changed, &jobs->mutex);
 		pthread_mutex_unlock(&jobs->mutex);
 		jobs_collect(jobs);

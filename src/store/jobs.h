@@ -1,5 +1,6 @@
 /* A thread that runs jobs in the order they were given: the disk thread, the readers' thread. The loop's thread gives jobs and
- * takes back those that are done when the descriptor becomes readable. */
+ * takes back those that are done when the descriptor becomes readable. While the thread has none, the loop's may run one itself:
+ * never two at once, and each sees what those before it did. */
 #ifndef CLUSTERD_STORE_JOBS_H
 #define CLUSTERD_STORE_JOBS_H
 
@@ -9,7 +10,7 @@ struct jobs;
 
 /* By the caller, part of a larger struct; it must live until `done` was called. */
 struct job {
-	void (*run)(struct job *job);  /* on the thread */
+	void (*run)(struct job *job);  /* on the thread, or here */
 	void (*done)(struct job *job); /* on the loop's thread, in order; may free the job and give new ones */
 	struct job *next;              /* private */
 };
@@ -19,7 +20,12 @@ int jobs_create(const char *name, struct jobs **ret_jobs);
 /* Waits until what was given has run; `done` is called for each, and what it gives runs too. NULL is fine. */
 void jobs_destroy(struct jobs *jobs);
 void jobs_give(struct jobs *jobs, struct job *job);
-/* Readable when jobs are done. */
+/* A job that takes no longer than waking the thread is put by, when jobs_idle, for jobs_run_here. What is given before that call
+ * sends it to the thread first, so that the order stays. */
+void jobs_put_by(struct jobs *jobs, struct job *job);
+/* Runs on the caller's thread, the loop's, what was put by and has not gone to the thread. jobs_collect calls its `done`. */
+void jobs_run_here(struct jobs *jobs);
+/* Readable when jobs are done on the thread. */
 int jobs_descriptor(const struct jobs *jobs);
 /* Calls `done` of all that are done. */
 void jobs_collect(struct jobs *jobs);

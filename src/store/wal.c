@@ -221,6 +221,14 @@ static int undo_batch(struct wal *wal, int result, struct error *error)
 	return sealed < 0 ? sealed : wal_error(error, result, "write", name);
 }
 
+bool wal_fits(const struct wal *wal, const struct wal_record *records, size_t count)
+{
+	uint64_t size = 0;
+	for (size_t i = 0; i < count; i++)
+		size += record_size(records[i].body.size);
+	return count > 0 && records[0].index == wal->last + 1 && fits(wal, size);
+}
+
 int wal_append(struct wal *wal, const struct wal_record *records, size_t count, struct error *error)
 {
 	uint64_t size = 0;

@@ -1,5 +1,5 @@
-/* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: the disk
- * thread, once the node runs. Nothing is durable before wal_sync. After an error of write or sync the log refuses all else
+/* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: once
+ * the node runs, whichever runs the disk's jobs (store/jobs.h). Nothing is durable before wal_sync. After an error of write or sync the log refuses all else
  * (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is no such error.
  *
  * The log has a directory of its own: `fs` is of DIR/log, and nothing else is kept there. "<generation, 16 hex digits>.seg"
@@ -56,6 +56,8 @@ void wal_close(struct wal *wal);
  * segment. ERR_NO_SPACE: nothing of the batch is there, and the log goes on. ERR_LIMIT: a body above body_size_max, or a
  * batch above 1 GiB. */
 int wal_append(struct wal *wal, const struct wal_record *records, size_t count, struct error *error);
+/* Appending these needs no more than one write: they fit into the segment that there is. */
+bool wal_fits(const struct wal *wal, const struct wal_record *records, size_t count);
 int wal_sync(struct wal *wal, struct error *error);
 /* Writes down up to where all is synced, when no record says so yet (the node has been idle since): one small record, on disk
  * with the next sync or when the system writes it back. */

@@ -26,6 +26,7 @@ struct work {
 	bool own;              /* free it when done */
 	int gate;              /* wait until this can be read; −1: no gate */
 	pthread_t loop;
+	bool here;             /* it is to run on the loop's thread */
 	bool fine;             /* what run looks at is as it should be */
 };
 
@@ -37,7 +38,8 @@ static void run(struct job *base)
 	bool open = work->gate < 0 || read(work->gate, &byte, 1) == 1;
 	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
 	bool quiet = sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGCHLD) == 1;
-	work->fine = open && quiet && !pthread_equal(work->loop, pthread_self());
+	bool here = pthread_equal(work->loop, pthread_self());
+	work->fine = open && here == work->here && (here || quiet);
 	work->seen = (*work->ran)++;
 }
 
@@ -177,6 +179,80 @@ static void one_job_can_be_given_again(void **state)
 	jobs_destroy(jobs);
 }
 
+static void what_is_put_by_runs_on_the_callers_thread(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	for (unsigned i = 0; i < 100; i += 2) {
+		struct work *work = work_create(jobs, i, &ran, &done_count);
+		work->here = true;
+		jobs_put_by(jobs, &work->job);
+		assert_false(jobs_idle(jobs));
+		assert_int_equal(ran, i);
+		jobs_run_here(jobs);
+		assert_int_equal(ran, i + 1);
+		assert_int_equal(done_count, i);
+		jobs_collect(jobs);
+		assert_int_equal(done_count, i + 1);
+		assert_true(jobs_idle(jobs));
+		jobs_give(jobs, &work_create(jobs, i + 1, &ran, &done_count)->job);
+		collect_until_idle(jobs);
+	}
+	jobs_run_here(jobs); /* nothing is put by */
+	jobs_destroy(jobs);
+}
+
+static void what_is_put_by_goes_to_the_thread_before_what_is_given(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	jobs_put_by(jobs, &work_create(jobs, 0, &ran, &done_count)->job);
+	jobs_give(jobs, &work_create(jobs, 1, &ran, &done_count)->job);
+	jobs_run_here(jobs);
+	collect_until_idle(jobs);
+	assert_int_equal(done_count, 2);
+	jobs_destroy(jobs);
+}
+
+static void what_ran_here_is_done_before_what_was_given_behind_it(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	struct work *work = work_create(jobs, 0, &ran, &done_count);
+	work->here = true;
+	jobs_put_by(jobs, &work->job);
+	jobs_run_here(jobs);
+	jobs_give(jobs, &work_create(jobs, 1, &ran, &done_count)->job);
+	assert_true(readable(jobs_descriptor(jobs), DEADLINE_MS));
+	jobs_collect(jobs);
+	assert_int_equal(done_count, 2);
+	jobs_destroy(jobs);
+}
+
+static void destroying_runs_what_was_put_by(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	unsigned ran = 0;
+	unsigned done_count = 0;
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	struct work *work = work_create(jobs, 0, &ran, &done_count);
+	work->here = true;
+	work->again = 3;
+	jobs_put_by(jobs, &work->job);
+	jobs_destroy(jobs);
+	assert_int_equal(done_count, 4);
+}
+
 static void destroying_without_jobs_ends(void **state)
 {
 	(void)state;
@@ -196,6 +272,10 @@ int main(void)
 		cmocka_unit_test(destroying_runs_and_collects_what_was_given),
 		cmocka_unit_test(a_done_job_may_give_another_even_while_destroying),
 		cmocka_unit_test(one_job_can_be_given_again),
+		cmocka_unit_test(what_is_put_by_runs_on_the_callers_thread),
+		cmocka_unit_test(what_is_put_by_goes_to_the_thread_before_what_is_given),
+		cmocka_unit_test(what_ran_here_is_done_before_what_was_given_behind_it),
+		cmocka_unit_test(destroying_runs_what_was_put_by),
 		cmocka_unit_test(destroying_without_jobs_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,90 @@ static void clock_is_read_once_a_turn(void **state)
 	loop_timer_destroy(timer);
 }
 
+static struct loop_pause *pause_of_test;
+static struct loop_task flush_of_test;
+
+static void note_flush(void *context)
+{
+	(void)context;
+	note('f');
+}
+
+static void note_end(void *context)
+{
+	(void)context;
+	note('e');
+}
+
+static void ask_for_a_pause(void *context)
+{
+	(void)context;
+	note('a');
+	loop_pause_ask(pause_of_test);
+	loop_pause_ask(pause_of_test);
+	flush_of_test = (struct loop_task){.call = note_flush};
+	loop_task_queue(trace.loop, LOOP_FLUSH, &flush_of_test);
+}
+
+static void note_work(void *context)
+{
+	(void)context;
+	note('w');
+}
+
+static void note_done_and_stop(void *context)
+{
+	(void)context;
+	note('d');
+	loop_stop(trace.loop);
+}
+
+static void a_pause_lies_between_two_turns_behind_what_was_written(void **state)
+{
+	(void)state;
+	struct loop_timer *timer = loop_timer_create(trace.loop, ask_for_a_pause, NULL);
+	pause_of_test = loop_pause_create(trace.loop, note_work, note_done_and_stop, NULL);
+	loop_at_turn_end(trace.loop, note_end, NULL);
+	loop_timer_set(timer, loop_now(trace.loop));
+	run();
+	assert_string_equal(trace.text, "aefwde");
+	loop_pause_ask(pause_of_test);
+	run();
+	assert_string_equal(trace.text, "aefwdeewde");
+	loop_timer_destroy(timer);
+	loop_pause_destroy(pause_of_test);
+}
+
+static void destroy_pause_and_stop(void *context)
+{
+	(void)context;
+	note('x');
+	loop_pause_ask(pause_of_test);
+	loop_pause_destroy(pause_of_test);
+	loop_stop(trace.loop);
+}
+
+static void a_destroyed_pause_is_not_called_any_more(void **state)
+{
+	(void)state;
+	struct loop_timer *timer = loop_timer_create(trace.loop, destroy_pause_and_stop, NULL);
+	pause_of_test = loop_pause_create(trace.loop, note_work, note_done_and_stop, NULL);
+	loop_timer_set(timer, loop_now(trace.loop));
+	run();
+	assert_string_equal(trace.text, "x");
+	loop_timer_destroy(timer);
+}
+
+static void work_in_a_pause_counts_as_a_stall(void **state)
+{
+	(void)state;
+	struct loop_pause *pause = loop_pause_create(trace.loop, busy_for_20_ms, note_done_and_stop, NULL);
+	loop_pause_ask(pause);
+	run();
+	assert_in_range(loop_longest_stall_us(trace.loop), 19000, 5000000);
+	loop_pause_destroy(pause);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -343,6 +427,9 @@ int main(void)
 		TEST(signal_is_an_event_of_the_loop),
 		TEST(longest_stall_is_the_time_of_a_turn_and_not_of_waiting),
 		TEST(clock_is_read_once_a_turn),
+		TEST(a_pause_lies_between_two_turns_behind_what_was_written),
+		TEST(a_destroyed_pause_is_not_called_any_more),
+		TEST(work_in_a_pause_counts_as_a_stall),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,26 @@ static void a_batch_is_one_write(void **state)
 	assert_int_equal(faulty_fs_operations(fs), before + 2);
 }
 
+static void what_fits_is_appended_with_one_write_and_what_does_not_is_known_before(void **state)
+{
+	(void)state;
+	static const char body[100];
+	struct wal_record record = {.index = 1, .term = 1, .body = {body, sizeof body}};
+	bool fitted = wal_fits(wal, &record, 1);
+	assert_true(fitted);
+	while (fitted) {
+		uint64_t before = faulty_fs_operations(fs);
+		CHECK(wal_append(wal, &record, 1, &error));
+		assert_int_equal(faulty_fs_operations(fs), before + 1);
+		record.index++;
+		fitted = wal_fits(wal, &record, 1);
+	}
+	assert_int_equal(helper_count_files(fs, ".seg"), 1);
+	CHECK(wal_append(wal, &record, 1, &error));
+	assert_int_equal(helper_count_files(fs, ".seg"), 2);
+	assert_false(wal_fits(wal, &record, 1)); /* it is not the next one */
+}
+
 static void synced_index_follows_sync_alone(void **state)
 {
 	(void)state;
@@ -581,6 +601,7 @@ int main(void)
 		TEST(entries_are_read_back_after_reopening),
 		TEST(empty_bodies_are_kept),
 		TEST(a_batch_is_one_write),
+		TEST(what_fits_is_appended_with_one_write_and_what_does_not_is_known_before),
 		TEST(synced_index_follows_sync_alone),
 		TEST(the_first_segment_is_small_and_others_follow),
 		TEST(a_batch_larger_than_a_segment_gets_one_of_its_size),
