@@ -43,7 +43,7 @@ struct disk_options {
 /* Opens (makes) the log and the vote file; recovery is through when it returns. */
 int disk_open(const struct disk_options *options, struct disk **ret_disk, struct vote_state *ret_vote,
               struct wal_recovery *ret_recovery, struct error *error);
-/* From now on the log belongs to the disk's jobs. The handler is called in turns of the loop, never from within these functions. */
+/* From now on the log belongs to the disk's jobs. The handler is called in turns of the loop and by disk_close. */
 int disk_run(struct disk *disk, struct loop *loop, const struct disk_handler *handler, void *context,
              struct error *error);
 /* What was given is carried out first, and nobody is told (an installation may stop between catalog and log: see data_dir.c). NULL is

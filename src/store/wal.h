@@ -1,6 +1,7 @@
-/* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: once
- * the node runs, whichever runs the disk's jobs (store/jobs.h). Nothing is durable before wal_sync. After an error of write or sync the log refuses all else
- * (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is no such error.
+/* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: once the
+ * node runs, whichever runs the disk's jobs (store/jobs.h). Nothing is durable before wal_sync. After an error of write or sync
+ * the log refuses all else (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is
+ * no such error.
  *
  * The log has a directory of its own: `fs` is of DIR/log, and nothing else is kept there. "<generation, 16 hex digits>.seg"
  * holds a header (magic, version, generation, the generation it continues, index of its first entry, size, checksum) and

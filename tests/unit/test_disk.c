@@ -44,7 +44,7 @@ static void append_next(struct scene *at)
 	at->in_append = true;
 	disk_append(at->disk, records, at->batch);
 	if (at->reads)
-		disk_read(at->disk, at->appended, records[0].index, at->appended);
+		disk_read(at->disk, at->appended, records[0].index, at->appended, false);
 	at->in_append = false;
 }
 
