@@ -30,6 +30,11 @@ static const ProtobufCMessageDescriptor *const types[] = {
 	&clusterd__wire__registered__descriptor,
 	&clusterd__wire__rows__descriptor,
 	&clusterd__log__entry__descriptor,
+	/* At the end: the first byte of the inputs counts from the beginning. */
+	&clusterd__wire__raft_message__descriptor,
+	&clusterd__wire__presence__descriptor,
+	&clusterd__wire__form__descriptor,
+	&clusterd__wire__places__descriptor,
 };
 
 static ProtobufCMessage *decode(const ProtobufCMessageDescriptor *type, struct slice bytes, struct arena *arena)

@@ -418,6 +418,38 @@ static void step_host(struct told *told, struct draw *draw)
 	}
 }
 
+static void forget_frames(struct node_fixture *fixture)
+{
+	while (fixture->frame_count > 0)
+		node_fixture_frame_finish(&fixture->frames[--fixture->frame_count]);
+}
+
+/* Another node comes, goes, or says something. */
+static void step_peer(struct told *told, struct draw *draw)
+{
+	struct node *node = told->fixture.node;
+	uint8_t how = draw_byte(draw);
+	uint64_t member = 8 + how % 2;
+	int type = FRAME_RAFT + (how >> 1) % (FRAME_TYPE_END - FRAME_RAFT);
+	const ProtobufCMessageDescriptor *descriptor = message_of_frame((enum frame_type)type);
+	uint32_t stream = draw_byte(draw) % 8;
+	forget_frames(&told->fixture);
+	if (how >= 0xE0) {
+		node_peer_down(node, member);
+	} else if (how >= 0xC0) {
+		node_peer_up(node, member);
+	} else if (descriptor == NULL) {
+		if (type != FRAME_EXCHANGE)
+			node_peer_message(node, member, type, stream, NULL, SLICE(""));
+	} else {
+		const ProtobufCMessage *message = take_message(told, draw, descriptor);
+		if (message != NULL)
+			node_peer_message(node, member, type, stream, message, draw_value(draw));
+	}
+}
+
+#define STEP_PEER 0xE0 /* from here on, so that the steps of older inputs stay what they were */
+
 typedef void step_function(struct told *told, struct draw *draw);
 
 static step_function *const steps[] = {
@@ -433,7 +465,10 @@ static void take_steps(struct told *told, struct draw *input)
 		size_t size = (size_t)draw_bytes_number(input, 2);
 		struct slice bytes = draw_slice(input, size);
 		struct draw draw = {(const uint8_t *)bytes.data, (const uint8_t *)bytes.data + bytes.size};
-		steps[kind % (sizeof steps / sizeof steps[0])](told, &draw);
+		if (kind >= STEP_PEER)
+			step_peer(told, &draw);
+		else
+			steps[kind % (sizeof steps / sizeof steps[0])](told, &draw);
 		if (told->disk_waits)
 			node_fixture_turn(&told->fixture);
 		else
@@ -525,6 +560,8 @@ static void conclude(struct told *told)
 		if (told->connections[i] != 0)
 			end_connection(told, &told->connections[i]);
 	}
+	node_peer_down(fixture->node, 8);
+	node_peer_down(fixture->node, 9);
 	node_fixture_settle(fixture);
 	expect_none(fixture, "requests_waiting");
 	expect_none(fixture, "results_waiting");

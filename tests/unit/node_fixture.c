@@ -297,6 +297,10 @@ static void take_raft(struct node_fixture *fixture, uint64_t member, const Clust
 	struct error error = {0};
 	if (raft_unpack(packed, NODE_FIXTURE_SELF, member, payload, &arena, &message, &bodies, &error) != 0)
 		node_fixture_fail("what Raft says cannot be read: %s", error.text);
+	if (message.kind == RAFT_READ_REQUEST) {
+		fixture->read_member = member;
+		fixture->read_id = message.read_request.id;
+	}
 	if (fixture->obeyed)
 		obey(fixture, member, &message);
 	arena_finish(&arena);
@@ -704,6 +708,16 @@ void node_fixture_lead(struct node_fixture *fixture)
 	node_fixture_pass(fixture, 1000);
 	if (!node_ready(fixture->node))
 		node_fixture_fail("the node is not elected");
+}
+
+void node_fixture_allow_read(struct node_fixture *fixture, uint64_t index)
+{
+	hear_raft(fixture, &(struct raft_message){.kind = RAFT_READ_RESPONSE,
+	                                          .from = fixture->read_member,
+	                                          .to = NODE_FIXTURE_SELF,
+	                                          .term = fixture->leader_term,
+	                                          .read_response = {.id = fixture->read_id, .index = index}});
+	node_fixture_settle(fixture);
 }
 
 bool node_fixture_sent(struct node_fixture *fixture, int type, struct peer_frame *ret_frame)

@@ -86,6 +86,7 @@ struct node_fixture {
 	uint64_t leader;      /* another member that leads, and says so now and then; 0: none */
 	uint64_t leader_term;
 	msec leader_said;
+	uint64_t read_member, read_id; /* asked of another member last: what must be applied before a read; 0: none */
 	struct raft_message *obeying; /* what the others are about to answer */
 	size_t obeying_count;
 	size_t obeying_capacity;
@@ -136,6 +137,8 @@ void node_fixture_init_group(struct node_fixture *fixture);
 void node_fixture_follow(struct node_fixture *fixture, uint64_t leader, uint64_t term);
 /* The others agree again: the node is elected. */
 void node_fixture_lead(struct node_fixture *fixture);
+/* The member that was asked says that up to this index must be applied. */
+void node_fixture_allow_read(struct node_fixture *fixture, uint64_t index);
 /* Takes the next frame of the type out of those that were sent; false: there is none. */
 bool node_fixture_sent(struct node_fixture *fixture, int type, struct peer_frame *ret_frame);
 void node_fixture_frame_finish(struct peer_frame *frame);

@@ -575,6 +575,51 @@ static void read_waits_until_somebody_leads_unless_this_node_alone_is_asked(void
 	assert_int_equal(world->fixture.answered.code, ERR_NOT_FOUND);
 }
 
+static void read_asks_the_leader_what_must_be_applied(void **state)
+{
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	uint64_t instance = node_fixture_start(fixture, CLIENT, world->session, world->sequence++, "One", "{\"x\":1}");
+	follow(world, ALICE, 10);
+	uint32_t before = fixture->answered.count;
+	ask_wait(world, instance + 1, CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE);
+	assert_int_equal(fixture->read_member, ALICE);
+	uint64_t first = fixture->read_id;
+	assert_unanswered(world, before);
+	/* The answer was lost: it is asked for again, under another id. */
+	node_fixture_pass(fixture, 1000);
+	assert_int_not_equal(fixture->read_id, first);
+	assert_unanswered(world, before);
+	node_fixture_allow_read(fixture, node_applied_index(fixture->node) + 1);
+	node_fixture_pass(fixture, 1000);
+	assert_unanswered(world, before); /* there is more than this node has */
+	/* Another one leads, and knows of no more. */
+	follow(world, BOB, 11);
+	ask_wait(world, instance + 2, CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE);
+	assert_int_equal(fixture->read_member, BOB);
+	node_fixture_allow_read(fixture, node_applied_index(fixture->node));
+	assert_int_equal(fixture->answered.count, before + 1);
+	assert_int_equal(fixture->answered.code, ERR_NOT_FOUND);
+}
+
+static void what_is_about_the_group_waits_for_the_leader_too(void **state)
+{
+	struct world *world = *state;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Promote body = CLUSTERD__WIRE__PROMOTE__INIT;
+	body.member = (char *)(uintptr_t) "nobody";
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_PROMOTE;
+	request.promote = &body;
+	follow(world, 0, 10);
+	uint32_t before = world->fixture.answered.count;
+	node_fixture_ask(&world->fixture, CLIENT, &request, SLICE(""));
+	node_fixture_settle(&world->fixture);
+	assert_unanswered(world, before);
+	node_fixture_lead(&world->fixture);
+	assert_int_equal(world->fixture.answered.count, before + 1);
+	assert_int_equal(world->fixture.answered.code, ERR_NOT_FOUND);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -597,6 +642,8 @@ int main(void)
 		TEST(waiters_of_another_node_end_with_its_connection),
 		TEST(session_behind_another_node_lives_while_it_is_told_of),
 		TEST(leader_is_told_of_sessions_whose_clients_are_connected),
+		TEST(read_asks_the_leader_what_must_be_applied),
+		TEST(what_is_about_the_group_waits_for_the_leader_too),
 		TEST(read_waits_until_somebody_leads_unless_this_node_alone_is_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
