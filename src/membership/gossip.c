@@ -191,7 +191,7 @@ static void tick(struct gossip *gossip)
 
 static msec tables_deadline(const struct gossip *gossip)
 {
-	msec deadline = MSEC_NEVER;
+	msec deadline = gossip->twin.id != 0 ? gossip->twin.at : MSEC_NEVER;
 	for (size_t i = 0; i < PROBES_MAX; i++) {
 		const struct probe *probe = &gossip->probes[i];
 		if (probe->id != 0)

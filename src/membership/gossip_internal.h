@@ -81,6 +81,13 @@ struct claim {
 	msec ends_at;       /* of waiting for it, or of remembering that the newcomer was refused */
 };
 
+/* A member with this node's name, that came earlier: when it answers, this node is one too many. */
+struct twin {
+	uint64_t id; /* 0: none */
+	uint64_t sequence;
+	msec at;     /* when it is asked next */
+};
+
 struct flight {
 	uint64_t sequence; /* 0: free */
 	address_text address;
@@ -127,6 +134,7 @@ struct gossip {
 	struct suspicion *suspicions;
 	size_t suspicion_count, suspicion_capacity;
 	struct claim *claims; /* CLAIMS_MAX, or NULL */
+	struct twin twin;
 	struct flight flights[FLIGHTS_MAX];
 	address_text *seeds;
 	size_t seed_count, seed_next;
@@ -237,6 +245,8 @@ bool newcomer_waits(struct gossip *gossip, const struct hearing *hearing, const 
 /* The newcomer was refused a moment ago: tell it again. */
 bool newcomer_refused(struct gossip *gossip, const struct hearing *hearing);
 bool newcomer_ack(struct gossip *gossip, const struct gossip_message *message);
+/* Whether one that was let in elsewhere has this node's name. */
+void newcomer_compare(struct gossip *gossip, uint16_t slot);
 void newcomer_due(struct gossip *gossip);
 void newcomer_finish(struct gossip *gossip);
 

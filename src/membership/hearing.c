@@ -183,13 +183,14 @@ void hear(struct gossip *gossip, const struct gossip_event *event)
 	gossip->counts.datagrams_in += !hearing.stream;
 	if (gossip->gone)
 		return;
-	if (!gossip_message_valid(message) || (message->kind != GOSSIP_REFUSAL && gossip_is_exchange(message->kind) != hearing.stream)) {
-		gossip->counts.refused_malformed++;
-		return;
-	}
 	if (message->protocol != GOSSIP_PROTOCOL) {
 		gossip->counts.refused_protocol++;
 		refuse(gossip, message, hearing.source, hearing.stream, GOSSIP_REFUSED_PROTOCOL, NULL);
+		return;
+	}
+	if (!gossip_message_valid(message) ||
+	    (message->kind != GOSSIP_REFUSAL && gossip_is_exchange(message->kind) != hearing.stream)) {
+		gossip->counts.refused_malformed++;
 		return;
 	}
 	find_sender(gossip, &hearing);

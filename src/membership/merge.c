@@ -62,18 +62,6 @@ static void set_alive(struct gossip *gossip, uint16_t slot)
 	members_set_state(&gossip->members, slot, GOSSIP_ALIVE, 0);
 }
 
-/* Of two nodes with one name that were let in at two places the one that came later stops. */
-static void compare_names(struct gossip *gossip, const struct record *other)
-{
-	const struct profile *own = record_of(gossip, gossip->self)->profile;
-	const struct profile *profile = other->profile;
-	if (strcmp(own->name, profile->name) != 0)
-		return;
-	gossip->counts.refused_conflict++;
-	if (own->generation > profile->generation || (own->generation == profile->generation && gossip->id > other->id))
-		conflict(gossip, GOSSIP_REFUSED_NAME, other->id, profile->generation, slice_of(profile->address));
-}
-
 void admit(struct gossip *gossip, uint64_t id, uint32_t incarnation, struct profile *take_profile)
 {
 	uint16_t slot = members_find(&gossip->members, id);
@@ -95,7 +83,7 @@ void admit(struct gossip *gossip, uint64_t id, uint32_t incarnation, struct prof
 	}
 	outbox_change(gossip, GOSSIP_JOINED, slot);
 	rumour(gossip, slot, true, 0, 0);
-	compare_names(gossip, record_of(gossip, slot));
+	newcomer_compare(gossip, slot);
 }
 
 /* --- somebody new, or a new generation ----------------------------------------------------------------------------- */

@@ -162,7 +162,7 @@ bool gossip_message_valid(const struct gossip_message *message)
 		if (!is_id(message->wants[i]))
 			return false;
 	for (size_t i = 0; i < message->row_count; i++)
-		if (!row_valid(&message->rows[i]))
+		if (!row_valid(&message->rows[i]) || (i > 0 && message->rows[i].id <= message->rows[i - 1].id))
 			return false;
 	return true;
 }
@@ -227,7 +227,7 @@ size_t gossip_update_size(const struct gossip_update *update)
 
 size_t gossip_row_size(const struct gossip_row *row)
 {
-	return 2 + number_size(row->id) + number_size(row->generation) + number_size(row->incarnation) +
+	return 3 + number_size(row->id) + number_size(row->generation) + number_size(row->incarnation) +
 	       number_size(row->state) + number_size(row->version) + number_size(row->since_ms);
 }
 

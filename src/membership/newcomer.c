@@ -127,8 +127,43 @@ static void accept_newcomer(struct gossip *gossip, struct claim *claim)
 	drop(claim);
 }
 
+/* Two with one name that were let in at two places: the one that came later stops. */
+void newcomer_compare(struct gossip *gossip, uint16_t slot)
+{
+	const struct profile *own = record_of(gossip, gossip->self)->profile;
+	const struct record *other = record_of(gossip, slot);
+	if (strcmp(own->name, other->profile->name) != 0)
+		return;
+	gossip->counts.refused_conflict++;
+	if (own->generation > other->profile->generation ||
+	    (own->generation == other->profile->generation && gossip->id > other->id))
+		gossip->twin = (struct twin){.id = other->id, .sequence = ++gossip->sequence, .at = gossip->now};
+}
+
+static void ask_twin(struct gossip *gossip)
+{
+	uint16_t slot = members_find(&gossip->members, gossip->twin.id);
+	if (slot == NO_SLOT || !is_live_state(record_of(gossip, slot)->state)) {
+		gossip->twin = (struct twin){0};
+		return;
+	}
+	gossip->twin.at = gossip->now + gossip->settings.probe_ms;
+	send_ping(gossip, record_of(gossip, slot)->profile->address, gossip->twin.id, gossip->twin.sequence, slot);
+}
+
+static bool is_twin(struct gossip *gossip, const struct gossip_message *message)
+{
+	if (gossip->twin.id == 0 || message->from != gossip->twin.id || message->sequence != gossip->twin.sequence)
+		return false;
+	gossip->twin = (struct twin){0};
+	conflict(gossip, GOSSIP_REFUSED_NAME, message->from, message->generation, message->address);
+	return true;
+}
+
 bool newcomer_ack(struct gossip *gossip, const struct gossip_message *message)
 {
+	if (is_twin(gossip, message))
+		return true;
 	for (size_t i = 0; gossip->claims != NULL && i < CLAIMS_MAX; i++) {
 		struct claim *claim = &gossip->claims[i];
 		if (claim->profile == NULL || claim->refused || claim->sequence != message->sequence ||
@@ -146,6 +181,8 @@ bool newcomer_ack(struct gossip *gossip, const struct gossip_message *message)
 
 void newcomer_due(struct gossip *gossip)
 {
+	if (gossip->twin.id != 0 && gossip->now >= gossip->twin.at)
+		ask_twin(gossip);
 	for (size_t i = 0; gossip->claims != NULL && i < CLAIMS_MAX; i++) {
 		struct claim *claim = &gossip->claims[i];
 		if (claim->profile == NULL)

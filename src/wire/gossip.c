@@ -234,6 +234,7 @@ int gossip_decode(struct slice bytes, struct arena *arena, struct gossip_message
 	if (code != 0)
 		return code;
 	const Clusterd__Gossip__Message *from = (const Clusterd__Gossip__Message *)unpacked;
+	/* Whoever sent it must be named, whatever the rest is. */
 	struct gossip_message message = {
 		.kind = GOSSIP_SPREAD,
 		.protocol = from->protocol,
@@ -244,11 +245,14 @@ int gossip_decode(struct slice bytes, struct arena *arena, struct gossip_message
 	};
 	if (decode_cluster_id(from->cluster_id, message.cluster_id) != 0 || !gossip_message_valid(&message))
 		return error_set(error, ERR_INVALID, "a message between members does not say whose it is");
-	if (from->protocol != GOSSIP_PROTOCOL)
+	if (from->protocol != GOSSIP_PROTOCOL) {
+		if (from->kind != 0 && from->kind <= GOSSIP_MESSAGE_END)
+			message.kind = (enum gossip_message_kind)(from->kind - 1);
 		code = error_set(error, ERR_VERSION, "a member speaks version %u of the gossip protocol, this node version %d",
 		                 from->protocol, GOSSIP_PROTOCOL);
-	else if (decode_body(from, arena, &message) != 0)
+	} else if (decode_body(from, arena, &message) != 0) {
 		return error_set(error, ERR_INVALID, "a message between members holds what none says");
+	}
 	*ret_message = message;
 	return code;
 }

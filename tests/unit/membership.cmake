@@ -1,3 +1,13 @@
+add_library(gossip_fixture STATIC gossip_fixture.c)
+target_link_libraries(gossip_fixture PUBLIC clusterd_flags clusterd_membership clusterd_wire PkgConfig::CMOCKA)
+clusterd_unit_test(gossip gossip_fixture)
+clusterd_unit_test(own gossip_fixture)
+clusterd_unit_test(newcomer gossip_fixture)
+clusterd_unit_test(gossip_codec clusterd_wire)
+clusterd_unit_test(probe clusterd_membership)
+clusterd_unit_test(clock clusterd_membership)
+clusterd_unit_test(selector clusterd_membership)
+
 # The core alone, in worlds where everything goes wrong; bugs planted, each to be found; a large cluster; one node that hangs.
 add_executable(gossip-sim
   ../sim/gossip_bugs.c
