@@ -3,6 +3,8 @@ target_link_libraries(gossip_fixture PUBLIC clusterd_flags clusterd_membership c
 clusterd_unit_test(gossip gossip_fixture)
 clusterd_unit_test(own gossip_fixture)
 clusterd_unit_test(newcomer gossip_fixture)
+clusterd_unit_test(exchange gossip_fixture)
+clusterd_unit_test(members clusterd_membership)
 clusterd_unit_test(gossip_codec clusterd_wire)
 clusterd_unit_test(probe clusterd_membership)
 clusterd_unit_test(clock clusterd_membership)
