@@ -86,6 +86,13 @@ void admit(struct gossip *gossip, uint64_t id, uint32_t incarnation, struct prof
 	newcomer_compare(gossip, slot);
 }
 
+/* When it departed, as others say; what they say may be anything. */
+static msec departed_at(const struct gossip *gossip, const struct gossip_update *update)
+{
+	uint64_t grace = (uint64_t)gossip->settings.dead_grace_ms;
+	return gossip->now - (msec)(update->since_ms < grace ? update->since_ms : grace);
+}
+
 /* --- somebody new, or a new generation ----------------------------------------------------------------------------- */
 
 static void merge_new(struct gossip *gossip, const struct hearing *hearing, const struct gossip_update *update)
@@ -113,7 +120,7 @@ static void merge_new(struct gossip *gossip, const struct hearing *hearing, cons
 	if (update->state == GOSSIP_SUSPECT)
 		suspect(gossip, slot, update->from);
 	if (departed) {
-		depart(gossip, slot, update->state, gossip->now - (msec)update->since_ms, update->from);
+		depart(gossip, slot, update->state, departed_at(gossip, update), update->from);
 		rumour_end(gossip, slot);
 	}
 }
@@ -227,7 +234,7 @@ void merge(struct gossip *gossip, const struct hearing *hearing, const struct go
 		merge_failed(gossip, hearing, slot, update);
 		break;
 	case GOSSIP_LEFT:
-		depart(gossip, slot, GOSSIP_LEFT, gossip->now - (msec)update->since_ms, update->from);
+		depart(gossip, slot, GOSSIP_LEFT, departed_at(gossip, update), update->from);
 		break;
 	case GOSSIP_STATE_END:
 		assert(false);

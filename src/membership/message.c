@@ -93,13 +93,13 @@ static bool profile_valid(const struct gossip_profile *profile)
 static bool update_valid(const struct gossip_update *update)
 {
 	return is_id(update->id) && is_id(update->generation) && (unsigned)update->state < GOSSIP_STATE_END &&
-	       update->from <= GOSSIP_ID_MAX && (update->profile == NULL || profile_valid(update->profile));
+	       update->incarnation <= GOSSIP_INCARNATION_MAX && update->from <= GOSSIP_ID_MAX && (update->profile == NULL || profile_valid(update->profile));
 }
 
 static bool row_valid(const struct gossip_row *row)
 {
 	return is_id(row->id) && is_id(row->generation) && (unsigned)row->state < GOSSIP_STATE_END &&
-	       row->version <= GOSSIP_ID_MAX;
+	       row->incarnation <= GOSSIP_INCARNATION_MAX && row->version <= GOSSIP_ID_MAX;
 }
 
 static bool buckets_valid(const struct gossip_message *message)

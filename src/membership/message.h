@@ -15,6 +15,7 @@
 #define GOSSIP_PROTOCOL 1 /* a message of another version is refused */
 
 #define GOSSIP_ID_MAX (((uint64_t)1 << 53) - 1) /* ids and generations are 1 … this */
+#define GOSSIP_INCARNATION_MAX ((uint32_t)1 << 31)
 #define GOSSIP_CLUSTER_ID_SIZE 33               /* 32 lower-case hex digits and a NUL; "": none yet */
 #define GOSSIP_NAME_MAX 64                      /* bytes; UTF-8 without control characters */
 #define GOSSIP_ADDRESS_MAX 64                   /* "IP:PORT", "[IP]:PORT" */

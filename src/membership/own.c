@@ -132,7 +132,8 @@ void own_claimed(struct gossip *gossip, const struct hearing *hearing, const str
 	}
 	if (gossip->leaving)
 		return;
-	if (update->state == GOSSIP_LEFT)
+	bool worn_out = update->incarnation == GOSSIP_INCARNATION_MAX; /* what no refutation can be above */
+	if (update->state == GOSSIP_LEFT || (worn_out && update->state != GOSSIP_ALIVE))
 		conflict(gossip, GOSSIP_REFUSED_GENERATION, update->id, update->generation, SLICE(""));
 	else if (update->state != GOSSIP_ALIVE && update->incarnation >= self->incarnation)
 		refute(gossip, update->incarnation);

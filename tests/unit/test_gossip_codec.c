@@ -76,7 +76,7 @@ static struct gossip_update update(struct arena *arena)
 	struct gossip_update drawn = {
 		.id = id(),
 		.generation = id(),
-		.incarnation = (uint32_t)number(UINT32_MAX),
+		.incarnation = (uint32_t)number(GOSSIP_INCARNATION_MAX),
 		.state = (enum gossip_state)below(GOSSIP_STATE_END),
 		.from = number(GOSSIP_ID_MAX),
 		.since_ms = number(UINT64_MAX),
@@ -112,7 +112,7 @@ static void draw_exchange(struct arena *arena, struct gossip_message *message)
 	for (size_t count = below(200); message->row_count < count; message->row_count++) {
 		last += 1 + below((uint64_t)1 << 40);
 		rows[message->row_count] = (struct gossip_row){
-			last, id(), (uint32_t)number(UINT32_MAX), (enum gossip_state)below(GOSSIP_STATE_END),
+			last, id(), (uint32_t)number(GOSSIP_INCARNATION_MAX), (enum gossip_state)below(GOSSIP_STATE_END),
 			number(GOSSIP_ID_MAX), number(UINT64_MAX)};
 	}
 	message->rows = rows;
@@ -342,6 +342,7 @@ static void what_no_member_says_is_invalid(void **state)
 		back;                                                               \
 	} while (0)
 	REFUSED_UPDATE(said.id = 0, said.id = 1);
+	REFUSED_UPDATE(said.incarnation = GOSSIP_INCARNATION_MAX + 1, said.incarnation = 0);
 	REFUSED_UPDATE(said.state = GOSSIP_STATE_END, said.state = GOSSIP_ALIVE);
 	REFUSED_UPDATE(all.name = SLICE(""), all.name = SLICE("n"));
 	REFUSED_UPDATE(all.name = SLICE("a\tb"), all.name = SLICE("n"));

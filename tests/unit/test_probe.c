@@ -491,6 +491,26 @@ static void a_suspicion_of_this_node_is_refuted_and_told(void **state)
 	assert_int_equal(gossip_counts(gossip)->refuted, 2);
 }
 
+static void what_cannot_be_refuted_any_more_wants_a_new_generation(void **state)
+{
+	(void)state;
+	create(10);
+	hear_update(2, (struct gossip_update){.id = 1, .generation = 1, .incarnation = GOSSIP_INCARNATION_MAX,
+	                                      .state = GOSSIP_SUSPECT, .from = 2});
+	assert_int_equal(member(1).incarnation, 0);
+	assert_non_null(effects.conflict);
+	assert_int_equal(effects.conflict->reason, GOSSIP_REFUSED_GENERATION);
+}
+
+static void an_age_that_cannot_be_is_the_oldest_that_can(void **state)
+{
+	(void)state;
+	create(10);
+	hear_update(2, (struct gossip_update){.id = 5, .generation = 1, .state = GOSSIP_LEFT, .since_ms = UINT64_MAX});
+	assert_int_equal(member(5).state, GOSSIP_LEFT);
+	assert_int_equal(member(5).since, now - 3600000);
+}
+
 static void a_suspect_hears_first_of_its_suspicion(void **state)
 {
 	(void)state;
@@ -558,6 +578,8 @@ int main(void)
 		TEST(a_higher_incarnation_refutes_and_a_lower_one_does_not),
 		TEST(failed_beats_alive_of_the_same_incarnation_and_left_beats_all),
 		TEST(a_suspicion_of_this_node_is_refuted_and_told),
+		TEST(what_cannot_be_refuted_any_more_wants_a_new_generation),
+		TEST(an_age_that_cannot_be_is_the_oldest_that_can),
 		TEST(a_suspect_hears_first_of_its_suspicion),
 		TEST(what_is_to_be_told_is_told_a_bounded_number_of_times),
 		TEST(lateness_of_this_node_is_not_held_against_others),
