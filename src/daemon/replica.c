@@ -128,8 +128,11 @@ void replica_applied(struct node *node)
 static void cut(struct node *node, uint64_t last)
 {
 	assert(last >= machine_applied_index(node->machine));
-	for (uint64_t index = last + 1; index < tail_next(&node->tail); index++)
-		node->unapplied_bytes -= tail_at(&node->tail, index)->body.size;
+	/* Of those from before the start only the disk knows. */
+	for (uint64_t index = last + 1; index < tail_next(&node->tail); index++) {
+		const struct tail_entry *entry = tail_at(&node->tail, index);
+		node->unapplied_bytes -= entry != NULL ? entry->body.size : 0;
+	}
 	tail_cut_after(&node->tail, last);
 	if (node->given > last)
 		node->given = last;
