@@ -95,6 +95,7 @@ static void offer(struct sim *sim, struct sim_worker *worker)
 	worker->server->touched = true;
 	if (node_worker_offer(worker->server->node, worker->connection, &message, &error) != 0)
 		sim_fail(sim, "an offer is refused: %s", error.text);
+	sim_trace(sim, "worker %" PRIu64 " offers %zu processes to %s", worker->connection, message.n_processes, worker->server->name);
 	worker->offered = true;
 	worker->serves_all = message.n_processes == 3;
 }
@@ -134,6 +135,7 @@ static void meddle(struct sim *sim, struct sim_worker *worker)
 	message.instance = call->id.instance;
 	message.ref = call->id.ref;
 	message.attempt = call->id.attempt;
+	worker->server->touched = true;
 	int code = node_worker_result(worker->server->node, worker->connection, &message, SLICE("\"meddled\""), &error);
 	/* Another server does not know who has the call: it drops what comes without a receipt. That it did the audit sees. */
 	if (code != ERR_DENIED && other->server == worker->server)
