@@ -399,19 +399,29 @@ static void note_known(void *context, const struct catalog_node *row)
 	node->host->peer_address(node->context, row->id, address);
 }
 
-static int join_known(struct node *node, const struct node_config *config, struct error *error)
+void cluster_start(struct node *node)
 {
 	struct known known = {.node = node};
-	for (size_t i = 0; i < config->seed_count && known.seed_count < GOSSIP_SEEDS_MAX; i++)
-		known.seeds[known.seed_count++] = config->seeds[i];
+	struct error error = {0};
+	for (size_t i = 0; i < node->seed_count; i++)
+		known.seeds[known.seed_count++] = node->seeds[i];
 	int code = catalog_nodes(node->catalog, note_known, &known);
 	if (code == 0 && known.seed_count > 0)
 		node_seeds(node, known.seeds, known.seed_count);
 	for (size_t i = 0; i < known.own_count; i++)
 		mem_free(known.own[i]);
-	if (code != 0)
-		return error_set(error, code, "the catalog cannot be read: %s", catalog_error(node->catalog));
-	return 0;
+	if (code == 0)
+		return;
+	error_set(&error, code, "the catalog cannot be read: %s", catalog_error(node->catalog));
+	node_fail(node, &error);
+}
+
+static void keep_seeds(struct node *node, const struct node_config *config)
+{
+	size_t count = config->seed_count < GOSSIP_SEEDS_MAX ? config->seed_count : GOSSIP_SEEDS_MAX;
+	node->seeds = mem_array(count, sizeof *node->seeds);
+	for (; node->seed_count < count; node->seed_count++)
+		node->seeds[node->seed_count] = mem_string(config->seeds[node->seed_count]);
 }
 
 static size_t tag_pairs(struct slice tags, struct gossip_pair *pairs, size_t room, struct arena *arena)
@@ -471,11 +481,15 @@ int cluster_create(struct node *node, const struct node_config *config, struct e
 	node->expect = config->expect;
 	node->entered = config->identity.cluster_id[0] != '\0';
 	node->forming_seed = config->seed ^ config->id;
-	return join_known(node, config, error);
+	keep_seeds(node, config);
+	return 0;
 }
 
 void cluster_destroy(struct node *node)
 {
 	roster_destroy(node);
 	gossip_destroy(node->gossip);
+	for (size_t i = 0; i < node->seed_count; i++)
+		mem_free(node->seeds[i]);
+	mem_free(node->seeds);
 }

@@ -13,6 +13,7 @@
 /* cluster.c */
 int cluster_create(struct node *node, const struct node_config *config, struct error *error);
 void cluster_destroy(struct node *node);
+void cluster_start(struct node *node);
 void cluster_turn(struct node *node, msec now);
 msec cluster_deadline(const struct node *node);
 void cluster_set(struct node *node, const char *key, const char *value); /* of this node, for all to see */

@@ -102,6 +102,8 @@ struct node {
 	struct error problem;       /* why this node is of no cluster, for a person; code 0: none */
 
 	/* Membership. */
+	char **seeds;               /* addresses to join by, as configured */
+	size_t seed_count;
 	bool saving_identity;
 	bool saving_vote;
 	bool entering;              /* the cluster, once the vote is saved */

@@ -443,6 +443,7 @@ void replica_turn(struct node *node, msec now)
 void node_start(struct node *node)
 {
 	replica_step(node, &(struct raft_event){.kind = RAFT_START});
+	cluster_start(node);
 }
 
 void node_vote_saved(struct node *node)
@@ -640,7 +641,7 @@ int replica_found(struct node *node, struct error *error)
 	tail_finish(&node->tail);
 	code = replica_create(node, &config, error);
 	if (code == 0)
-		node_start(node);
+		replica_step(node, &(struct raft_event){.kind = RAFT_START});
 	return code;
 }
 
