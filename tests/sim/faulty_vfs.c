@@ -604,6 +604,33 @@ int64_t faulty_vfs_size(const struct faulty_vfs *vfs, const char *name)
 	return file != NULL ? (int64_t)file->content.size : -1;
 }
 
+void faulty_vfs_read(const struct faulty_vfs *vfs, const char *name, uint64_t offset, size_t size, struct buffer *out)
+{
+	const struct memory_file *file = find(vfs, name);
+	if (file == NULL || offset >= file->content.size)
+		return;
+	if (size > file->content.size - offset)
+		size = (size_t)(file->content.size - offset);
+	buffer_append(out, file->content.data + offset, size);
+}
+
+void faulty_vfs_put(struct faulty_vfs *vfs, const char *name, const struct buffer *bytes)
+{
+	struct memory_file *file = find(vfs, name);
+	if (file != NULL) {
+		assert(file->handles == 0);
+		destroy_file(file);
+	}
+	if (bytes == NULL)
+		return;
+	file = mem_zero(sizeof *file);
+	file->name = mem_string(name);
+	file->vfs = vfs;
+	buffer_append_slice(&file->content, buffer_slice(bytes));
+	buffer_append_slice(&file->durable, buffer_slice(bytes));
+	LIST_INSERT_HEAD(&vfs->files, file, link);
+}
+
 void faulty_vfs_damage(struct faulty_vfs *vfs, const char *name, uint64_t offset, const void *data, uint64_t size)
 {
 	struct memory_file *file = find(vfs, name);

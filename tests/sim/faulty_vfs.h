@@ -3,6 +3,8 @@
 #ifndef CLUSTERD_SIM_FAULTY_VFS_H
 #define CLUSTERD_SIM_FAULTY_VFS_H
 
+#include "base/buffer.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,6 +42,10 @@ void faulty_vfs_power_on(struct faulty_vfs *vfs, const char *prefix, enum faulty
 
 /* Bytes of a file; −1: there is none. */
 int64_t faulty_vfs_size(const struct faulty_vfs *vfs, const char *name);
+/* Appends up to `size` bytes of it from `offset` on. */
+void faulty_vfs_read(const struct faulty_vfs *vfs, const char *name, uint64_t offset, size_t size, struct buffer *out);
+/* A durable file with these bytes, which nobody has open; NULL: none. */
+void faulty_vfs_put(struct faulty_vfs *vfs, const char *name, const struct buffer *bytes);
 /* Overwrites bytes that are on the disk, as damage does. */
 void faulty_vfs_damage(struct faulty_vfs *vfs, const char *name, uint64_t offset, const void *data, uint64_t size);
 

@@ -3,6 +3,7 @@
  *   sim_tell.c     traces, and what is said of a failure
  *   sim_server.c   a server: its lives, what its host does
  *   sim_disk.c     its log and its vote on a disk that fails
+ *   sim_snapshot.c copies of its catalog
  *   sim_log.c      logs as the simulation knows them
  *   sim_net.c      connections between servers
  *   sim_checks.c   what must hold of all servers together
@@ -43,7 +44,7 @@ enum sim_down { UP, DOWN_POWER, DOWN_KILL, DOWN_STOP, DOWN_BROKEN };
 /* What is counted, and told at the end. */
 enum sim_count {
 	COUNT_POWER, COUNT_KILL, COUNT_STOP, COUNT_BROKEN, COUNT_IO, COUNT_SPACE, COUNT_SLOW, COUNT_PAUSE, COUNT_CLOCK, COUNT_DRIFT,
-	COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK, COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS,
+	COUNT_COPIES, COUNT_INSTALLED, COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK, COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS,
 	COUNT_WORKERS, COUNT_CLIENTS, COUNT_COUNT
 };
 extern const char *const sim_count_names[COUNT_COUNT];
@@ -93,6 +94,7 @@ struct flow_run {
 struct server {
 	struct sim *sim;
 	uint32_t number;
+	uint64_t id;
 	char name[16];
 	char address[24];
 	char vfs_name[16];
@@ -136,6 +138,12 @@ struct server {
 	struct sim_log durable;  /* what was synced, as it was written */
 	uint64_t cutting;        /* entries after this one are being cut off, and may be there or not; UINT64_MAX: no cut */
 	bool releases;           /* the log is let go of after checkpoints */
+	uint64_t installing;     /* a copy as of this entry is becoming the catalog, and may have; 0: none */
+
+	/* Copies of the catalog. */
+	uint64_t making;         /* number of the one that is made or kept; 0: none */
+	uint64_t next_copy;
+	struct buffer incoming;  /* what has come of the one that is taken */
 
 	/* What runs on it. */
 	struct sim_call **calls;
@@ -161,6 +169,8 @@ struct sim {
 	uint32_t server_count;
 	uint32_t founder_count;
 	uint64_t founders[RAFT_VOTERS_MAX];
+	bool forms;            /* the founders find one another by themselves */
+	char cluster_id[NODE_CLUSTER_ID_SIZE]; /* ""; it has not begun yet */
 	struct sim_net *net;
 	msec trouble_pause;    /* between two faults, at most */
 
@@ -249,12 +259,25 @@ void disk_init(struct server *server);
 void disk_finish(struct server *server);
 int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct error *error);
 void disk_stop(struct server *server);
+/* Before the node runs: the catalog is ahead of the log, or of another history. */
+int disk_empty_log(struct server *server, uint64_t applied, struct wal_recovery *recovery, struct error *error);
 void disk_use(struct server *server); /* files that are opened by their name alone are this server's from now on */
 void disk_give_append(struct server *server, const struct wal_record *records, size_t count);
 void disk_give_cut(struct server *server, uint64_t last);
 void disk_give_read(struct server *server, uint64_t tag, uint64_t from, uint64_t to);
 void disk_give_vote(struct server *server, uint64_t term, uint64_t voted_for);
 void disk_give_identity(struct server *server, const struct node_identity *identity);
+
+/* A copy becomes the catalog, the log begins after it. */
+void disk_give_install(struct server *server, const char *path, uint64_t index);
+
+/* sim_snapshot.c */
+void snapshot_make(struct server *server);
+void snapshot_release(struct server *server);
+int snapshot_read(struct server *server, uint64_t offset, size_t size, struct buffer *out);
+void snapshot_write(struct server *server, const struct raft_snapshot *snapshot, uint64_t offset, struct slice bytes);
+void snapshot_install(struct server *server, const struct raft_snapshot *snapshot);
+void snapshot_down(struct server *server);
 
 /* sim_net.c */
 void net_init(struct sim *sim);

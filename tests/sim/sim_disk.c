@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "catalog/copy.h"
 #include "sim/lies.h"
 #include "wire/command.h"
 
@@ -14,7 +15,7 @@
 
 #define READ_ENTRIES 400
 
-enum job_kind { JOB_APPEND, JOB_CUT, JOB_READ, JOB_VOTE, JOB_CHECKPOINT, JOB_IDLE };
+enum job_kind { JOB_APPEND, JOB_CUT, JOB_READ, JOB_VOTE, JOB_INSTALL, JOB_CHECKPOINT, JOB_IDLE };
 
 struct disk_job {
 	enum job_kind kind;
@@ -22,10 +23,11 @@ struct disk_job {
 	struct wal_record *records;
 	size_t count;
 	uint64_t tag;      /* READ */
-	uint64_t from, to; /* READ. CUT: from is the last entry that stays */
+	uint64_t from, to; /* READ. CUT: from is the last entry that stays. INSTALL: `from` is that of the copy */
 	struct text **kept; /* APPEND: the bodies, and as they go to the disk */
 	struct vote_state vote; /* VOTE: what the file is to say */
 	bool identity;     /* VOTE: it is about the identity */
+	const char *path;  /* INSTALL */
 	struct disk_job *next;
 };
 
@@ -155,8 +157,30 @@ void disk_give_vote(struct server *server, uint64_t term, uint64_t voted_for)
 	job->vote = server->vote;
 }
 
+void disk_give_install(struct server *server, const char *path, uint64_t index)
+{
+	struct disk_job *job = give(server, JOB_INSTALL);
+	job->path = path;
+	job->from = index;
+}
+
+/* There is one cluster, whoever begins it. */
+static void note_cluster(struct server *server, const struct node_identity *identity)
+{
+	struct sim *sim = server->sim;
+	if (identity->cluster_id[0] == '\0')
+		return;
+	if (sim->cluster_id[0] == '\0') {
+		memcpy(sim->cluster_id, identity->cluster_id, sizeof sim->cluster_id);
+		memcpy(sim->founders, identity->founders, sizeof sim->founders);
+	}
+	if (strcmp(sim->cluster_id, identity->cluster_id) != 0)
+		server_fail(server, "is of cluster %s, and others are of cluster %s", identity->cluster_id, sim->cluster_id);
+}
+
 void disk_give_identity(struct server *server, const struct node_identity *identity)
 {
+	note_cluster(server, identity);
 	struct disk_job *job = give(server, JOB_VOTE);
 	snprintf(server->vote.cluster_id, sizeof server->vote.cluster_id, "%s", identity->cluster_id);
 	snprintf(server->vote.pledged_id, sizeof server->vote.pledged_id, "%s", identity->pledged_id);
@@ -217,6 +241,31 @@ static int cut(struct server *server, struct disk_job *job, struct error *error)
 	log_cut(&server->durable, job->from);
 	server->cutting = UINT64_MAX;
 	return 1;
+}
+
+static int install(struct server *server, struct disk_job *job, struct error *error)
+{
+	int code;
+	switch (job->step) {
+	case 0:
+		server->installing = job->from;
+		disk_use(server);
+		return catalog_install(job->path, SIM_CATALOG, 0, error);
+	case 1:
+		code = wal_reset(server->wal, job->from + 1, error);
+		if (code == 0) {
+			log_reset(&server->log, job->from);
+			log_reset(&server->durable, job->from);
+			server->installing = 0;
+		}
+		return code;
+	default:
+		server->sim->counts[COUNT_INSTALLED]++;
+		if (catalog_accept(server->catalog) != 0)
+			return error_set(error, ERR_IO, "%s", catalog_error(server->catalog));
+		node_snapshot_installed(server->node);
+		return 1;
+	}
 }
 
 static int read_entries(struct server *server, struct disk_job *job, struct error *error)
@@ -309,6 +358,8 @@ static int advance(struct server *server, struct disk_job *job, struct error *er
 		return read_entries(server, job, error);
 	case JOB_VOTE:
 		return vote(server, job, error);
+	case JOB_INSTALL:
+		return install(server, job, error);
 	case JOB_CHECKPOINT:
 		return checkpoint(server, job, error);
 	default:
@@ -352,7 +403,7 @@ void disk_init(struct server *server)
 	struct sim *sim = server->sim;
 	server->fs = faulty_fs_create(random_next(&sim->random));
 	server->log_fs = faulty_fs_create(random_next(&sim->random));
-	server->releases = sim_chance(sim, 50) && sim->founder_count == 1;
+	server->releases = sim_chance(sim, 50);
 	server->cutting = UINT64_MAX;
 	if (sim->options.plant == PLANT_SYNC_IGNORED)
 		lie_about_failed_syncs(server->log_fs);
@@ -368,10 +419,16 @@ void disk_finish(struct server *server)
 	log_finish(&server->durable);
 }
 
-/* Everything that was synced must be there as it was written, but for what was being cut off. */
+/* Everything that was synced must be there as it was written, but for what was being cut off, or all of it when a copy of the catalog
+ * took its place. */
 static void check_end(struct server *server, const struct wal_recovery *recovery)
 {
 	uint64_t last = log_last(&server->durable);
+	if (server->installing != 0 && recovery->first_index == server->installing + 1 &&
+	    recovery->last_index == server->installing) {
+		log_reset(&server->durable, server->installing);
+		last = server->installing;
+	}
 	if (server->cutting < last)
 		last = server->cutting;
 	if (recovery->last_index < last)
@@ -411,13 +468,33 @@ static int compare_log(struct server *server, const struct wal_recovery *recover
 	return 0;
 }
 
-/* A machine that is new begins as one of the founders. */
+/* A machine that is new is one of the founders, or finds the others and begins a cluster with them. */
 static void found(struct server *server)
 {
 	struct sim *sim = server->sim;
-	server->vote = (struct vote_state){.node_id = sim->founders[server->number], .founder_count = sim->founder_count};
+	server->vote = (struct vote_state){.node_id = server->id};
+	if (sim->forms)
+		return;
+	server->vote.founder_count = sim->founder_count;
 	memcpy(server->vote.founders, sim->founders, sizeof server->vote.founders);
 	memcpy(server->vote.cluster_id, SIM_CLUSTER_ID, sizeof SIM_CLUSTER_ID);
+}
+
+int disk_empty_log(struct server *server, uint64_t applied, struct wal_recovery *recovery, struct error *error)
+{
+	uint64_t settled = 0;
+	bool complete = false;
+	disk_use(server);
+	int code = catalog_checkpoint(SIM_CATALOG, &settled, &complete, error);
+	if (code == 0)
+		code = wal_reset(server->wal, applied + 1, error);
+	if (code != 0)
+		return code;
+	log_reset(&server->log, applied);
+	log_reset(&server->durable, applied);
+	recovery->first_index = applied + 1;
+	recovery->last_index = applied;
+	return 0;
 }
 
 int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct error *error)

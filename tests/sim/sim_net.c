@@ -9,18 +9,17 @@
 #include <inttypes.h>
 #include <sys/queue.h>
 
-/* What is between the servers: connections, on which what arrives does so in order, and datagrams. All of it is packed into frames and
- * unpacked again, as on a wire. A direction from one server to another may be blocked: nothing passes, and a connection that waits for
- * too long breaks, with all that was under way. */
-
-#pragma weak node_datagram
-#pragma weak node_exchange
-#pragma weak node_exchange_failed
+/* What is between the servers: from each to each other a connection, on which what arrives does so in order, exchanges, and datagrams.
+ * All of it is packed into frames and unpacked again, as on a wire. A direction from one server to another may be blocked: nothing
+ * passes, and a connection that waits for too long breaks, with all that was under way. Who hears of what is as daemon/peers.h has it:
+ * a server is told of the connections that it has made. */
 
 #define QUEUE_MAX 2000       /* frames that wait on one connection: more are dropped, as when an outbox is full */
 #define FRAMES_AT_ONCE 16
 #define OPENING_MS 1000
 #define AGAIN_MS 40          /* a blocked direction is tried again */
+#define BEHIND_MS 5          /* a server that does not read now is tried again */
+#define BACKOFF_MAX_MS 1000
 
 struct packet {
 	struct buffer bytes;
@@ -33,20 +32,19 @@ struct packet {
 
 TAILQ_HEAD(packets, packet);
 
-enum connection_state { CLOSED, OPENING, OPEN };
+enum link_state { CLOSED, OPENING, OPEN };
 
-/* Between two servers, whoever opened it. */
+/* From one server to another. */
 struct link {
-	enum connection_state state;
+	enum link_state state;
 	uint32_t epoch;          /* another one for each connection */
-	uint32_t lives[2];       /* of the process with the lower number, and of the other */
+	uint32_t from_life, to_life;
+	uint64_t member;         /* that was meant */
+	bool wanted;             /* something was sent: it is made again when it breaks */
 	msec begun;
 	msec patience;           /* what is not acknowledged for so long breaks it */
 	msec retry_at;
-};
-
-/* One direction of a connection. */
-struct pipe {
+	msec backoff;
 	struct packets packets;
 	size_t count;
 	bool scheduled;
@@ -55,9 +53,9 @@ struct pipe {
 };
 
 struct sim_net {
-	struct link links[SIM_SERVERS_MAX][SIM_SERVERS_MAX]; /* the lower number first */
-	struct pipe pipes[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
+	struct link links[SIM_SERVERS_MAX][SIM_SERVERS_MAX]; /* from, to */
 	bool blocked[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
+	uint64_t known[SIM_SERVERS_MAX][SIM_SERVERS_MAX];    /* which member a server believes to be at the address of the other; 0: none */
 	struct packets flying;   /* datagrams and exchanges */
 	msec exchange_due[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
 	uint32_t latency;        /* milliseconds, at most, as a rule */
@@ -67,24 +65,16 @@ struct sim_net {
 };
 
 static void deliver(void *subject, uint64_t pair, uint64_t epoch);
+static void try_to_open(void *subject, uint64_t pair, uint64_t epoch);
 
-static struct link *link_of(struct sim_net *net, uint32_t one, uint32_t other)
+static struct link *link_of(const struct sim *sim, const struct server *from, const struct server *to)
 {
-	return one < other ? &net->links[one][other] : &net->links[other][one];
+	return &sim->net->links[from->number][to->number];
 }
 
-static uint64_t pair_of(uint32_t from, uint32_t to)
+static uint64_t pair_of(const struct server *from, const struct server *to)
 {
-	return (uint64_t)from << 8 | to;
-}
-
-static struct server *server_by_id(const struct sim *sim, uint64_t id)
-{
-	for (uint32_t i = sim->server_count; i-- > 0;) {
-		if (sim->servers[i]->vote.node_id == id)
-			return sim->servers[i];
-	}
-	return NULL;
+	return (uint64_t)from->number << 8 | to->number;
 }
 
 static struct server *server_by_address(const struct sim *sim, const char *address)
@@ -128,16 +118,16 @@ static void packet_destroy(struct packets *list, struct packet *packet)
 	mem_free(packet);
 }
 
-static void pipe_clear(struct pipe *pipe)
+static void link_clear(struct link *link)
 {
-	while (!TAILQ_EMPTY(&pipe->packets))
-		packet_destroy(&pipe->packets, TAILQ_FIRST(&pipe->packets));
-	pipe->count = 0;
-	pipe->stalled_since = 0;
-	pipe->scheduled = false;
+	while (!TAILQ_EMPTY(&link->packets))
+		packet_destroy(&link->packets, TAILQ_FIRST(&link->packets));
+	link->count = 0;
+	link->stalled_since = 0;
+	link->scheduled = false;
 }
 
-/* --- breaking ------------------------------------------------------------------------------------------------------ */
+/* --- opening and breaking ------------------------------------------------------------------------------------------ */
 
 static void tell_down(void *subject, uint64_t member, uint64_t unused)
 {
@@ -146,85 +136,103 @@ static void tell_down(void *subject, uint64_t member, uint64_t unused)
 	node_peer_down(server->node, member);
 }
 
-static void tell_if_there(struct server *server, uint32_t life, const struct server *other)
+static void begin_to_open(struct sim *sim, struct server *from, struct server *to)
 {
-	if (server_is_up(server) && server->life == life)
-		server_after(server, 0, tell_down, other->vote.node_id, 0);
+	struct link *link = link_of(sim, from, to);
+	link->state = OPENING;
+	link->epoch++;
+	link->from_life = from->life;
+	link->member = sim->net->known[from->number][to->number];
+	link->begun = sim->now > link->retry_at ? sim->now : link->retry_at;
+	link->patience = 300 + (msec)sim_below(sim, 5000);
+	msec time = link->begun - sim->now + latency(sim) + latency(sim) + latency(sim);
+	sim_after(sim, time, try_to_open, pair_of(from, to), link->epoch);
 }
 
-static void break_link(struct sim *sim, uint32_t one, uint32_t other)
+/* It is tried again, unless nobody wants it. */
+static void break_link(struct sim *sim, struct server *from, struct server *to)
 {
-	struct sim_net *net = sim->net;
-	struct link *link = link_of(net, one, other);
-	struct server *low = sim->servers[one < other ? one : other];
-	struct server *high = sim->servers[one < other ? other : one];
+	struct link *link = link_of(sim, from, to);
+	bool there = server_is_up(from) && from->life == link->from_life;
+	if (link->state == CLOSED)
+		return;
 	if (link->state == OPEN) {
-		sim_trace(sim, "the connection between %s and %s breaks (%zu and %zu frames are lost)", low->name, high->name,
-		          net->pipes[low->number][high->number].count, net->pipes[high->number][low->number].count);
+		sim_trace(sim, "the connection from %s to %s breaks (%zu frames are lost)", from->name, to->name, link->count);
 		sim->counts[COUNT_BREAK]++;
-		tell_if_there(low, link->lives[0], high);
-		tell_if_there(high, link->lives[1], low);
 	}
+	link->backoff = link->state == OPEN || link->backoff == 0 ? 50 : 2 * link->backoff;
+	if (link->backoff > BACKOFF_MAX_MS)
+		link->backoff = BACKOFF_MAX_MS;
 	link->state = CLOSED;
 	link->epoch++;
-	link->retry_at = sim->now + 1 + (msec)sim_below(sim, 200);
-	if (link->retry_at <= low->paused_until)
-		link->retry_at = low->paused_until + 1;
-	if (link->retry_at <= high->paused_until)
-		link->retry_at = high->paused_until + 1;
-	pipe_clear(&net->pipes[one][other]);
-	pipe_clear(&net->pipes[other][one]);
+	link->retry_at = sim->now + 1 + link->backoff * 3 / 4 + (msec)sim_below(sim, (uint64_t)link->backoff / 2);
+	if (link->retry_at <= from->paused_until)
+		link->retry_at = from->paused_until + 1;
+	link_clear(link);
+	if (!there)
+		return;
+	server_after(from, 0, tell_down, link->member, 0);
+	if (link->wanted && sim->net->known[from->number][to->number] != 0)
+		begin_to_open(sim, from, to);
 }
 
 static void break_later(void *subject, uint64_t pair, uint64_t epoch)
 {
 	struct sim *sim = subject;
-	uint32_t one = (uint32_t)(pair >> 8);
-	uint32_t other = (uint32_t)(pair & 255);
-	struct link *link = link_of(sim->net, one, other);
-	if (link->epoch == epoch && link->state != CLOSED)
-		break_link(sim, one, other);
+	struct server *from = sim->servers[pair >> 8];
+	struct server *to = sim->servers[pair & 255];
+	if (link_of(sim, from, to)->epoch == epoch)
+		break_link(sim, from, to);
 }
 
 void net_server_down(struct server *server, bool silently)
 {
 	struct sim *sim = server->sim;
 	for (uint32_t i = 0; i < sim->server_count; i++) {
-		struct link *link = i != server->number ? link_of(sim->net, i, server->number) : NULL;
-		if (link == NULL || link->state == CLOSED)
-			continue;
+		struct server *other = sim->servers[i];
+		struct link *link = link_of(sim, other, server);
 		if (silently && link->state == OPEN)
-			sim_after(sim, link->patience, break_later, pair_of(i, server->number), link->epoch);
+			sim_after(sim, link->patience, break_later, pair_of(other, server), link->epoch);
 		else
-			break_link(sim, i, server->number);
+			break_link(sim, other, server);
+		break_link(sim, server, other);
+		link_of(sim, server, other)->wanted = false;
+		sim->net->known[server->number][i] = 0;
 	}
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------- */
-
-static void schedule_pipe(struct sim *sim, uint32_t from, uint32_t to, msec at)
+static void schedule_link(struct sim *sim, struct server *from, struct server *to, msec at)
 {
-	struct pipe *pipe = &sim->net->pipes[from][to];
-	if (pipe->scheduled)
+	struct link *link = link_of(sim, from, to);
+	if (link->scheduled)
 		return;
-	pipe->scheduled = true;
-	sim_after(sim, at > sim->now ? at - sim->now : 0, deliver, pair_of(from, to), link_of(sim->net, from, to)->epoch);
+	link->scheduled = true;
+	sim_after(sim, at > sim->now ? at - sim->now : 0, deliver, pair_of(from, to), link->epoch);
+}
+
+/* Whoever is connected to by a new process gives up its connection to the old one, and tries again at once if it had none. */
+static void accept_link(struct sim *sim, struct server *to, struct server *from)
+{
+	struct link *back = link_of(sim, to, from);
+	if (back->state == OPEN && back->to_life != from->life)
+		break_link(sim, to, from);
+	if (back->state == OPENING && back->begun > sim->now) {
+		back->retry_at = sim->now;
+		begin_to_open(sim, to, from);
+	}
 }
 
 static void opened(struct sim *sim, struct server *from, struct server *to)
 {
-	struct link *link = link_of(sim->net, from->number, to->number);
+	struct link *link = link_of(sim, from, to);
 	link->state = OPEN;
-	link->lives[0] = from->number < to->number ? from->life : to->life;
-	link->lives[1] = from->number < to->number ? to->life : from->life;
+	link->to_life = to->life;
 	sim_trace(sim, "%s is connected to %s", from->name, to->name);
 	from->touched = to->touched = true;
-	node_peer_up(to->node, from->vote.node_id);
-	node_peer_up(from->node, to->vote.node_id);
-	if (sim->net->pipes[from->number][to->number].count > 0)
-		schedule_pipe(sim, from->number, to->number, sim->now);
-	if (sim->net->pipes[to->number][from->number].count > 0)
-		schedule_pipe(sim, to->number, from->number, sim->now);
+	accept_link(sim, to, from);
+	node_peer_up(from->node, link->member);
+	if (link->count > 0)
+		schedule_link(sim, from, to, sim->now);
 }
 
 static void try_to_open(void *subject, uint64_t pair, uint64_t epoch)
@@ -232,37 +240,42 @@ static void try_to_open(void *subject, uint64_t pair, uint64_t epoch)
 	struct sim *sim = subject;
 	struct server *from = sim->servers[pair >> 8];
 	struct server *to = sim->servers[pair & 255];
-	struct link *link = link_of(sim->net, from->number, to->number);
+	struct link *link = link_of(sim, from, to);
 	if (link->epoch != epoch || link->state != OPENING)
 		return;
+	if (from->paused_until > sim->now) {
+		sim_after(sim, from->paused_until - sim->now, try_to_open, pair, epoch);
+		return;
+	}
 	bool passes = !sim->net->blocked[from->number][to->number] && !sim->net->blocked[to->number][from->number];
-	if (!server_is_up(from) || (passes && !server_is_up(to)) || sim->now - link->begun > OPENING_MS) {
-		break_link(sim, from->number, to->number);
-		return;
-	}
-	if (!passes || !server_answers(to) || !server_answers(from)) {
+	bool refused = passes && (!server_is_up(to) || to->vote.node_id != link->member);
+	if (!server_is_up(from) || refused || sim->now - link->begun > OPENING_MS)
+		break_link(sim, from, to);
+	else if (!passes || !server_answers(to))
 		sim_after(sim, AGAIN_MS, try_to_open, pair, epoch);
-		return;
-	}
-	opened(sim, from, to);
-}
-
-static void begin_to_open(struct server *server, struct server *to)
-{
-	struct sim *sim = server->sim;
-	struct link *link = link_of(sim->net, server->number, to->number);
-	link->state = OPENING;
-	link->epoch++;
-	link->begun = sim->now;
-	link->patience = 300 + (msec)sim_below(sim, 3000);
-	sim_after(sim, latency(sim) + latency(sim) + latency(sim), try_to_open, pair_of(server->number, to->number), link->epoch);
+	else
+		opened(sim, from, to);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------- */
 
 void net_address(struct server *server, uint64_t member, const char *address)
 {
+	struct sim *sim = server->sim;
+	const struct server *at = address[0] != '\0' ? server_by_address(sim, address) : NULL;
 	server_trace(server, "member %" PRIu64 " is at \"%s\"", member, address);
+	if (at == server)
+		server_fail(server, "takes its own address for that of member %" PRIu64, member);
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		uint64_t *known = &sim->net->known[server->number][i];
+		uint64_t before = *known;
+		if (sim->servers[i] == at)
+			*known = member;
+		else if (*known == member)
+			*known = 0;
+		if (*known != before && link_of(sim, server, sim->servers[i])->state != CLOSED)
+			break_link(sim, server, sim->servers[i]);
+	}
 }
 
 static struct slice join(struct sim_net *net, const struct slice *parts, size_t count)
@@ -275,20 +288,30 @@ static struct slice join(struct sim_net *net, const struct slice *parts, size_t 
 	return buffer_slice(&net->payload);
 }
 
+static struct server *reached(const struct server *server, uint64_t member)
+{
+	const struct sim *sim = server->sim;
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		if (member != 0 && sim->net->known[server->number][i] == member)
+			return sim->servers[i];
+	}
+	return NULL;
+}
+
 void net_send(struct server *server, uint64_t member, int frame_type, uint32_t stream, const ProtobufCMessage *message,
               const struct slice *payload, size_t payload_count)
 {
 	struct sim *sim = server->sim;
-	struct server *to = server_by_id(sim, member);
-	if (to == NULL || to == server)
-		server_fail(server, "sends to member %" PRIu64 ", which is no other server", member);
-	struct link *link = link_of(sim->net, server->number, to->number);
-	struct pipe *pipe = &sim->net->pipes[server->number][to->number];
-	if (link->state == OPEN && link->lives[server->number > to->number] != server->life)
-		break_link(sim, server->number, to->number); /* of a former life */
-	if (link->state == CLOSED && sim->now >= link->retry_at)
-		begin_to_open(server, to);
-	if (link->state == CLOSED || pipe->count >= QUEUE_MAX) {
+	struct server *to = reached(server, member);
+	if (to == NULL) {
+		sim->counts[COUNT_LOST]++;
+		return;
+	}
+	struct link *link = link_of(sim, server, to);
+	link->wanted = true;
+	if (link->state == CLOSED)
+		begin_to_open(sim, server, to);
+	if (link->count >= QUEUE_MAX) {
 		sim->counts[COUNT_LOST]++;
 		return;
 	}
@@ -298,13 +321,13 @@ void net_send(struct server *server, uint64_t member, int frame_type, uint32_t s
 	if (code != 0)
 		server_fail(server, "sends a frame that is too large");
 	packet->due = sim->now + latency(sim);
-	if (packet->due < pipe->last_due)
-		packet->due = pipe->last_due;
-	pipe->last_due = packet->due;
-	TAILQ_INSERT_TAIL(&pipe->packets, packet, link);
-	pipe->count++;
+	if (packet->due < link->last_due)
+		packet->due = link->last_due;
+	link->last_due = packet->due;
+	TAILQ_INSERT_TAIL(&link->packets, packet, link);
+	link->count++;
 	if (link->state == OPEN)
-		schedule_pipe(sim, server->number, to->number, packet->due);
+		schedule_link(sim, server, to, packet->due);
 }
 
 /* --- arriving ------------------------------------------------------------------------------------------------------ */
@@ -328,56 +351,53 @@ static void hand_over(struct sim *sim, const struct packet *packet)
 	arena_reset(&sim->net->arena);
 }
 
-/* Nothing of it passes now; whether it has broken. */
-static bool stalls(struct sim *sim, uint32_t from, uint32_t to)
+/* Nothing of it passes now. */
+static bool stalls(struct sim *sim, struct server *from, struct server *to)
 {
-	struct pipe *pipe = &sim->net->pipes[from][to];
-	struct link *link = link_of(sim->net, from, to);
-	if (!sim->net->blocked[from][to]) {
-		pipe->stalled_since = 0;
+	struct link *link = link_of(sim, from, to);
+	if (!sim->net->blocked[from->number][to->number]) {
+		link->stalled_since = 0;
 		return false;
 	}
-	if (pipe->stalled_since == 0)
-		pipe->stalled_since = sim->now;
-	if (sim->now - pipe->stalled_since > link->patience)
+	if (link->stalled_since == 0)
+		link->stalled_since = sim->now;
+	if (sim->now - link->stalled_since > link->patience)
 		break_link(sim, from, to);
 	else
-		schedule_pipe(sim, from, to, sim->now + AGAIN_MS);
+		schedule_link(sim, from, to, sim->now + AGAIN_MS);
 	return true;
 }
 
 static void deliver(void *subject, uint64_t pair, uint64_t epoch)
 {
 	struct sim *sim = subject;
-	uint32_t from = (uint32_t)(pair >> 8);
-	uint32_t to = (uint32_t)(pair & 255);
-	struct link *link = link_of(sim->net, from, to);
-	struct pipe *pipe = &sim->net->pipes[from][to];
-	struct server *server = sim->servers[to];
+	struct server *from = sim->servers[pair >> 8];
+	struct server *to = sim->servers[pair & 255];
+	struct link *link = link_of(sim, from, to);
 	if (link->epoch != epoch || link->state != OPEN)
 		return;
-	pipe->scheduled = false;
+	link->scheduled = false;
 	if (stalls(sim, from, to))
 		return;
-	if (server_is_up(server) && server->life != link->lives[to > from]) {
+	if (server_is_up(to) && to->life != link->to_life) {
 		break_link(sim, from, to);
 		return;
 	}
-	if (server->paused_until > sim->now) {
-		schedule_pipe(sim, from, to, server->paused_until);
+	if (to->paused_until > sim->now || (server_is_up(to) && node_behind(to->node))) {
+		schedule_link(sim, from, to, to->paused_until > sim->now ? to->paused_until : sim->now + BEHIND_MS);
 		return;
 	}
 	for (int i = 0; i < FRAMES_AT_ONCE && link->epoch == epoch; i++) {
-		struct packet *packet = TAILQ_FIRST(&pipe->packets);
+		struct packet *packet = TAILQ_FIRST(&link->packets);
 		if (packet == NULL || packet->due > sim->now)
 			break;
-		if (server_is_up(server))
+		if (server_is_up(to))
 			hand_over(sim, packet);
-		packet_destroy(&pipe->packets, packet);
-		pipe->count--;
+		packet_destroy(&link->packets, packet);
+		link->count--;
 	}
-	if (!TAILQ_EMPTY(&pipe->packets))
-		schedule_pipe(sim, from, to, TAILQ_FIRST(&pipe->packets)->due);
+	if (!TAILQ_EMPTY(&link->packets))
+		schedule_link(sim, from, to, TAILQ_FIRST(&link->packets)->due);
 }
 
 /* --- datagrams and exchanges --------------------------------------------------------------------------------------- */
@@ -490,10 +510,10 @@ void net_heal(struct sim *sim)
 
 void net_break_some(struct sim *sim)
 {
-	for (uint32_t one = 0; one < sim->server_count; one++) {
-		for (uint32_t other = one + 1; other < sim->server_count; other++) {
-			if (link_of(sim->net, one, other)->state == OPEN && sim_chance(sim, 40))
-				break_link(sim, one, other);
+	for (uint32_t from = 0; from < sim->server_count; from++) {
+		for (uint32_t to = 0; to < sim->server_count; to++) {
+			if (sim->net->links[from][to].state == OPEN && sim_chance(sim, 40))
+				break_link(sim, sim->servers[from], sim->servers[to]);
 		}
 	}
 }
@@ -511,7 +531,7 @@ void net_init(struct sim *sim)
 	TAILQ_INIT(&net->flying);
 	for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++) {
 		for (uint32_t k = 0; k < SIM_SERVERS_MAX; k++)
-			TAILQ_INIT(&net->pipes[i][k].packets);
+			TAILQ_INIT(&net->links[i][k].packets);
 	}
 }
 
@@ -520,7 +540,7 @@ void net_finish(struct sim *sim)
 	struct sim_net *net = sim->net;
 	for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++) {
 		for (uint32_t k = 0; k < SIM_SERVERS_MAX; k++)
-			pipe_clear(&net->pipes[i][k]);
+			link_clear(&net->links[i][k]);
 	}
 	while (!TAILQ_EMPTY(&net->flying))
 		packet_destroy(&net->flying, TAILQ_FIRST(&net->flying));

@@ -30,7 +30,7 @@ static void open_replay(struct sim *sim, const char *name, struct sim_reference 
 		members[i] = (struct command_member){sim->founders[i], true};
 	if (catalog_open(name, REPLAY_VFS, &ret->catalog, &error) != 0 ||
 	    machine_create(ret->catalog, &ret->machine, &error) != 0 ||
-	    machine_found(ret->machine, SLICE(SIM_CLUSTER_ID), members, sim->founder_count, &error) != 0)
+	    machine_found(ret->machine, slice_of(sim->cluster_id), members, sim->founder_count, &error) != 0)
 		sim_fail(sim, "a catalog for a replay cannot be made: %s", error.text);
 }
 
@@ -123,7 +123,14 @@ void reference_init(struct sim *sim)
 {
 	sim->reference = mem_zero(sizeof *sim->reference);
 	sim->reference->vfs = faulty_vfs_create(REPLAY_VFS, true, 1);
-	open_replay(sim, REFERENCE, sim->reference);
+}
+
+/* It begins when the cluster has begun. */
+static struct sim_reference *need_reference(struct sim *sim)
+{
+	if (sim->reference->machine == NULL)
+		open_replay(sim, REFERENCE, sim->reference);
+	return sim->reference;
 }
 
 void reference_finish(struct sim *sim)
@@ -141,7 +148,7 @@ void reference_compare(struct server *server, bool thoroughly, const char *when)
 		server_fail(server, "the catalog cannot be read: %s", catalog_error(server->catalog));
 	if (applied == 0)
 		return; /* it may not have been founded */
-	if (applied >= machine_applied_index(sim->reference->machine)) {
+	if (applied >= machine_applied_index(need_reference(sim)->machine)) {
 		apply_entries(sim, sim->reference, applied, 1);
 		if (differ(sim, server->catalog, sim->reference))
 			tell_difference(sim, server->vfs_name, SIM_CATALOG, REFERENCE, when);

@@ -87,7 +87,7 @@ static bool host_enter(struct server *server)
 		server_go_down(server, server->cut_how);
 		return false;
 	}
-	if (node_applied_index(server->node) > log_last(&server->durable) && server->sim->options.plant != PLANT_SYNCED_EARLY)
+	if (server->node != NULL && node_applied_index(server->node) > log_last(&server->durable) && server->sim->options.plant != PLANT_SYNCED_EARLY)
 		server_fail(server, "entry %" PRIu64 " was applied, but the log is synced up to %" PRIu64 " only",
 		            node_applied_index(server->node), log_last(&server->durable));
 	return true;
@@ -206,6 +206,40 @@ static void host_exchange_send(void *context, const char *address, struct slice 
 		net_exchange(context, address, bytes);
 }
 
+static void host_snapshot_make(void *context)
+{
+	if (host_enter(context))
+		snapshot_make(context);
+}
+
+static void host_snapshot_release(void *context)
+{
+	if (host_enter(context))
+		snapshot_release(context);
+}
+
+static int host_snapshot_read(void *context, uint64_t offset, size_t size, struct buffer *out)
+{
+	return host_enter(context) ? snapshot_read(context, offset, size, out) : ERR_IO;
+}
+
+static void host_chunk_write(void *context, const struct raft_snapshot *snapshot, uint64_t offset, struct slice bytes)
+{
+	if (host_enter(context))
+		snapshot_write(context, snapshot, offset, bytes);
+}
+
+static void host_snapshot_install(void *context, const struct raft_snapshot *snapshot)
+{
+	if (host_enter(context))
+		snapshot_install(context, snapshot);
+}
+
+static void host_left(void *context)
+{
+	server_fail(context, "left, though nobody asked it to");
+}
+
 static void host_status(void *context, struct buffer *out)
 {
 	(void)context;
@@ -238,23 +272,44 @@ static const struct node_host node_host = {
 	.peer_send = host_peer_send,
 	.datagram_send = host_datagram_send,
 	.exchange_send = host_exchange_send,
+	.snapshot_make = host_snapshot_make,
+	.snapshot_release = host_snapshot_release,
+	.snapshot_read = host_snapshot_read,
+	.chunk_write = host_chunk_write,
+	.snapshot_install = host_snapshot_install,
+	.left = host_left,
 	.status = host_status,
 	.fail = host_fail,
 };
 
 /* --- lives --------------------------------------------------------------------------------------------------------- */
 
-static int note_facts(struct server *server, uint64_t last, struct log_facts *facts, struct error *error)
+/* Whether the log goes on where the catalog ends (daemon/data_dir.c). It does, unless a copy became the catalog just before. */
+static bool log_fits(const struct server *server, uint64_t applied, uint64_t applied_term, uint64_t last)
+{
+	const struct sim_entry *entry = log_at(&server->durable, applied);
+	return applied == 0 || (applied <= last && (entry == NULL || entry->term == applied_term));
+}
+
+static int note_facts(struct server *server, struct wal_recovery *recovery, struct log_facts *facts, struct error *error)
 {
 	uint64_t applied = 0;
+	uint64_t term = 0;
 	int code = catalog_meta_number(server->catalog, "applied_index", &applied);
+	if (code == 0)
+		code = catalog_meta_number(server->catalog, "applied_term", &term);
 	if (code != 0)
 		return error_set(error, code, "the catalog cannot be read: %s", catalog_error(server->catalog));
-	if (applied > last && !server->may_break)
-		server_fail(server, "the catalog has entry %" PRIu64 " applied, but the log ends at %" PRIu64, applied, last);
-	server_trace(server, "found: log up to %" PRIu64 ", applied up to %" PRIu64 ", term %" PRIu64, last, applied,
-	             server->vote.term);
-	for (uint64_t index = applied + 1; index <= last && code == 0; index++) {
+	if (!log_fits(server, applied, term, recovery->last_index)) {
+		if (server->installing == 0 && !server->may_break)
+			server_fail(server, "the catalog has entry %" PRIu64 " of term %" PRIu64 " applied, and the log does not fit",
+			            applied, term);
+		code = disk_empty_log(server, applied, recovery, error);
+	}
+	server->installing = 0;
+	server_trace(server, "found: log up to %" PRIu64 ", applied up to %" PRIu64 ", term %" PRIu64, recovery->last_index,
+	             applied, server->vote.term);
+	for (uint64_t index = applied + 1; index <= recovery->last_index && code == 0; index++) {
 		const struct sim_entry *entry = log_at(&server->durable, index);
 		struct wal_record record = {index, entry->term, text_slice(entry->body)};
 		code = log_facts_add(facts, &record, error);
@@ -262,16 +317,27 @@ static int note_facts(struct server *server, uint64_t last, struct log_facts *fa
 	return code;
 }
 
+static size_t addresses_of_others(const struct server *server, const char **addresses)
+{
+	size_t count = 0;
+	for (uint32_t i = 0; i < server->sim->server_count; i++) {
+		if (server->sim->servers[i] != server)
+			addresses[count++] = server->sim->servers[i]->address;
+	}
+	return count;
+}
+
 static int open_node(struct server *server, struct log_facts *facts, struct error *error)
 {
 	struct sim *sim = server->sim;
 	struct wal_recovery recovery;
+	const char *seeds[SIM_SERVERS_MAX];
 	int code = disk_start(server, &recovery, error);
 	disk_use(server);
 	if (code == 0)
 		code = catalog_open(SIM_CATALOG, server->vfs_name, &server->catalog, error);
 	if (code == 0)
-		code = note_facts(server, recovery.last_index, facts, error);
+		code = note_facts(server, &recovery, facts, error);
 	if (code != 0)
 		return code;
 	struct node_config config = {
@@ -290,6 +356,9 @@ static int open_node(struct server *server, struct log_facts *facts, struct erro
 		.exec_slots = SIM_EXEC_SLOTS,
 		.pool_calls = SIM_POOL_CALLS,
 		.generation = server->vote.starts,
+		.seeds = seeds,
+		.seed_count = addresses_of_others(server, seeds),
+		.expect = sim->forms ? sim->founder_count : 0,
 	};
 	memcpy(config.identity.cluster_id, server->vote.cluster_id, NODE_CLUSTER_ID_SIZE - 1);
 	memcpy(config.identity.pledged_id, server->vote.pledged_id, NODE_CLUSTER_ID_SIZE - 1);
@@ -316,6 +385,7 @@ static void bring_down(struct server *server)
 	catalog_close(server->catalog);
 	server->catalog = NULL;
 	disk_stop(server);
+	snapshot_down(server);
 	faults_withdraw(server);
 	if (how == DOWN_POWER) {
 		faulty_fs_crash(server->fs);
@@ -409,6 +479,7 @@ struct server *server_create(struct sim *sim, uint32_t number)
 	struct server *server = mem_zero(sizeof *server);
 	server->sim = sim;
 	server->number = number;
+	server->id = sim->founders[number];
 	snprintf(server->name, sizeof server->name, "n%u", number + 1);
 	snprintf(server->address, sizeof server->address, "10.0.0.%u:9189", number + 1);
 	snprintf(server->vfs_name, sizeof server->vfs_name, "sim-%u", number + 1);
@@ -427,6 +498,7 @@ void server_destroy(struct server *server)
 		node_destroy(server->node);
 		catalog_close(server->catalog);
 		disk_stop(server);
+		snapshot_down(server);
 	}
 	calls_down(server);
 	mem_free(server->calls);

@@ -20,7 +20,7 @@ struct sim_ring {
 
 const char *const sim_count_names[COUNT_COUNT] = {
 	"power", "kill", "stop", "broken", "io", "space", "slow", "pause", "clock", "drift",
-	"partition", "lost", "late", "doubled", "break", "leaders", "messages", "datagrams", "workers", "clients",
+	"copies", "installed", "partition", "lost", "late", "doubled", "break", "leaders", "messages", "datagrams", "workers", "clients",
 };
 
 static struct sim *running; /* for an assertion that fails */

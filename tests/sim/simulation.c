@@ -238,6 +238,9 @@ static void prepare(struct sim *sim, const struct sim_options *options)
 	}
 	sim->schedule = schedule_create();
 	sim->next_connection = 1;
+	sim->forms = sim->founder_count > 1 && sim_chance(sim, 50);
+	if (!sim->forms)
+		memcpy(sim->cluster_id, SIM_CLUSTER_ID, sizeof SIM_CLUSTER_ID);
 	for (uint32_t i = 0; i < sim->founder_count; i++)
 		sim->founders[i] = 1000 * (i + 1) + sim_below(sim, 1000);
 	for (uint32_t i = 0; i < sim->founder_count; i++)
