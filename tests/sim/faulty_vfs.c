@@ -17,7 +17,7 @@
 struct change {
 	uint64_t offset;
 	size_t size; /* TRUNCATION: no data */
-	char *data;
+	size_t at;   /* where its data begins, in those of the file's changes */
 };
 
 struct memory_file {
@@ -27,6 +27,7 @@ struct memory_file {
 	struct buffer durable; /* as it would be after a loss of power, before `changes` */
 	struct change *changes;
 	size_t change_count, change_capacity;
+	struct buffer changed; /* their data, one after another */
 	int handles;
 	bool off;
 
@@ -78,8 +79,7 @@ static struct memory_file *find(const struct faulty_vfs *vfs, const char *name)
 
 static void forget_changes(struct memory_file *file)
 {
-	for (size_t i = 0; i < file->change_count; i++)
-		mem_free(file->changes[i].data);
+	buffer_clear(&file->changed);
 	file->change_count = 0;
 }
 
@@ -88,6 +88,7 @@ static void destroy_file(struct memory_file *file)
 	LIST_REMOVE(file, link);
 	forget_changes(file);
 	mem_free(file->changes);
+	buffer_finish(&file->changed);
 	for (int i = 0; i < file->region_count; i++)
 		mem_free(file->regions[i]);
 	buffer_finish(&file->content);
@@ -105,8 +106,12 @@ static void resize(struct buffer *bytes, uint64_t size)
 
 static void put(struct buffer *bytes, uint64_t offset, const void *data, size_t size)
 {
-	if (offset + size > bytes->size)
-		resize(bytes, offset + size);
+	if (offset > bytes->size)
+		resize(bytes, offset);
+	if (offset + size > bytes->size) {
+		buffer_reserve(bytes, offset + size - bytes->size);
+		bytes->size = offset + size;
+	}
 	memcpy(bytes->data + offset, data, size);
 }
 
@@ -116,8 +121,10 @@ static void note_change(struct memory_file *file, uint64_t offset, const void *d
 	file->changes[file->change_count++] = (struct change){
 		.offset = offset,
 		.size = size,
-		.data = size != TRUNCATION ? mem_copy(data, size) : NULL,
+		.at = file->changed.size,
 	};
+	if (size != TRUNCATION)
+		buffer_append(&file->changed, data, size);
 }
 
 /* A write reaches the disk sector by sector. */
@@ -134,7 +141,7 @@ static void keep_some(struct memory_file *file, const struct change *change)
 		if (piece > change->size - done)
 			piece = change->size - done;
 		if (random_below(random, 2) == 0)
-			put(&file->durable, change->offset + done, change->data + done, piece);
+			put(&file->durable, change->offset + done, file->changed.data + change->at + done, piece);
 		done += piece;
 	}
 }
@@ -208,7 +215,7 @@ static int file_sync(sqlite3_file *base, int flags)
 			if (change->size == TRUNCATION)
 				resize(&file->durable, change->offset);
 			else
-				put(&file->durable, change->offset, change->data, change->size);
+				put(&file->durable, change->offset, file->changed.data + change->at, change->size);
 		}
 	}
 	forget_changes(file);

@@ -43,9 +43,9 @@ enum sim_down { UP, DOWN_POWER, DOWN_KILL, DOWN_STOP, DOWN_BROKEN };
 
 /* What is counted, and told at the end. */
 enum sim_count {
-	COUNT_POWER, COUNT_KILL, COUNT_STOP, COUNT_BROKEN, COUNT_IO, COUNT_SPACE, COUNT_SLOW, COUNT_PAUSE, COUNT_CLOCK, COUNT_DRIFT,
-	COUNT_COPIES, COUNT_INSTALLED, COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK, COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS,
-	COUNT_WORKERS, COUNT_CLIENTS, COUNT_COUNT
+	COUNT_POWER, COUNT_KILL, COUNT_STOP, COUNT_BROKEN, COUNT_IO, COUNT_SPACE, COUNT_SLOW, COUNT_PAUSE, COUNT_CLOCK,
+	COUNT_DRIFT, COUNT_COPIES, COUNT_INSTALLED, COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK,
+	COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS, COUNT_WORKERS, COUNT_CLIENTS, COUNT_COUNT
 };
 extern const char *const sim_count_names[COUNT_COUNT];
 
@@ -134,6 +134,7 @@ struct server {
 	struct disk_job *jobs;
 	bool disk_works;
 	msec slow_until;
+	uint64_t wal_at_checkpoint; /* size of the catalog's WAL */
 	struct sim_log log;      /* as the node has given it to the disk */
 	struct sim_log durable;  /* what was synced, as it was written */
 	uint64_t cutting;        /* entries after this one are being cut off, and may be there or not; UINT64_MAX: no cut */
@@ -261,6 +262,7 @@ int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct 
 void disk_stop(struct server *server);
 /* Before the node runs: the catalog is ahead of the log, or of another history. */
 int disk_empty_log(struct server *server, uint64_t applied, struct wal_recovery *recovery, struct error *error);
+void disk_turn(struct server *server);
 void disk_use(struct server *server); /* files that are opened by their name alone are this server's from now on */
 void disk_give_append(struct server *server, const struct wal_record *records, size_t count);
 void disk_give_cut(struct server *server, uint64_t last);

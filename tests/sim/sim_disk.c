@@ -14,6 +14,7 @@
  * the power can go between any two of them. */
 
 #define READ_ENTRIES 400
+#define CHECKPOINT_WAL_BYTES (512u << 10) /* growth of the catalog's WAL from one checkpoint to the next, at most */
 
 enum job_kind { JOB_APPEND, JOB_CUT, JOB_READ, JOB_VOTE, JOB_INSTALL, JOB_CHECKPOINT, JOB_IDLE };
 
@@ -396,6 +397,17 @@ static void upkeep(void *subject, uint64_t unused1, uint64_t unused2)
 	(void)unused2;
 	give(server, sim_chance(sim, 30) ? JOB_CHECKPOINT : JOB_IDLE);
 	server_after(server, 20 + (msec)sim_below(sim, sim->server_count > 1 ? 8000 : 800), upkeep, 0, 0);
+}
+
+void disk_turn(struct server *server)
+{
+	uint64_t size = catalog_wal_size(server->catalog);
+	if (size < server->wal_at_checkpoint)
+		server->wal_at_checkpoint = 0;
+	if (size < server->wal_at_checkpoint + CHECKPOINT_WAL_BYTES)
+		return;
+	server->wal_at_checkpoint = size;
+	give(server, JOB_CHECKPOINT);
 }
 
 void disk_init(struct server *server)

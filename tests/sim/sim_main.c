@@ -1,6 +1,7 @@
 #include "sim/simulation.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,10 @@ static int bite(const struct arguments *arguments)
 
 int main(int count, char **words)
 {
+	/* Memory that was given back would only be asked for again. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_TOP_PAD, 16 << 20);
 	struct arguments arguments;
 	int failed = 0;
 	parse(count, words, &arguments);

@@ -87,9 +87,10 @@ static bool host_enter(struct server *server)
 		server_go_down(server, server->cut_how);
 		return false;
 	}
-	if (server->node != NULL && node_applied_index(server->node) > log_last(&server->durable) && server->sim->options.plant != PLANT_SYNCED_EARLY)
-		server_fail(server, "entry %" PRIu64 " was applied, but the log is synced up to %" PRIu64 " only",
-		            node_applied_index(server->node), log_last(&server->durable));
+	uint64_t applied = server->node != NULL ? node_applied_index(server->node) : 0;
+	if (applied > log_last(&server->durable) && server->sim->options.plant != PLANT_SYNCED_EARLY)
+		server_fail(server, "entry %" PRIu64 " was applied, but the log is synced up to %" PRIu64 " only", applied,
+		            log_last(&server->durable));
 	return true;
 }
 
@@ -413,6 +414,7 @@ void server_start(struct server *server)
 	server->life++;
 	server->swallow = server->failed = server->draining = server->cut_in_catalog = false;
 	server->cut_at = 0;
+	server->wal_at_checkpoint = 0;
 	server->clock_offset = 1 + (msec)sim_below(sim, 1000000);
 	server->microseconds_step = (long long[]){0, 0, 1000, 6000}[sim_below(sim, 4)];
 	/* It may come up while the disk still fails. */
@@ -467,6 +469,7 @@ void server_turn(struct server *server)
 	if (server->node == NULL)
 		return;
 	checks_turn(server);
+	disk_turn(server);
 	server->due = world_time(server, node_deadline(server->node));
 	if (server->draining)
 		server->due = msec_earlier(server->due, server->drain_until);
