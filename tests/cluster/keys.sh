@@ -91,11 +91,11 @@ has "what is not kept any more" "$(ctl kv watch --prefix w/ --from "$from" 2>&1)
 
 # --- leases
 
-lease=$(ctl lease grant --ttl 1s --owner test)
+lease=$(ctl lease grant --ttl 4s --owner test)
 ctl kv put leased/a 1 --lease "$lease" >/dev/null
 "$CLUSTERCTL" --data-dir "$data" kv watch leased/a --count 1 >"$work/ended" &
 watcher=$!
-same "a lease and its keys" "$(sql "SELECT owner, ttl_ms, state, count(*) FROM lease JOIN lease_key ON lease = id")" "test|1000|held|1"
+same "a lease and its keys" "$(sql "SELECT owner, ttl_ms, state, count(*) FROM lease JOIN lease_key ON lease = id")" "test|4000|held|1"
 wait "$watcher"
 has "the key ends with its lease" "$(cat "$work/ended")" "delete leased/a"
 same "the lease has gone" "$(sql "SELECT count(*) FROM lease")" 0
