@@ -60,6 +60,8 @@ int catalog_settings(struct catalog *catalog, void (*each)(void *context, struct
 int catalog_unit_insert(struct catalog *catalog, uint64_t id, struct slice files, struct slice attachments, msec now);
 int catalog_units(struct catalog *catalog,
                   int (*each)(void *context, uint64_t id, struct slice files, struct slice attachments), void *context);
+/* Both are replaced; ERR_NOT_FOUND. */
+int catalog_unit_read(struct catalog *catalog, uint64_t id, struct buffer *ret_files, struct buffer *ret_attachments);
 /* file(hash, executable, content): the attachments. Inserting a hash that is there does nothing. */
 int catalog_file_insert(struct catalog *catalog, struct slice hash, bool executable, struct slice content);
 int catalog_file_read(struct catalog *catalog, struct slice hash, bool *ret_executable, struct buffer *ret_content);

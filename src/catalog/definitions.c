@@ -31,6 +31,30 @@ int catalog_units(struct catalog *catalog,
 	return result;
 }
 
+static void take_text(struct buffer *buffer, struct slice text)
+{
+	buffer_clear(buffer);
+	buffer_append_slice(buffer, text);
+}
+
+int catalog_unit_read(struct catalog *catalog, uint64_t id, struct buffer *ret_files, struct buffer *ret_attachments)
+{
+	sqlite3_stmt *statement;
+	int result = statement_get(catalog, STATEMENT_UNIT_READ, &statement);
+	if (result != 0)
+		return result;
+	bind_number(statement, 1, id);
+	result = statement_row(catalog, statement);
+	if (result == 1) {
+		take_text(ret_files, column_text(statement, 0));
+		take_text(ret_attachments, column_text(statement, 1));
+	}
+	statement_end(statement);
+	if (result == 0)
+		return catalog_refuse(catalog, ERR_NOT_FOUND, "no unit with this id");
+	return result < 0 ? result : 0;
+}
+
 int catalog_file_insert(struct catalog *catalog, struct slice hash, bool executable, struct slice content)
 {
 	sqlite3_stmt *statement;

@@ -24,6 +24,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_SETTINGS] = "SELECT name, value FROM setting ORDER BY name",
 	[STATEMENT_UNIT_INSERT] = "INSERT INTO unit (id, files, attachments, registered_ms) VALUES (?1, ?2, ?3, ?4)",
 	[STATEMENT_UNITS] = "SELECT id, files, attachments FROM unit ORDER BY id",
+	[STATEMENT_UNIT_READ] = "SELECT files, attachments FROM unit WHERE id = ?1",
 	[STATEMENT_FILE_INSERT] = "INSERT INTO file (hash, executable, content) VALUES (?1, ?2, ?3)"
 				  " ON CONFLICT (hash) DO NOTHING",
 	[STATEMENT_FILE_READ] = "SELECT executable, content FROM file WHERE hash = ?1",

@@ -192,3 +192,58 @@ int definitions_load(struct machine *machine, struct error *error)
 		return error_set(error, code, "%s", first.code != 0 ? first.text : catalog_error(machine->catalog));
 	return 0;
 }
+
+/* --- from another node --------------------------------------------------------------------------------------------- */
+
+uint64_t machine_unit_count(const struct machine *machine)
+{
+	return machine->next_unit - 1;
+}
+
+static bool is_list_of_objects(struct slice json)
+{
+	struct json_iterator rows;
+	struct slice key;
+	struct slice row;
+	if (json_check(json, NULL) != 0 || json_kind(json_trim(json)) != JSON_ARRAY)
+		return false;
+	json_iterate(&rows, json_trim(json));
+	while (json_next(&rows, &key, &row)) {
+		if (json_kind(row) != JSON_OBJECT)
+			return false;
+	}
+	return true;
+}
+
+int machine_supply_unit(struct machine *machine, struct slice files, struct slice attachments, struct error *error)
+{
+	struct loading loading = {machine, error};
+	if (!is_list_of_objects(files) || !is_list_of_objects(attachments))
+		return error_set(error, ERR_INVALID, "what was to be registered is not as a catalog has it");
+	int code = machine_begin(machine, error);
+	if (code != 0)
+		return code;
+	code = unit_loaded(&loading, machine->next_unit, json_trim(files), json_trim(attachments));
+	if (code != 0) {
+		struct error ignored;
+		machine_commit(machine, &ignored);
+		return error_set(error, ERR_INVALID, "unit %" PRIu64 " cannot be registered here", machine->next_unit);
+	}
+	code = catalog_unit_insert(machine->catalog, machine->next_unit, files, attachments, 0);
+	if (code != 0)
+		return error_set(error, code, "%s", catalog_error(machine->catalog));
+	machine->next_unit++;
+	return machine_commit(machine, error);
+}
+
+int machine_supply_file(struct machine *machine, struct slice hash, bool executable, struct slice content,
+                        struct error *error)
+{
+	int code = machine_begin(machine, error);
+	if (code != 0)
+		return code;
+	code = catalog_file_insert(machine->catalog, hash, executable, content);
+	if (code != 0)
+		return error_set(error, code, "%s", catalog_error(machine->catalog));
+	return machine_commit(machine, error);
+}

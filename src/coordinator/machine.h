@@ -143,6 +143,12 @@ uint64_t machine_applied_index(const struct machine *machine);
 uint64_t machine_last_stamp(const struct machine *machine);
 const struct machine_settings *machine_settings(const struct machine *machine);
 struct registry *machine_registry(struct machine *machine);
+/* For a node that has no log: what is registered comes from another node, unit by unit. Units are numbered from 1 on, without a gap. */
+uint64_t machine_unit_count(const struct machine *machine);
+/* Registers the next unit, with the texts of its row (catalog_unit_read); in a transaction of its own. ERR_INVALID: it cannot be. */
+int machine_supply_unit(struct machine *machine, struct slice files, struct slice attachments, struct error *error);
+int machine_supply_file(struct machine *machine, struct slice hash, bool executable, struct slice content,
+                        struct error *error);
 /* The registry, which outlives the machine; nothing else than to destroy the machine may follow. */
 struct registry *machine_take_registry(struct machine *machine);
 uint64_t machine_history_seq(const struct machine *machine); /* the last one given */

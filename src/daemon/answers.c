@@ -42,7 +42,7 @@ void respond_error(struct node *node, uint64_t connection, uint32_t stream, int 
 	buffer_append_slice(&plain, text);
 	error.code = code;
 	error.text = (char *)(uintptr_t)buffer_string(&plain);
-	error.leader = code == ERR_NOT_LEADER ? raft_leader(node->raft) : 0;
+	error.leader = code == ERR_NOT_LEADER ? node_leader(node) : 0;
 	if (code == ERR_BUSY || code == ERR_NOT_LEADER)
 		error.retry_after_ms = RETRY_MS;
 	response.error = &error;

@@ -54,6 +54,7 @@ static void take_change(struct node *node, const struct gossip_change *change)
 	case GOSSIP_JOINED:
 	case GOSSIP_UPDATED:
 		node->host->peer_address(node->context, member->id, member->address);
+		node_member_alive(node, member->id);
 		break;
 	case GOSSIP_FORGOTTEN:
 		node->host->peer_address(node->context, member->id, "");
@@ -309,7 +310,7 @@ bool cluster_find(const struct node *node, const char *name_or_id, struct gossip
 const char *cluster_leader_name(const struct node *node)
 {
 	struct gossip_member member;
-	uint64_t leader = raft_leader(node->raft);
+	uint64_t leader = node_leader(node);
 	if (leader == node->id)
 		return node->name;
 	return leader != 0 && gossip_find(node->gossip, leader, &member) ? member.name : "";
@@ -353,7 +354,7 @@ void cluster_print_tags(struct buffer *out, const struct gossip_member *member)
 void cluster_print_members(struct node *node, struct buffer *out)
 {
 	struct gossip_member member;
-	uint64_t leader = raft_leader(node->raft);
+	uint64_t leader = node_leader(node);
 	const char *comma = "";
 	buffer_append_char(out, '[');
 	for (uint64_t id = 0; gossip_next(node->gossip, id, &member); id = member.id) {

@@ -71,7 +71,7 @@ static bool is_peer(uint64_t connection)
 /* The leader that it could be given to; 0: there is none, or it is this node. */
 static uint64_t other_leader(const struct node *node)
 {
-	uint64_t leader = raft_leader(node->raft);
+	uint64_t leader = node_leader(node);
 	return leader != node->id ? leader : 0;
 }
 
@@ -177,7 +177,7 @@ static void look_at_all(struct node *node)
 static bool has_changed(const struct node *node)
 {
 	const struct forwarding *forwarding = node->forwarding;
-	return raft_leader(node->raft) != forwarding->leader || raft_term(node->raft) != forwarding->term ||
+	return node_leader(node) != forwarding->leader || node_leader_term(node) != forwarding->term ||
 	       forward_serves(node) != forwarding->serves;
 }
 
@@ -186,13 +186,13 @@ void forward_look(struct node *node)
 	struct forwarding *forwarding = node->forwarding;
 	if (!has_changed(node))
 		return;
-	uint64_t term = raft_term(node->raft);
+	uint64_t term = node_leader_term(node);
 	/* Who leads in another term may take what it did not in the last one. */
 	for (struct parked *parked = forwarding->parking.items; parked != NULL; parked = parked->hh.next) {
 		if (parked->refused && term != forwarding->term)
 			parked->member = 0;
 	}
-	forwarding->leader = raft_leader(node->raft);
+	forwarding->leader = node_leader(node);
 	forwarding->term = term;
 	forwarding->serves = forward_serves(node);
 	look_at_all(node);

@@ -71,6 +71,7 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->context = context;
 	node->catalog = catalog;
 	node->id = config->id;
+	node->agent = config->agent;
 	node->identity = config->identity;
 	clock_init(&node->clock, 0, 0);
 	int code = node_load_machine(node, error);
@@ -115,6 +116,7 @@ void node_destroy(struct node *node)
 		return;
 	node_calls_finish(node);
 	runner_finish(node);
+	supply_finish(node);
 	sites_finish(node);
 	cluster_destroy(node);
 	replica_destroy(node);
@@ -370,6 +372,8 @@ void node_turn(struct node *node)
 		presence_turn(node, now);
 	if (!node->failed)
 		runner_turn(node);
+	if (!node->failed)
+		supply_turn(node, now);
 	if (!node->failed && node->leader && !node->installing)
 		lead(node);
 	if (!node->failed && !node->installing)
@@ -387,6 +391,7 @@ msec node_deadline(const struct node *node)
 	msec now = node->host->now(node->context);
 	msec deadline = msec_earlier(dispatch_deadline(node->dispatch), runner_deadline(node));
 	deadline = msec_earlier(deadline, sites_deadline(node));
+	deadline = msec_earlier(deadline, supply_deadline(node));
 	if (node->failed)
 		return MSEC_NEVER;
 	if ((node->again && !node->hold && !node->installing) || node->scanning)
@@ -436,9 +441,21 @@ bool node_quiet(const struct node *node)
 	       sequencer_waiting(node->sequencer) == 0;
 }
 
+uint64_t node_leader(const struct node *node)
+{
+	return node->agent ? node->runner.leader : raft_leader(node->raft);
+}
+
+uint64_t node_leader_term(const struct node *node)
+{
+	return node->agent ? node->runner.term : raft_term(node->raft);
+}
+
 /* A leader when it has applied an entry of its term; who follows when it has caught up with what it knows to be committed. */
 bool node_ready(const struct node *node)
 {
+	if (node->agent)
+		return node->runner.leader != 0 && !node->supply.wants_units;
 	if (node->leader || node->installing)
 		return node->ready;
 	return raft_leader(node->raft) != 0 && raft_commit_index(node->raft) > 0 &&

@@ -11,6 +11,7 @@
  *   sites.c     what the leader knows of nodes
  *   runner.c    what runs on this node
  *   workers.c   workers that are connected to this node
+ *   supply.c    definitions and files for nodes that keep no log
  *   call_frames.c  what leader and runners of other nodes say to each other
  *   presence.c  sessions and connections that are there, here and at other nodes
  *   waiters.c   who waits for what
@@ -23,6 +24,7 @@
 #include "daemon/node.h"
 #include "daemon/runner.h"
 #include "daemon/sites.h"
+#include "daemon/supply.h"
 #include "daemon/tail.h"
 #include "daemon/waiters.h"
 #include "election/raft.h"
@@ -146,7 +148,9 @@ struct node {
 	bool hold;                  /* the host wants no transaction to begin */
 	bool again;                 /* committed entries wait: apply goes on in the next turn */
 
+	bool agent;                 /* it only runs calls: it keeps no log, and is of no group */
 	struct runner runner;
+	struct supply supply;
 	struct registry **former;   /* of states that a copy of the leader's has replaced */
 	size_t former_count;
 	size_t former_capacity;
@@ -182,6 +186,9 @@ struct node {
 
 /* node.c */
 void node_fail(struct node *node, const struct error *error);
+/* Who leads, as far as this node knows (0: nobody); since which term. */
+uint64_t node_leader(const struct node *node);
+uint64_t node_leader_term(const struct node *node);
 void node_begin_term(struct node *node);   /* this node leads, and knows the last stamp of the log */
 void node_stepped_down(struct node *node); /* it does not any more */
 /* Entries that were read to be applied. */

@@ -48,6 +48,12 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 	case FRAME_HEARTBEAT:
 		frames_take(node, member, frame_type, message, payload);
 		break;
+	case FRAME_FETCH:
+		supply_asked(node, member, (const Clusterd__Wire__Fetch *)message);
+		break;
+	case FRAME_FETCHED:
+		supply_got(node, (const Clusterd__Wire__Fetched *)message, payload);
+		break;
 	case FRAME_FORM:
 		forming_message(node, member, (const Clusterd__Wire__Form *)message);
 		break;

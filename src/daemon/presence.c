@@ -151,7 +151,7 @@ static void presence_tell(struct node *node, uint64_t leader, msec now)
 
 void presence_turn(struct node *node, msec now)
 {
-	uint64_t leader = raft_leader(node->raft);
+	uint64_t leader = node_leader(node);
 	if (node->leader || leader == 0 || leader == node->id || now < node->next_presence || node->sessions == NULL)
 		return;
 	if (!forward_reaches(node, leader))
@@ -162,7 +162,7 @@ void presence_turn(struct node *node, msec now)
 
 msec presence_deadline(const struct node *node)
 {
-	uint64_t leader = raft_leader(node->raft);
+	uint64_t leader = node_leader(node);
 	bool tells = !node->leader && node->sessions != NULL && leader != 0 && forward_reaches(node, leader);
 	return tells ? node->next_presence : MSEC_NEVER;
 }

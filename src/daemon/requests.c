@@ -52,7 +52,10 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_GET:
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
-		consistency_read(request);
+		if (request->node->agent) /* its catalog says nothing */
+			forward_request(request);
+		else
+			consistency_read(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:

@@ -240,6 +240,7 @@ void runner_survey(struct node *node, uint64_t leader, uint64_t term, uint64_t n
 	runner->term = term;
 	runner->survey = number;
 	runner->answer_due = true;
+	supply_want(node);
 }
 
 void runner_peer_up(struct node *node, uint64_t member)
@@ -273,8 +274,10 @@ static void wait_for_definition(struct node *node, const struct call_order *orde
 	memcpy(run->process, order->process.data, order->process.size);
 	run->version = order->version;
 	run->args = text_hold(order->args);
-	run->until = node->host->now(node->context) + DEFINITION_WAIT_MS;
+	run->until = node->host->now(node->context) + (node->agent ? SUPPLY_WAIT_MS : DEFINITION_WAIT_MS);
 	TAILQ_INSERT_TAIL(&runner->waiting, run, link);
+	if (definition_of(node, order->process, order->version) == NULL)
+		supply_want(node);
 }
 
 void runner_order(struct node *node, const struct call_order *order)
@@ -296,9 +299,10 @@ void runner_order(struct node *node, const struct call_order *order)
 		worker_send_order(node, worker, order);
 		return;
 	}
+	struct slice missing;
 	const struct definition *definition =
 		order->definition != NULL ? order->definition : definition_of(node, order->process, order->version);
-	if (definition != NULL)
+	if (definition != NULL && supply_is_complete(node, definition, &missing))
 		begin_here(node, order, definition);
 	else
 		wait_for_definition(node, order);
@@ -358,20 +362,33 @@ void node_call_heartbeat(struct node *node, struct call_id call)
 static void look_at_waiting(struct node *node, msec now)
 {
 	struct runner *runner = &node->runner;
+	struct slice missing;
 	struct run *next;
 	for (struct run *run = TAILQ_FIRST(&runner->waiting); run != NULL; run = next) {
 		next = TAILQ_NEXT(run, link);
 		struct call_order order = {.call = run->call, .args = text_hold(run->args)};
 		const struct definition *definition = definition_of(node, slice_of(run->process), run->version);
 		bool late = run->until <= now;
-		if (definition != NULL || late)
+		bool here = definition != NULL && supply_is_complete(node, definition, &missing);
+		if (here || late)
 			run_forget(runner, run);
-		if (definition != NULL)
+		if (here)
 			begin_here(node, &order, definition);
 		else if (late)
 			refuse(node, order.call);
 		text_release(order.args);
 	}
+}
+
+bool runner_misses(struct node *node, struct slice *ret_hash)
+{
+	const struct run *run;
+	TAILQ_FOREACH(run, &node->runner.waiting, link) {
+		const struct definition *definition = definition_of(node, slice_of(run->process), run->version);
+		if (definition != NULL && !supply_is_complete(node, definition, ret_hash))
+			return true;
+	}
+	return false;
 }
 
 /* --- turns ---------------------------------------------------------------------------------------------------------- */

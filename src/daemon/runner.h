@@ -18,6 +18,7 @@
 #define WORKER_BACK_MS 3000
 /* A definition that was not applied here so far is waited for so long; then the call is refused. */
 #define DEFINITION_WAIT_MS 5000
+#define SUPPLY_WAIT_MS 60000 /* the same where it has to be fetched, with its files */
 #define RESULTS_KEPT_MAX (64u << 20) /* bytes of results that are not taken: workers with more have to wait */
 #define RUNS_MAX 200000u /* calls of one node; more are refused */
 
@@ -101,6 +102,8 @@ void runner_close(struct node *node, struct call_id call);
 /* A connection to a member is new: what was sent before may be lost. */
 void runner_peer_up(struct node *node, uint64_t member);
 void runner_definitions(struct node *node);
+/* A file that a call waits for; false: none does. */
+bool runner_misses(struct node *node, struct slice *ret_hash);
 void runner_drain(struct node *node);
 void runner_turn(struct node *node);
 msec runner_deadline(const struct node *node);

@@ -47,7 +47,7 @@ void status_print(struct node *node, struct buffer *out)
 	buffer_append_string(out, "{\"node\":");
 	json_quote(out, slice_of(node->name));
 	field_text(out, "state", state);
-	field_text(out, "role", "server");
+	field_text(out, "role", node->agent ? "agent" : "server");
 	field_text(out, "leader", leads || !node->leader ? leader : "");
 	field_text(out, "cluster", node->identity.cluster_id);
 	field_text(out, "problem", node->problem.code != 0 ? node->problem.text : "");

@@ -47,6 +47,8 @@ enum frame_type {
 	FRAME_FORM,          /* Form: servers begin a cluster */
 	FRAME_PLACES,        /* Places: what the sender can run */
 	FRAME_SURVEY,        /* Survey: the leader asks for it */
+	FRAME_FETCH,         /* Fetch: a node without a catalog asks for definitions and files */
+	FRAME_FETCHED,       /* Fetched: some bytes of them; payload: the bytes */
 	FRAME_TYPE_END,
 };
 

@@ -395,6 +395,10 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 		return &clusterd__wire__places__descriptor;
 	case FRAME_SURVEY:
 		return &clusterd__wire__survey__descriptor;
+	case FRAME_FETCH:
+		return &clusterd__wire__fetch__descriptor;
+	case FRAME_FETCHED:
+		return &clusterd__wire__fetched__descriptor;
 	case FRAME_CANCEL:
 	case FRAME_EXCHANGE:
 	case FRAME_FORWARD_CANCEL:

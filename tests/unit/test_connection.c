@@ -349,21 +349,21 @@ static void role_decides_which_frames_may_come(void **state)
 	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat, proof; from raft on:
 	 * exchange is the second of them */
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnn");
+	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, true, letters);
-	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnn");
+	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, true, letters);
-	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyy");
+	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyyyy");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, true, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, false, letters);
-	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnn");
 }
 
 static void frame_that_the_role_forbids_is_named(void **state)
