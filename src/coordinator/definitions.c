@@ -200,7 +200,23 @@ uint64_t machine_unit_count(const struct machine *machine)
 	return machine->next_unit - 1;
 }
 
-static bool is_list_of_objects(struct slice json)
+static bool has_texts_only(struct slice row)
+{
+	struct json_iterator members;
+	struct slice key;
+	struct slice value;
+	if (json_kind(row) != JSON_OBJECT)
+		return false;
+	json_iterate(&members, row);
+	while (json_next(&members, &key, &value)) {
+		if (json_kind(value) != JSON_STRING)
+			return false;
+	}
+	return true;
+}
+
+/* As files_print and attachments_print make them. */
+static bool is_list(struct slice json)
 {
 	struct json_iterator rows;
 	struct slice key;
@@ -209,7 +225,7 @@ static bool is_list_of_objects(struct slice json)
 		return false;
 	json_iterate(&rows, json_trim(json));
 	while (json_next(&rows, &key, &row)) {
-		if (json_kind(row) != JSON_OBJECT)
+		if (!has_texts_only(row))
 			return false;
 	}
 	return true;
@@ -218,7 +234,7 @@ static bool is_list_of_objects(struct slice json)
 int machine_supply_unit(struct machine *machine, struct slice files, struct slice attachments, struct error *error)
 {
 	struct loading loading = {machine, error};
-	if (!is_list_of_objects(files) || !is_list_of_objects(attachments))
+	if (!is_list(files) || !is_list(attachments))
 		return error_set(error, ERR_INVALID, "what was to be registered is not as a catalog has it");
 	int code = machine_begin(machine, error);
 	if (code != 0)

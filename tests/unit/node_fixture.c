@@ -420,6 +420,7 @@ static void open_node(struct node_fixture *fixture)
 		.exec_slots = 3,
 		.pool_calls = 2,
 		.generation = fixture->term + 1,
+		.agent = fixture->voters == 0,
 	};
 	if (node_create(&config, fixture->catalog, &host, fixture, &fixture->node, &error) != 0)
 		node_fixture_fail("the node does not start: %s", error.text);
@@ -453,6 +454,11 @@ static void init(struct node_fixture *fixture, uint32_t voters)
 void node_fixture_init(struct node_fixture *fixture)
 {
 	init(fixture, 1);
+}
+
+void node_fixture_init_agent(struct node_fixture *fixture)
+{
+	init(fixture, 0);
 }
 
 void node_fixture_init_group(struct node_fixture *fixture)

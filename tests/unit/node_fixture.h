@@ -133,6 +133,8 @@ void node_fixture_offer(struct node_fixture *fixture, uint64_t connection, const
 
 /* A node of a group of three, which leads: the others agree with all that it says. */
 void node_fixture_init_group(struct node_fixture *fixture);
+/* A node that keeps no log (agent), of no group. */
+void node_fixture_init_agent(struct node_fixture *fixture);
 /* From now on another one leads in this term, which is higher than any before; 0: nobody does. */
 void node_fixture_follow(struct node_fixture *fixture, uint64_t leader, uint64_t term);
 /* The others agree again: the node is elected. */
