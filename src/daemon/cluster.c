@@ -200,6 +200,13 @@ void cluster_set(struct node *node, const char *key, const char *value)
 	gossip(node, &event, NULL);
 }
 
+void cluster_doubt(struct node *node, uint64_t member)
+{
+	struct gossip_event event = event_of(node, GOSSIP_DOUBT);
+	event.member = member;
+	gossip(node, &event, NULL);
+}
+
 static bool can_hand_over(const struct node *node)
 {
 	const struct raft_configuration *configuration = raft_configuration(node->raft);

@@ -14,6 +14,8 @@
 int cluster_create(struct node *node, const struct node_config *config, struct error *error);
 void cluster_destroy(struct node *node);
 void cluster_start(struct node *node);
+/* Its connection broke: gossip looks at it next. */
+void cluster_doubt(struct node *node, uint64_t member);
 void cluster_turn(struct node *node, msec now);
 msec cluster_deadline(const struct node *node);
 void cluster_set(struct node *node, const char *key, const char *value); /* of this node, for all to see */

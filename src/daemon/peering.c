@@ -20,6 +20,7 @@ void node_peer_down(struct node *node, uint64_t member)
 		return;
 	forward_peer_down(node, member);
 	sites_peer_down(node, member);
+	cluster_doubt(node, member);
 }
 
 void node_peer_message(struct node *node, uint64_t member, int frame_type, uint32_t stream,

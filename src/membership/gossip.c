@@ -41,11 +41,12 @@ static struct gossip_config settings_of(const struct gossip_config *config)
 
 static bool settings_valid(const struct gossip_config *settings)
 {
-	return settings->probe_ms > 0 && settings->probe_timeout_ms > 0 && settings->probe_timeout_ms < settings->probe_ms &&
-	       settings->spread_ms > 0 && settings->exchange_ms > 0 && settings->rejoin_ms > 0 &&
-	       settings->reconnect_ms > 0 && settings->dead_grace_ms > 0 && settings->tombstone_ms > 0 &&
-	       settings->leave_ms > 0 && settings->indirect <= 16 && settings->fanout <= 16 &&
-	       settings->spread_factor <= 16 && settings->suspicion_min <= 100 && settings->suspicion_max <= 100;
+	return settings->probe_ms > 0 && settings->probe_timeout_ms > 0 &&
+	       settings->probe_timeout_ms < settings->probe_ms && settings->spread_ms > 0 &&
+	       settings->exchange_ms > 0 && settings->rejoin_ms > 0 && settings->reconnect_ms > 0 &&
+	       settings->dead_grace_ms > 0 && settings->tombstone_ms > 0 && settings->leave_ms > 0 &&
+	       settings->indirect <= 16 && settings->fanout <= 16 && settings->spread_factor <= 16 &&
+	       settings->suspicion_min <= 100 && settings->suspicion_max <= 100;
 }
 
 /* What the node says of itself from the start; NULL: more than it may. */
@@ -205,8 +206,9 @@ static msec tables_deadline(const struct gossip *gossip)
 	for (size_t i = 0; gossip->claims != NULL && i < CLAIMS_MAX; i++) {
 		const struct claim *claim = &gossip->claims[i];
 		if (claim->profile != NULL)
-			deadline = msec_earlier(deadline, claim->refused ? claim->ends_at
-			                                                 : msec_earlier(claim->again_at, claim->ends_at));
+			deadline = msec_earlier(deadline, claim->refused
+			                                          ? claim->ends_at
+			                                          : msec_earlier(claim->again_at, claim->ends_at));
 	}
 	return deadline;
 }

@@ -93,7 +93,8 @@ static bool sender_admits(struct gossip *gossip, struct hearing *hearing)
 static void find_sender(struct gossip *gossip, struct hearing *hearing)
 {
 	uint16_t slot = members_find(&gossip->members, hearing->message->from);
-	hearing->sender = slot != NO_SLOT && record_of(gossip, slot)->profile->generation == hearing->message->generation
+	hearing->sender = slot != NO_SLOT &&
+	                                  record_of(gossip, slot)->profile->generation == hearing->message->generation
 	                          ? slot
 	                          : NO_SLOT;
 }

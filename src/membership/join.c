@@ -62,8 +62,8 @@ static void rejoin(struct gossip *gossip)
 	}
 	gossip->rejoins++;
 	msec factor = 1 + (msec)gossip->rejoins / 8;
-	gossip->next_rejoin =
-		gossip->now + about(gossip, gossip->settings.rejoin_ms * msec_earlier(factor, WAIT_FACTOR_MAX));
+	gossip->next_rejoin = gossip->now +
+	                      about(gossip, gossip->settings.rejoin_ms * msec_earlier(factor, WAIT_FACTOR_MAX));
 }
 
 static bool is_heard(const struct gossip *gossip, const char *address)

@@ -107,7 +107,8 @@ static void remove_departed(struct members *members, uint16_t slot)
 	members->records[members->departed[place].slot].place = (uint16_t)place;
 }
 
-uint16_t members_add(struct members *members, uint64_t id, struct profile *take_profile, uint32_t incarnation, bool self)
+uint16_t members_add(struct members *members, uint64_t id, struct profile *take_profile, uint32_t incarnation,
+                     bool self)
 {
 	size_t place = members_place(members, id);
 	assert(id != 0 && members->count < GOSSIP_MEMBERS_MAX);

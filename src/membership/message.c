@@ -80,8 +80,9 @@ static bool profile_valid(const struct gossip_profile *profile)
 		return false;
 	for (size_t i = 0; i < profile->pair_count; i++) {
 		const struct gossip_pair *pair = &profile->pairs[i];
-		if (!gossip_key_valid(pair->key) || !gossip_value_valid(pair->value) || pair->version <= profile->base ||
-		    pair->version > profile->version || (pair->deleted && pair->value.size != 0))
+		if (!gossip_key_valid(pair->key) || !gossip_value_valid(pair->value) ||
+		    pair->version <= profile->base || pair->version > profile->version ||
+		    (pair->deleted && pair->value.size != 0))
 			return false;
 		for (size_t j = 0; j < i; j++)
 			if (slice_equal(pair->key, profile->pairs[j].key))
@@ -93,7 +94,8 @@ static bool profile_valid(const struct gossip_profile *profile)
 static bool update_valid(const struct gossip_update *update)
 {
 	return is_id(update->id) && is_id(update->generation) && (unsigned)update->state < GOSSIP_STATE_END &&
-	       update->incarnation <= GOSSIP_INCARNATION_MAX && update->from <= GOSSIP_ID_MAX && (update->profile == NULL || profile_valid(update->profile));
+	       update->incarnation <= GOSSIP_INCARNATION_MAX && update->from <= GOSSIP_ID_MAX &&
+	       (update->profile == NULL || profile_valid(update->profile));
 }
 
 static bool row_valid(const struct gossip_row *row)
@@ -189,7 +191,8 @@ static size_t bytes_size(size_t size)
 
 size_t gossip_head_size(const struct gossip_message *message)
 {
-	size_t size = number_size(message->kind) + number_size(message->protocol) + bytes_size(strlen(message->cluster_id) / 2);
+	size_t size = number_size(message->kind) + number_size(message->protocol) +
+	              bytes_size(strlen(message->cluster_id) / 2);
 	size += number_size(message->from) + number_size(message->generation) + bytes_size(message->address.size);
 	size += 9 + number_size(message->sequence) + number_size(message->target);
 	size += bytes_size(message->target_address.size) + number_size(message->refusal);

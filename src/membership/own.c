@@ -92,8 +92,8 @@ int own_delete(struct gossip *gossip, struct slice key)
 		return ERR_NOT_FOUND;
 	int code = change(gossip, (struct gossip_pair){.key = key, .value = SLICE(""), .deleted = true});
 	if (code == 0 && gossip->grave_count < GOSSIP_PAIRS_MAX)
-		gossip->graves[gossip->grave_count++] =
-			(struct grave){record_of(gossip, gossip->self)->profile->version, gossip->now};
+		gossip->graves[gossip->grave_count++] = (struct grave){
+			record_of(gossip, gossip->self)->profile->version, gossip->now};
 	return code;
 }
 
@@ -116,12 +116,13 @@ static void refute(struct gossip *gossip, uint32_t incarnation)
 void own_claimed(struct gossip *gossip, const struct hearing *hearing, const struct gossip_update *update)
 {
 	const struct record *self = record_of(gossip, gossip->self);
-	struct slice address = update->profile != NULL && update->profile->base == 0 ? update->profile->address : SLICE("");
+	struct slice address = update->profile != NULL && update->profile->base == 0 ? update->profile->address
+	                                                                             : SLICE("");
 	if (update->generation > gossip->generation) {
 		bool elsewhere = address.size != 0 && !slice_is(address, self->profile->address);
 		gossip->counts.refused_conflict++;
-		conflict(gossip, elsewhere ? GOSSIP_REFUSED_ID : GOSSIP_REFUSED_GENERATION, update->id, update->generation,
-		         address);
+		conflict(gossip, elsewhere ? GOSSIP_REFUSED_ID : GOSSIP_REFUSED_GENERATION, update->id,
+		         update->generation, address);
 		return;
 	}
 	if (update->generation < gossip->generation) {
@@ -144,7 +145,8 @@ void own_claimed(struct gossip *gossip, const struct hearing *hearing, const str
 void own_refused(struct gossip *gossip, const struct gossip_message *message)
 {
 	if (exchange_find(gossip, message->sequence) != NULL)
-		conflict(gossip, message->refusal, message->holder, message->holder_generation, message->holder_address);
+		conflict(gossip, message->refusal, message->holder, message->holder_generation,
+		         message->holder_address);
 }
 
 int own_cluster(struct gossip *gossip, const char *cluster_id)

@@ -64,7 +64,8 @@ static void ask_others(struct gossip *gossip, struct probe *probe, uint16_t slot
 	const struct record *target = record_of(gossip, slot);
 	uint16_t asked[16];
 	probe->indirect = true;
-	for (uint32_t tries = 0; tries < 4 * gossip->settings.indirect && probe->asked < gossip->settings.indirect; tries++) {
+	for (uint32_t tries = 0; tries < 4 * gossip->settings.indirect && probe->asked < gossip->settings.indirect;
+	     tries++) {
 		uint16_t helper = members_random(&gossip->members, &gossip->random);
 		bool again = helper == slot || record_of(gossip, helper)->state != GOSSIP_ALIVE;
 		for (size_t i = 0; i < probe->asked; i++)

@@ -138,7 +138,8 @@ static const char *put(char **at, const char *bytes, size_t size)
 struct profile *profile_create(struct gossip_shared *shared, uint64_t generation, const struct gossip_profile *all)
 {
 	size_t count = all->pair_count;
-	size_t size = sizeof(struct profile) + count * sizeof(struct gossip_pair) + all->name.size + all->address.size + 2;
+	size_t size = sizeof(struct profile) + count * sizeof(struct gossip_pair) + all->name.size + all->address.size +
+	              2;
 	for (size_t i = 0; i < count; i++)
 		size += all->pairs[i].key.size + all->pairs[i].value.size + 2;
 	struct profile *profile = mem_zero(size);

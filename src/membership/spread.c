@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-#define PICKED_MAX 128  /* updates in one datagram */
-#define MISFITS_MAX 8   /* that were too large for what room was left */
+#define PICKED_MAX 128 /* updates in one datagram */
+#define MISFITS_MAX 8  /* that were too large for what room was left */
 
 /* λ·⌈log10(n + 1)⌉ (SWIM, 4.1), as if there were ten members at least: a cluster that is beginning is about to grow. */
 uint32_t spread_limit(const struct gossip *gossip)
@@ -116,7 +116,8 @@ void spread_due(struct gossip *gossip)
 		if (gossip->rumours.active == 0)
 			return;
 		told[count++] = slot;
-		spread_with(gossip, record_of(gossip, slot)->profile->address, outbox_message(gossip, GOSSIP_SPREAD), slot);
+		spread_with(gossip, record_of(gossip, slot)->profile->address, outbox_message(gossip, GOSSIP_SPREAD),
+		            slot);
 	}
 }
 

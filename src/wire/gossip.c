@@ -248,7 +248,8 @@ int gossip_decode(struct slice bytes, struct arena *arena, struct gossip_message
 	if (from->protocol != GOSSIP_PROTOCOL) {
 		if (from->kind != 0 && from->kind <= GOSSIP_MESSAGE_END)
 			message.kind = (enum gossip_message_kind)(from->kind - 1);
-		code = error_set(error, ERR_VERSION, "a member speaks version %u of the gossip protocol, this node version %d",
+		code = error_set(error, ERR_VERSION,
+		                 "a member speaks version %u of the gossip protocol, this node version %d",
 		                 from->protocol, GOSSIP_PROTOCOL);
 	} else if (decode_body(from, arena, &message) != 0) {
 		return error_set(error, ERR_INVALID, "a message between members holds what none says");

@@ -19,7 +19,7 @@ struct world {
 	struct arena arena;
 	struct buffer bytes;
 	msec now;
-	uint64_t sequence;    /* of the last ping or exchange */
+	uint64_t sequence; /* of the last ping or exchange */
 	uint64_t changes;
 };
 
@@ -79,18 +79,29 @@ static void add_member(struct world *world, uint64_t id)
 	name[1] = address[7] = (char)('0' + id);
 	const struct gossip_profile profile = {.name = slice_of(name), .address = slice_of(address)};
 	const struct gossip_update update = {.id = id, .generation = 1, .profile = &profile};
-	const struct gossip_message message = {
-		.kind = GOSSIP_SPREAD, .protocol = GOSSIP_PROTOCOL, .cluster_id = CLUSTER, .from = id, .generation = 1,
-		.address = slice_of(address), .updates = &update, .update_count = 1};
+	const struct gossip_message message = {.kind = GOSSIP_SPREAD,
+	                                       .protocol = GOSSIP_PROTOCOL,
+	                                       .cluster_id = CLUSTER,
+	                                       .from = id,
+	                                       .generation = 1,
+	                                       .address = slice_of(address),
+	                                       .updates = &update,
+	                                       .update_count = 1};
 	struct gossip_event event = {.kind = GOSSIP_DATAGRAM, .message = &message, .source = address};
 	step(world, &event);
 }
 
 static void create(struct world *world, unsigned mode)
 {
-	struct gossip_config config = {
-		.id = 1, .generation = 2, .name = "n1", .address = "10.0.0.1:9189", .cluster_id = CLUSTER, .seed = mode,
-		.clock = &world->clock, .dead_grace_ms = 5000, .exchange_ms = 1000};
+	struct gossip_config config = {.id = 1,
+	                               .generation = 2,
+	                               .name = "n1",
+	                               .address = "10.0.0.1:9189",
+	                               .cluster_id = CLUSTER,
+	                               .seed = mode,
+	                               .clock = &world->clock,
+	                               .dead_grace_ms = 5000,
+	                               .exchange_ms = 1000};
 	const char *seeds[] = {"10.0.0.7:9189"};
 	struct gossip_event join = {.kind = GOSSIP_JOIN, .seeds = seeds, .seed_count = 1};
 	if ((mode & NO_CLUSTER) != 0)
@@ -144,9 +155,11 @@ static void hear(struct world *world, unsigned mode, struct slice bytes)
 		}
 	}
 	if (code == 0 || code == ERR_VERSION) {
-		bool stream = gossip_is_exchange(message.kind) || (message.kind == GOSSIP_REFUSAL && message.sequence % 2 == 0);
+		bool stream = gossip_is_exchange(message.kind) ||
+		              (message.kind == GOSSIP_REFUSAL && message.sequence % 2 == 0);
 		struct gossip_event event = {.kind = stream ? GOSSIP_EXCHANGE : GOSSIP_DATAGRAM,
-		                             .message = &message, .source = "10.0.0.9:1"};
+		                             .message = &message,
+		                             .source = "10.0.0.9:1"};
 		step(world, &event);
 	}
 	arena_finish(&arena);

@@ -9,12 +9,14 @@ static void check_against_truth(struct world *world, struct node *node, const st
 {
 	struct node *subject = node_of(world, change->member.id);
 	usec grace = world->settings.dead_grace_ms * 1000;
-	if (subject == NULL || subject == node || subject->generation != change->member.generation || !node_up(world, subject))
+	if (subject == NULL || subject == node || subject->generation != change->member.generation ||
+	    !node_up(world, subject))
 		return;
 	if (change->kind == GOSSIP_HAS_FAILED)
 		world->counts.false_failures++;
 	if (change->kind == GOSSIP_HAS_LEFT)
-		fail(world, "node %" PRIu64 " thinks that node %" PRIu64 " has left, which has not", node->id, subject->id);
+		fail(world, "node %" PRIu64 " thinks that node %" PRIu64 " has left, which has not", node->id,
+		     subject->id);
 	usec disturbed = subject->disturbed_at > node->disturbed_at ? subject->disturbed_at : node->disturbed_at;
 	if (change->kind == GOSSIP_FORGOTTEN && world->checked && world->now - disturbed > grace + 30000000)
 		fail(world, "node %" PRIu64 " forgets node %" PRIu64 ", which is up", node->id, subject->id);
@@ -30,11 +32,11 @@ static void check_member(struct world *world, struct node *node, const struct go
 	}
 	bool same = mirror->known && mirror->generation == member->generation;
 	if (member->generation < mirror->newest_generation)
-		fail(world, "node %" PRIu64 ": generation of node %" PRIu64 " goes from %" PRIu64 " back to %" PRIu64, node->id,
-		     member->id, mirror->newest_generation, member->generation);
+		fail(world, "node %" PRIu64 ": generation of node %" PRIu64 " goes from %" PRIu64 " back to %" PRIu64,
+		     node->id, member->id, mirror->newest_generation, member->generation);
 	if (same && member->incarnation < mirror->incarnation)
-		fail(world, "node %" PRIu64 ": incarnation of node %" PRIu64 " goes from %u back to %u", node->id, member->id,
-		     mirror->incarnation, member->incarnation);
+		fail(world, "node %" PRIu64 ": incarnation of node %" PRIu64 " goes from %u back to %u", node->id,
+		     member->id, mirror->incarnation, member->incarnation);
 	if (same && member->version < mirror->version)
 		fail(world, "node %" PRIu64 ": version of node %" PRIu64 " goes back", node->id, member->id);
 	if (member->generation == mirror->newest_generation && mirror->left && member->state != GOSSIP_LEFT)
@@ -63,8 +65,8 @@ void check_changes(struct world *world, struct node *node, const struct gossip_e
 	for (size_t i = 0; i < effects->change_count; i++) {
 		const struct gossip_change *change = &effects->changes[i];
 		if (change->sequence != node->sequence_seen + 1)
-			fail(world, "node %" PRIu64 ": change %" PRIu64 " follows change %" PRIu64, node->id, change->sequence,
-			     node->sequence_seen);
+			fail(world, "node %" PRIu64 ": change %" PRIu64 " follows change %" PRIu64, node->id,
+			     change->sequence, node->sequence_seen);
 		node->sequence_seen = change->sequence;
 		check_against_truth(world, node, change);
 		if (world->checked)
@@ -104,8 +106,8 @@ static bool sees(struct world *world, const struct node *node, const struct node
 	bool known = gossip_find(node->gossip, subject->id, &member);
 	bool up = node_up(world, subject);
 	if (!up && known && gossip_is_live(&member)) {
-		snprintf(ret_why, size, "node %" PRIu64 " thinks node %" PRIu64 " is %s, which is down", node->id, subject->id,
-		         gossip_state_name(member.state));
+		snprintf(ret_why, size, "node %" PRIu64 " thinks node %" PRIu64 " is %s, which is down", node->id,
+		         subject->id, gossip_state_name(member.state));
 		return false;
 	}
 	if (!up && known && node_up(world, node) &&
@@ -116,20 +118,21 @@ static bool sees(struct world *world, const struct node *node, const struct node
 	if (!up)
 		return true;
 	if (!known || member.state != GOSSIP_ALIVE || member.generation != subject->generation) {
-		snprintf(ret_why, size, "node %" PRIu64 " thinks node %" PRIu64 " is %s, which is up", node->id, subject->id,
-		         known ? gossip_state_name(member.state) : "nobody");
+		snprintf(ret_why, size, "node %" PRIu64 " thinks node %" PRIu64 " is %s, which is up", node->id,
+		         subject->id, known ? gossip_state_name(member.state) : "nobody");
 		return false;
 	}
 	if (!same_values(subject, &member)) {
-		snprintf(ret_why, size, "node %" PRIu64 " has other key-values of node %" PRIu64, node->id, subject->id);
+		snprintf(ret_why, size, "node %" PRIu64 " has other key-values of node %" PRIu64, node->id,
+		         subject->id);
 		return false;
 	}
 	const struct mirror *mirror = node->mirrors != NULL ? &node->mirrors[subject->id - 1] : NULL;
 	if (mirror != NULL && subject != node &&
 	    (!mirror->known || mirror->state != member.state || mirror->generation != member.generation ||
 	     mirror->version != member.version)) {
-		snprintf(ret_why, size, "a watcher of node %" PRIu64 " has not heard the last of node %" PRIu64, node->id,
-		         subject->id);
+		snprintf(ret_why, size, "a watcher of node %" PRIu64 " has not heard the last of node %" PRIu64,
+		         node->id, subject->id);
 		return false;
 	}
 	return true;

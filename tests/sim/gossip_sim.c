@@ -52,8 +52,8 @@ static int run_worlds(const struct options *options)
 	for (uint64_t seed = options->first; seed < options->first + options->count; seed++)
 		if (!run_world(options, seed, false))
 			return 1;
-	printf("%" PRIu64 " worlds: %" PRIu64 " steps, %" PRIu64 " datagrams, %" PRIu64 " lost, %" PRIu64 " doubled, %" PRIu64
-	       " messages in exchanges\n"
+	printf("%" PRIu64 " worlds: %" PRIu64 " steps, %" PRIu64 " datagrams, %" PRIu64 " lost, %" PRIu64
+	       " doubled, %" PRIu64 " messages in exchanges\n"
 	       "%" PRIu64 " crashes, %" PRIu64 " restarts, %" PRIu64 " leaves, %" PRIu64 " pauses, %" PRIu64
 	       " partitions, %" PRIu64 " keys set, %" PRIu64 " deleted\n",
 	       options->count, total.steps, total.datagrams, total.lost, total.doubled, total.exchange_messages,

@@ -123,8 +123,10 @@ static bool measure(uint32_t nodes, uint32_t loss, uint64_t seed)
 int table(const uint32_t *sizes, size_t size_count, uint64_t seed)
 {
 	static const uint32_t losses[] = {0, 10, 50, 200};
-	printf("        loss  failure seen, s by     join seen, s  sent per node, s    suspicions false failed  largest\n"
-	       " nodes     %%   first     all   worst     all   worst    bytes datagr.    /node/min   /node/hour datagram\n");
+	printf("        loss  failure seen, s by     join seen, s  sent per node, s    suspicions false failed  "
+	       "largest\n"
+	       " nodes     %%   first     all   worst     all   worst    bytes datagr.    /node/min   /node/hour "
+	       "datagram\n");
 	for (size_t i = 0; i < size_count; i++)
 		for (size_t j = 0; j < sizeof losses / sizeof losses[0]; j++)
 			if (!measure(sizes[i], losses[j], seed))
@@ -152,11 +154,10 @@ int run_plain(uint32_t nodes, uint32_t loss, uint64_t seed, uint32_t seconds)
 	       (double)converged / SECOND);
 	printf("%" PRIu64 " datagrams of at most %" PRIu64 " bytes, %.0f bytes per node and second; %" PRIu64
 	       " messages in exchanges, %" PRIu64 " bytes\n",
-	       world->counts.datagrams, world->counts.largest_datagram,
-	       (double)world->counts.bytes / nodes / seconds, world->counts.exchange_messages,
-	       world->counts.exchange_bytes);
-	printf("%" PRIu64 " suspicions, %" PRIu64 " wrong failures declared, seen %" PRIu64 " times\n", suspicions, declared,
-	       world->counts.false_failures);
+	       world->counts.datagrams, world->counts.largest_datagram, (double)world->counts.bytes / nodes / seconds,
+	       world->counts.exchange_messages, world->counts.exchange_bytes);
+	printf("%" PRIu64 " suspicions, %" PRIu64 " wrong failures declared, seen %" PRIu64 " times\n", suspicions,
+	       declared, world->counts.false_failures);
 	bool well = world->failure[0] == '\0' && converged != 0;
 	if (!well)
 		printf("%s%s\n", world->failure, converged == 0 ? why : "");
@@ -182,8 +183,8 @@ int check_large(uint64_t seed)
 			fail(world, "not all agree: %s", why);
 		world_run(world, world->now + 250000);
 	}
-	printf("%u nodes agree %.2f s after the last one started; largest datagram %" PRIu64 ", largest message %" PRIu64
-	       " bytes\n",
+	printf("%u nodes agree %.2f s after the last one started; largest datagram %" PRIu64
+	       ", largest message %" PRIu64 " bytes\n",
 	       nodes, (double)(world->now - start) / SECOND, world->counts.largest_datagram,
 	       world->counts.largest_message);
 	if (world->failure[0] != '\0')
@@ -218,8 +219,8 @@ int check_paused(uint64_t seed)
 	begin = probes(world, 4);
 	world_run(world, world->now + span);
 	uint64_t during = probes(world, 4) - begin;
-	printf("probes of four nodes in %d s: %" PRIu64 "; while the fifth hangs: %" PRIu64 "\n", (int)(span / SECOND), before,
-	       during);
+	printf("probes of four nodes in %d s: %" PRIu64 "; while the fifth hangs: %" PRIu64 "\n", (int)(span / SECOND),
+	       before, during);
 	if (during * 2 < before)
 		fail(world, "the others have slowed down");
 	if (world->failure[0] != '\0')

@@ -9,8 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define WAITING_MAX 200        /* datagrams that a socket of a paused node holds */
-#define REFUSED_AFTER 1000     /* microseconds until a connection to a node that is down is refused */
+#define WAITING_MAX 200    /* datagrams that a socket of a paused node holds */
+#define REFUSED_AFTER 1000 /* microseconds until a connection to a node that is down is refused */
 #define STREAM_LOSS_DELAY 200000
 #define DATAGRAMS_PER_SECOND 2000 /* of one node: more is a storm */
 
@@ -113,7 +113,8 @@ static char *encode(struct world *world, const struct gossip_message *message, u
 	buffer_clear(&world->buffer);
 	arena_reset(&world->arena);
 	if (!gossip_message_valid(message))
-		fail(world, "node %" PRIu64 " says what cannot be: a %s", message->from, gossip_message_name(message->kind));
+		fail(world, "node %" PRIu64 " says what cannot be: a %s", message->from,
+		     gossip_message_name(message->kind));
 	gossip_encode(message, &world->arena, &world->buffer);
 	*ret_size = (uint32_t)world->buffer.size;
 	if (world->buffer.size > world->counts.largest_message)
@@ -250,7 +251,8 @@ static void carry_out(struct world *world, struct node *node, const struct gossi
 	for (size_t i = 0; i < effects->exchange_count; i++) {
 		const struct gossip_exchange *exchange = &effects->exchanges[i];
 		if (!exchange->reply)
-			send_stream(world, node, node_at(world, exchange->address), exchange->address, exchange->message);
+			send_stream(world, node, node_at(world, exchange->address), exchange->address,
+			            exchange->message);
 		else if (peer != NULL)
 			send_stream(world, node, peer, "", exchange->message);
 	}

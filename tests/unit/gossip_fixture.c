@@ -185,8 +185,8 @@ void fixture_run(struct fixture *fixture, msec duration)
 	fixture->now = end;
 }
 
-struct gossip *fixture_add_as(struct fixture *fixture, uint64_t id, uint64_t real_id, uint64_t generation, const char *name,
-                              const char *address, const char *cluster_id)
+struct gossip *fixture_add_as(struct fixture *fixture, uint64_t id, uint64_t real_id, uint64_t generation,
+                              const char *name, const char *address, const char *cluster_id)
 {
 	struct fixture_node *node = &fixture->nodes[id];
 	struct gossip_config config = fixture->settings;

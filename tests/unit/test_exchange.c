@@ -40,8 +40,11 @@ static void plant(uint64_t at, uint64_t first, uint64_t count)
 		snprintf(address, sizeof address, "10.1.%u.%u:9189", (unsigned)(id >> 8), (unsigned)(id & 255));
 		const struct gossip_pair pairs[] = {{SLICE("role"), SLICE("server"), 1, false},
 		                                    {SLICE("datacenter"), SLICE("somewhere"), 2, false}};
-		const struct gossip_profile all = {
-			.name = slice_of(name), .address = slice_of(address), .version = 2, .pairs = pairs, .pair_count = 2};
+		const struct gossip_profile all = {.name = slice_of(name),
+		                                   .address = slice_of(address),
+		                                   .version = 2,
+		                                   .pairs = pairs,
+		                                   .pair_count = 2};
 		members_add(&gossip->members, id, profile_create(NULL, 1, &all), 0, false);
 	}
 }
@@ -93,7 +96,8 @@ static struct count exchange(uint64_t from, uint64_t to, bool all)
 		arena_reset(&arena);
 		gossip_encode(effects.exchanges[0].message, &arena, &bytes);
 		assert_int_equal(gossip_decode(buffer_slice(&bytes), &arena, &message, &error), 0);
-		struct gossip_event event = {.kind = GOSSIP_EXCHANGE, .message = &message,
+		struct gossip_event event = {.kind = GOSSIP_EXCHANGE,
+		                             .message = &message,
 		                             .source = fixture.nodes[receiver == to ? from : to].address};
 		gossip_step(fixture.nodes[receiver].gossip, fixture.now, &event, &effects);
 		fixture.nodes[receiver].sequence += effects.change_count;
@@ -228,9 +232,13 @@ static void failures_heard_in_an_exchange_are_looked_into_and_not_believed(void 
 static void who_is_nobody_is_told_nothing(void **state)
 {
 	struct gossip_effects effects;
-	const struct gossip_message message = {
-		.kind = GOSSIP_ASK_ALL, .protocol = GOSSIP_PROTOCOL, .cluster_id = FIXTURE_CLUSTER, .from = 9,
-		.generation = 1, .address = SLICE("10.0.0.9:9189"), .sequence = 3};
+	const struct gossip_message message = {.kind = GOSSIP_ASK_ALL,
+	                                       .protocol = GOSSIP_PROTOCOL,
+	                                       .cluster_id = FIXTURE_CLUSTER,
+	                                       .from = 9,
+	                                       .generation = 1,
+	                                       .address = SLICE("10.0.0.9:9189"),
+	                                       .sequence = 3};
 	struct gossip_event event = {.kind = GOSSIP_EXCHANGE, .message = &message, .source = "10.0.0.9:9189"};
 	(void)state;
 	fixture_cluster(&fixture, 2);
@@ -241,9 +249,14 @@ static void who_is_nobody_is_told_nothing(void **state)
 static void an_answer_that_was_not_asked_for_is_let_go(void **state)
 {
 	struct gossip_effects effects;
-	struct gossip_message message = {
-		.kind = GOSSIP_ALL, .protocol = GOSSIP_PROTOCOL, .cluster_id = FIXTURE_CLUSTER, .from = 2,
-		.generation = 1, .address = SLICE("10.0.0.2:9189"), .sequence = 4711, .cursor = 5};
+	struct gossip_message message = {.kind = GOSSIP_ALL,
+	                                 .protocol = GOSSIP_PROTOCOL,
+	                                 .cluster_id = FIXTURE_CLUSTER,
+	                                 .from = 2,
+	                                 .generation = 1,
+	                                 .address = SLICE("10.0.0.2:9189"),
+	                                 .sequence = 4711,
+	                                 .cursor = 5};
 	struct gossip_event event = {.kind = GOSSIP_EXCHANGE, .message = &message, .source = "10.0.0.2:9189"};
 	(void)state;
 	fixture_cluster(&fixture, 2);

@@ -150,8 +150,8 @@ static void a_node_without_cluster_adopts_nothing_and_says_what_it_heard(void **
 	fixture_run(&fixture, 1000);
 	assert_int_equal(fixture_state(&fixture, 1, 2), GOSSIP_ALIVE);
 	assert_int_equal(fixture_state(&fixture, 2, 1), GOSSIP_ALIVE);
-	fixture_event(&fixture, 2, (struct gossip_event){.kind = GOSSIP_CLUSTER,
-	                                                 .cluster_id = "ffffffffffffffffffffffffffffffff"});
+	fixture_event(&fixture, 2,
+	              (struct gossip_event){.kind = GOSSIP_CLUSTER, .cluster_id = "ffffffffffffffffffffffffffffffff"});
 	assert_int_equal(fixture.nodes[2].result, ERR_CONFLICT);
 }
 
@@ -165,7 +165,8 @@ static void founders_know_one_another_before_and_after_they_have_a_cluster(void 
 	fixture_run(&fixture, 1000);
 	assert_int_equal(fixture_state(&fixture, 2, 3), GOSSIP_ALIVE);
 	for (uint64_t id = 1; id <= 3; id++) {
-		fixture_event(&fixture, id, (struct gossip_event){.kind = GOSSIP_CLUSTER, .cluster_id = FIXTURE_CLUSTER});
+		fixture_event(&fixture, id,
+		              (struct gossip_event){.kind = GOSSIP_CLUSTER, .cluster_id = FIXTURE_CLUSTER});
 		fixture_run(&fixture, 3000); /* the others hear of it much later */
 	}
 	for (uint64_t id = 1; id <= 3; id++)
@@ -331,14 +332,18 @@ static void nor_by_who_does_not_know_that_it_was_away(void **state)
 	fixture_kill(&fixture, 3);
 	fixture_run(&fixture, 60000);
 	/* A message of the time before: node 4 says that node 3 is alive. */
-	const struct gossip_profile profile = {
-		.name = SLICE("n3"), .address = SLICE("10.0.0.3:9189"), .version = 0};
+	const struct gossip_profile profile = {.name = SLICE("n3"), .address = SLICE("10.0.0.3:9189"), .version = 0};
 	const struct gossip_update update = {.id = 3, .generation = 1, .state = GOSSIP_ALIVE, .profile = &profile};
-	const struct gossip_message message = {
-		.kind = GOSSIP_SPREAD, .protocol = GOSSIP_PROTOCOL, .cluster_id = FIXTURE_CLUSTER, .from = 2,
-		.generation = 1, .address = SLICE("10.0.0.2:9189"), .updates = &update, .update_count = 1};
-	fixture_event(&fixture, 1, (struct gossip_event){.kind = GOSSIP_DATAGRAM, .message = &message,
-	                                                 .source = "10.0.0.2:9189"});
+	const struct gossip_message message = {.kind = GOSSIP_SPREAD,
+	                                       .protocol = GOSSIP_PROTOCOL,
+	                                       .cluster_id = FIXTURE_CLUSTER,
+	                                       .from = 2,
+	                                       .generation = 1,
+	                                       .address = SLICE("10.0.0.2:9189"),
+	                                       .updates = &update,
+	                                       .update_count = 1};
+	fixture_event(&fixture, 1,
+	              (struct gossip_event){.kind = GOSSIP_DATAGRAM, .message = &message, .source = "10.0.0.2:9189"});
 	fixture_run(&fixture, 3000);
 	assert_int_equal(fixture_state(&fixture, 1, 3), GOSSIP_STATE_END);
 	assert_int_equal(gossip_counts(fixture.nodes[1].gossip)->refused_forgotten, 1);
@@ -422,7 +427,8 @@ static void statistics_match_the_list(void **state)
 	fixture_cluster(&fixture, 5);
 	for (uint64_t id = 1; id <= 5; id++)
 		fixture_event(&fixture, id,
-		              (struct gossip_event){.kind = GOSSIP_SET, .key = SLICE("datacenter"),
+		              (struct gossip_event){.kind = GOSSIP_SET,
+		                                    .key = SLICE("datacenter"),
 		                                    .value = id <= 2 ? SLICE("east") : SLICE("west")});
 	fixture_run(&fixture, 1000);
 	gossip_statistics(fixture.nodes[1].gossip, &statistics);
@@ -462,9 +468,13 @@ static void nonsense_is_not_a_configuration(void **state)
 
 static void what_no_member_says_is_counted_and_dropped(void **state)
 {
-	struct gossip_message message = {
-		.kind = GOSSIP_PING, .protocol = GOSSIP_PROTOCOL, .cluster_id = FIXTURE_CLUSTER, .from = 9,
-		.generation = 1, .address = SLICE("10.0.0.9:9189"), .sequence = 7};
+	struct gossip_message message = {.kind = GOSSIP_PING,
+	                                 .protocol = GOSSIP_PROTOCOL,
+	                                 .cluster_id = FIXTURE_CLUSTER,
+	                                 .from = 9,
+	                                 .generation = 1,
+	                                 .address = SLICE("10.0.0.9:9189"),
+	                                 .sequence = 7};
 	struct gossip_event event = {.kind = GOSSIP_DATAGRAM, .message = &message, .source = "10.0.0.9:9189"};
 	struct fixture_node *node = &fixture.nodes[1];
 	(void)state;
@@ -485,9 +495,13 @@ static void what_no_member_says_is_counted_and_dropped(void **state)
 
 static void stamps_ride_on_messages_and_far_ones_are_refused(void **state)
 {
-	struct gossip_message message = {
-		.kind = GOSSIP_PING, .protocol = GOSSIP_PROTOCOL, .cluster_id = FIXTURE_CLUSTER, .from = 2,
-		.generation = 1, .address = SLICE("10.0.0.2:9189"), .sequence = 7};
+	struct gossip_message message = {.kind = GOSSIP_PING,
+	                                 .protocol = GOSSIP_PROTOCOL,
+	                                 .cluster_id = FIXTURE_CLUSTER,
+	                                 .from = 2,
+	                                 .generation = 1,
+	                                 .address = SLICE("10.0.0.2:9189"),
+	                                 .sequence = 7};
 	struct gossip_event event = {.kind = GOSSIP_DATAGRAM, .message = &message, .source = "10.0.0.2:9189"};
 	(void)state;
 	fixture_cluster(&fixture, 2);

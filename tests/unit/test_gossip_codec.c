@@ -111,9 +111,12 @@ static void draw_exchange(struct arena *arena, struct gossip_message *message)
 	uint64_t last = 0;
 	for (size_t count = below(200); message->row_count < count; message->row_count++) {
 		last += 1 + below((uint64_t)1 << 40);
-		rows[message->row_count] = (struct gossip_row){
-			last, id(), (uint32_t)number(GOSSIP_INCARNATION_MAX), (enum gossip_state)below(GOSSIP_STATE_END),
-			number(GOSSIP_ID_MAX), number(UINT64_MAX)};
+		rows[message->row_count] = (struct gossip_row){last,
+		                                               id(),
+		                                               (uint32_t)number(GOSSIP_INCARNATION_MAX),
+		                                               (enum gossip_state)below(GOSSIP_STATE_END),
+		                                               number(GOSSIP_ID_MAX),
+		                                               number(UINT64_MAX)};
 	}
 	message->rows = rows;
 }
@@ -273,9 +276,12 @@ static void every_message_comes_back_as_it_was_and_is_no_larger_than_thought(voi
 
 static struct gossip_message good(void)
 {
-	return (struct gossip_message){
-		.kind = GOSSIP_PING, .protocol = GOSSIP_PROTOCOL, .cluster_id = CLUSTER, .from = 1, .generation = 1,
-		.address = SLICE("10.0.0.1:9189")};
+	return (struct gossip_message){.kind = GOSSIP_PING,
+	                               .protocol = GOSSIP_PROTOCOL,
+	                               .cluster_id = CLUSTER,
+	                               .from = 1,
+	                               .generation = 1,
+	                               .address = SLICE("10.0.0.1:9189")};
 }
 
 static int decode(const struct gossip_message *message, struct gossip_message *ret_message, struct error *error)
@@ -305,12 +311,12 @@ static void what_no_member_says_is_invalid(void **state)
 	struct gossip_update said = {.id = 1, .generation = 1, .profile = &all};
 	(void)state;
 	assert_int_equal(decode(&message, &decoded, &error), 0);
-#define REFUSED(change)                                                             \
-	do {                                                                        \
-		message = good();                                                   \
-		change;                                                             \
-		assert_false(gossip_message_valid(&message));                       \
-		assert_int_equal(decode(&message, &decoded, &error), ERR_INVALID);  \
+#define REFUSED(change)                                                            \
+	do {                                                                       \
+		message = good();                                                  \
+		change;                                                            \
+		assert_false(gossip_message_valid(&message));                      \
+		assert_int_equal(decode(&message, &decoded, &error), ERR_INVALID); \
 	} while (0)
 	REFUSED(message.from = 0);
 	REFUSED(message.from = GOSSIP_ID_MAX + 1);
@@ -334,12 +340,12 @@ static void what_no_member_says_is_invalid(void **state)
 	message.updates = &said;
 	message.update_count = 1;
 	assert_true(gossip_message_valid(&message));
-#define REFUSED_UPDATE(change, back)                                                \
-	do {                                                                        \
-		change;                                                             \
-		assert_false(gossip_message_valid(&message));                       \
-		assert_int_equal(decode(&message, &decoded, &error), ERR_INVALID);  \
-		back;                                                               \
+#define REFUSED_UPDATE(change, back)                                               \
+	do {                                                                       \
+		change;                                                            \
+		assert_false(gossip_message_valid(&message));                      \
+		assert_int_equal(decode(&message, &decoded, &error), ERR_INVALID); \
+		back;                                                              \
 	} while (0)
 	REFUSED_UPDATE(said.id = 0, said.id = 1);
 	REFUSED_UPDATE(said.incarnation = GOSSIP_INCARNATION_MAX + 1, said.incarnation = 0);
@@ -350,8 +356,10 @@ static void what_no_member_says_is_invalid(void **state)
 	REFUSED_UPDATE(all.base = 1, all.base = 0);
 	REFUSED_UPDATE(all.collected = 4, all.collected = 0);
 	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 2), all.pair_count = 0);
-	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 1, pairs[0].version = 4), (all.pair_count = 0, pairs[0].version = 1));
-	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 1, pairs[0].version = 0), (all.pair_count = 0, pairs[0].version = 1));
+	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 1, pairs[0].version = 4),
+	               (all.pair_count = 0, pairs[0].version = 1));
+	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 1, pairs[0].version = 0),
+	               (all.pair_count = 0, pairs[0].version = 1));
 	REFUSED_UPDATE((all.pairs = pairs, all.pair_count = 1, pairs[0].deleted = true, pairs[0].value = SLICE("v")),
 	               (all.pair_count = 0));
 }
@@ -410,7 +418,8 @@ static void damaged_messages_do_no_harm(void **state)
 		buffer_clear(&bytes);
 		arena_reset(&arena);
 		struct gossip_message message = draw(&arena, 3);
-		if (!gossip_message_valid(&message) || (!gossip_is_exchange(message.kind) && bound(&message) > GOSSIP_DATAGRAM_MAX))
+		if (!gossip_message_valid(&message) ||
+		    (!gossip_is_exchange(message.kind) && bound(&message) > GOSSIP_DATAGRAM_MAX))
 			continue;
 		gossip_encode(&message, &arena, &bytes);
 		for (int i = 0; i < 100; i++) {

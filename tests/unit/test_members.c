@@ -147,8 +147,12 @@ static struct profile *three(void)
 	const struct gossip_pair pairs[] = {{SLICE("c"), SLICE("3"), 3, false},
 	                                    {SLICE("a"), SLICE("1"), 1, false},
 	                                    {SLICE("b"), SLICE(""), 5, true}};
-	const struct gossip_profile all = {
-		.name = SLICE("n"), .address = SLICE("1.2.3.4:5"), .version = 5, .collected = 0, .pairs = pairs, .pair_count = 3};
+	const struct gossip_profile all = {.name = SLICE("n"),
+	                                   .address = SLICE("1.2.3.4:5"),
+	                                   .version = 5,
+	                                   .collected = 0,
+	                                   .pairs = pairs,
+	                                   .pair_count = 3};
 	return profile_create(NULL, 1, &all);
 }
 

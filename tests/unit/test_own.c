@@ -128,7 +128,8 @@ static void a_member_that_says_all_it_may_fits_in_every_datagram(void **state)
 	memset(value, 'v', sizeof value - 1);
 	memset(name, 'n', sizeof name - 1);
 	fixture_cluster(&fixture, 3);
-	fixture_add_as(&fixture, 4, GOSSIP_ID_MAX, GOSSIP_ID_MAX, name, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", NULL);
+	fixture_add_as(&fixture, 4, GOSSIP_ID_MAX, GOSSIP_ID_MAX, name,
+	               "[2001:db8:1111:2222:3333:4444:5555:6666]:65535", NULL);
 	for (char key = 'a'; set(4, (char[]){key, '\0'}, value) == 0; key++)
 		;
 	while (set(4, "x", value) != 0) /* to the last byte */

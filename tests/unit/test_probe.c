@@ -120,9 +120,15 @@ static uint32_t health(void)
 
 static void create(uint64_t members)
 {
-	struct gossip_config config = {
-		.id = 1, .generation = 1, .name = "n1", .address = "10.0.0.1:9189", .cluster_id = CLUSTER, .seed = 7,
-		.exchange_ms = 100000000, .probe_ms = PROBE, .probe_timeout_ms = TIMEOUT};
+	struct gossip_config config = {.id = 1,
+	                               .generation = 1,
+	                               .name = "n1",
+	                               .address = "10.0.0.1:9189",
+	                               .cluster_id = CLUSTER,
+	                               .seed = 7,
+	                               .exchange_ms = 100000000,
+	                               .probe_ms = PROBE,
+	                               .probe_timeout_ms = TIMEOUT};
 	now = 5000;
 	assert_int_equal(gossip_create(&config, &gossip), 0);
 	for (uint64_t id = 2; id <= members; id++)
@@ -486,7 +492,8 @@ static void a_suspicion_of_this_node_is_refuted_and_told(void **state)
 	assert_int_equal(effects.datagrams[0].message->updates[0].incarnation, 1);
 	hear_update(2, suspicion(1, 2)); /* the same again: refuted already */
 	assert_int_equal(member(1).incarnation, 1);
-	hear_update(2, (struct gossip_update){.id = 1, .generation = 1, .incarnation = 7, .state = GOSSIP_FAILED, .from = 2});
+	hear_update(2, (struct gossip_update){
+			       .id = 1, .generation = 1, .incarnation = 7, .state = GOSSIP_FAILED, .from = 2});
 	assert_int_equal(member(1).incarnation, 8);
 	assert_int_equal(gossip_counts(gossip)->refuted, 2);
 }
@@ -495,8 +502,11 @@ static void what_cannot_be_refuted_any_more_wants_a_new_generation(void **state)
 {
 	(void)state;
 	create(10);
-	hear_update(2, (struct gossip_update){.id = 1, .generation = 1, .incarnation = GOSSIP_INCARNATION_MAX,
-	                                      .state = GOSSIP_SUSPECT, .from = 2});
+	hear_update(2, (struct gossip_update){.id = 1,
+	                                      .generation = 1,
+	                                      .incarnation = GOSSIP_INCARNATION_MAX,
+	                                      .state = GOSSIP_SUSPECT,
+	                                      .from = 2});
 	assert_int_equal(member(1).incarnation, 0);
 	assert_non_null(effects.conflict);
 	assert_int_equal(effects.conflict->reason, GOSSIP_REFUSED_GENERATION);

@@ -13,12 +13,14 @@ static const struct selector_node six[] = {
 	{1, {"east", 4}}, {2, {"east", 4}}, {3, {"east", 4}}, {4, {"west", 4}}, {5, {"west", 4}}, {6, {"west", 4}},
 };
 
-static size_t pick(enum selector_level level, const struct selector_node *nodes, size_t count, uint64_t seed, uint64_t *ids)
+static size_t pick(enum selector_level level, const struct selector_node *nodes, size_t count, uint64_t seed,
+                   uint64_t *ids)
 {
 	struct random random = {seed};
 	struct error error;
 	size_t picked = 0;
-	int code = selector_pick(level, nodes[0].id, nodes[0].datacenter, nodes, count, &random, ids, &picked, NULL, &error);
+	int code = selector_pick(level, nodes[0].id, nodes[0].datacenter, nodes, count, &random, ids, &picked, NULL,
+	                         &error);
 	assert_int_equal(code, 0);
 	for (size_t i = 0; i < picked; i++) {
 		assert_int_not_equal(ids[i], nodes[0].id);
@@ -47,8 +49,9 @@ static void all_sizes_give_the_numbers_of_the_table(void **state)
 		for (size_t other = 0; other < 7; other++) {
 			size_t count = local + 2 * other;
 			for (size_t i = 0; i < count; i++)
-				nodes[i] = (struct selector_node){
-					i + 1, i < local ? SLICE("a") : i < local + other ? SLICE("b") : SLICE("c")};
+				nodes[i] = (struct selector_node){i + 1, i < local           ? SLICE("a")
+				                                         : i < local + other ? SLICE("b")
+				                                                             : SLICE("c")};
 			assert_int_equal(pick(SELECTOR_QUORUM, nodes, count, count, ids), count / 2);
 			assert_int_equal(pick(SELECTOR_LOCAL_QUORUM, nodes, count, count, ids), local / 2);
 			for (size_t i = 0; i < local / 2; i++)
@@ -62,7 +65,8 @@ static void all_sizes_give_the_numbers_of_the_table(void **state)
 
 static void other_data_centres_come_first_and_each_before_one_comes_twice(void **state)
 {
-	const struct selector_node nodes[] = {{1, {"a", 1}}, {2, {"a", 1}}, {3, {"b", 1}}, {4, {"b", 1}}, {5, {"c", 1}}};
+	const struct selector_node nodes[] = {
+		{1, {"a", 1}}, {2, {"a", 1}}, {3, {"b", 1}}, {4, {"b", 1}}, {5, {"c", 1}}};
 	uint64_t ids[5];
 	(void)state;
 	for (uint64_t seed = 0; seed < 200; seed++) {
@@ -137,11 +141,13 @@ static void too_few_nodes_is_an_error_with_both_numbers(void **state)
 	assert_non_null(strstr(error.text, "needs 3"));
 	assert_non_null(strstr(error.text, "2 are live"));
 	/* Nobody at all. */
-	assert_int_equal(selector_pick(SELECTOR_ONE, 1, SLICE(""), NULL, 0, &random, ids, &picked, &shortage, &error), ERR_BUSY);
+	assert_int_equal(selector_pick(SELECTOR_ONE, 1, SLICE(""), NULL, 0, &random, ids, &picked, &shortage, &error),
+	                 ERR_BUSY);
 	assert_int_equal(selector_pick(SELECTOR_ALL, 1, SLICE(""), NULL, 0, &random, ids, &picked, NULL, &error), 0);
 	assert_int_equal(picked, 0);
-	assert_int_equal(selector_pick((enum selector_level)99, 1, SLICE(""), six, 6, &random, ids, &picked, NULL, &error),
-	                 ERR_INVALID);
+	assert_int_equal(
+		selector_pick((enum selector_level)99, 1, SLICE(""), six, 6, &random, ids, &picked, NULL, &error),
+		ERR_INVALID);
 }
 
 static void the_local_node_need_not_be_in_the_list(void **state)
@@ -151,7 +157,9 @@ static void the_local_node_need_not_be_in_the_list(void **state)
 	uint64_t ids[6];
 	size_t picked;
 	(void)state;
-	assert_int_equal(selector_pick(SELECTOR_EACH_QUORUM, 1, SLICE("east"), six + 1, 5, &random, ids, &picked, NULL, &error), 0);
+	assert_int_equal(
+		selector_pick(SELECTOR_EACH_QUORUM, 1, SLICE("east"), six + 1, 5, &random, ids, &picked, NULL, &error),
+		0);
 	assert_int_equal(picked, 3);
 }
 
@@ -160,7 +168,8 @@ static void levels_have_names(void **state)
 	enum selector_level level;
 	(void)state;
 	for (int i = 0; i < SELECTOR_LEVEL_END; i++) {
-		assert_int_equal(selector_level_parse(slice_of(selector_level_name((enum selector_level)i)), &level), 0);
+		assert_int_equal(selector_level_parse(slice_of(selector_level_name((enum selector_level)i)), &level),
+		                 0);
 		assert_int_equal(level, i);
 	}
 	assert_int_equal(selector_level_parse(SLICE("most"), &level), ERR_NOT_FOUND);
