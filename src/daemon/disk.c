@@ -38,6 +38,8 @@ struct disk {
 	struct vote_state vote;
 	char *catalog_path;
 	uint64_t log_tail;
+	uint64_t tail_bytes;
+	uint64_t log_bytes_max;
 
 	/* Of the last job that was done, for who asks on the loop's thread. */
 	uint64_t log_size;
@@ -105,6 +107,8 @@ int disk_open(const struct disk_options *options, struct disk **ret_disk, struct
 	char *log_path = mem_format("%s/log", options->directory);
 	disk->catalog_path = mem_string(options->catalog_path);
 	disk->log_tail = options->log_tail;
+	disk->tail_bytes = options->tail_bytes > 0 ? options->tail_bytes : DISK_TAIL_BYTES;
+	disk->log_bytes_max = options->log_bytes_max > 0 ? options->log_bytes_max : DISK_LOG_BYTES_MAX;
 	int code = open_fs(options->directory, false, &disk->fs, error);
 	if (code == 0)
 		code = open_fs(log_path, true, &disk->log_fs, error);
@@ -463,9 +467,9 @@ static uint64_t release_up_to(const struct disk_job *job)
 	uint64_t last = wal_last_index(wal);
 	uint64_t tail = job->disk->log_tail;
 	uint64_t by_count = last > tail ? last - tail : 0;
-	uint64_t by_size = wal_index_before(wal, DISK_TAIL_BYTES);
+	uint64_t by_size = wal_index_before(wal, job->disk->tail_bytes);
 	uint64_t release = by_count > by_size ? by_count : by_size;
-	if (release >= job->needed && wal_size(wal) <= DISK_LOG_BYTES_MAX)
+	if (release >= job->needed && wal_size(wal) <= job->disk->log_bytes_max)
 		release = job->needed > 0 ? job->needed - 1 : 0;
 	return release < job->applied ? release : job->applied;
 }

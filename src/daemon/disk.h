@@ -31,13 +31,14 @@ struct disk_handler {
 };
 
 #define DISK_TAIL_BYTES (UINT64_C(64) << 20)
-/* So long may the log become for the sake of a member that is behind; then that gets a copy of the catalog. */
-#define DISK_LOG_BYTES_MAX (UINT64_C(256) << 20)
+#define DISK_LOG_BYTES_MAX (UINT64_C(256) << 20) /* then who is behind gets a copy of the catalog */
 
 struct disk_options {
 	const char *directory;   /* the data directory */
 	const char *catalog_path;
-	uint64_t log_tail;       /* entries kept in the log behind the checkpoint, up to DISK_TAIL_BYTES of them */
+	uint64_t log_tail;       /* entries kept in the log behind the checkpoint, … */
+	uint64_t tail_bytes;     /* … up to so many bytes of segments; 0: DISK_TAIL_BYTES */
+	uint64_t log_bytes_max;  /* so long may the log become for the sake of a member that is behind; 0: DISK_LOG_BYTES_MAX */
 };
 
 /* Opens (makes) the log and the vote file; recovery is through when it returns. */

@@ -67,7 +67,7 @@ uint64_t wal_first_index(const struct wal *wal); /* in an empty log the last ind
 uint64_t wal_last_index(const struct wal *wal);
 uint64_t wal_synced_index(const struct wal *wal);
 uint64_t wal_size(const struct wal *wal); /* bytes of all segments on disk, spare ones included */
-/* The entry that has at least `bytes` of log behind it, and as few more as whole segments allow; 0: none has. */
+/* The entry that has segments of at least `bytes` behind it, and as few more as whole segments allow; 0: none has. */
 uint64_t wal_index_before(const struct wal *wal, uint64_t bytes);
 
 /* Reads entries from `from` on until `body_bytes` of bodies or `count` entries are there, at least one when it exists.

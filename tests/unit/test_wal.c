@@ -336,6 +336,25 @@ static void released_segments_go_and_come_back_as_others(void **state)
 	buffer_finish(&bodies);
 }
 
+static void an_entry_is_found_that_has_so_much_behind_it(void **state)
+{
+	(void)state;
+	uint64_t before = UINT64_MAX;
+	assert_int_equal(wal_index_before(wal, 1), 0);
+	for (int i = 0; i < 1000; i++)
+		CHECK(helper_append(wal, 1, 100, 1, &error));
+	for (uint64_t bytes = 1; bytes < wal_size(wal); bytes += 500) {
+		uint64_t index = wal_index_before(wal, bytes);
+		assert_true(index <= before && index < 1000);
+		/* Between it and the end there are at least so many bytes, headers and all; and no more than a segment too many. */
+		if (index > 0)
+			assert_true((1000 - index) * 100 <= bytes + small.segment_size);
+		before = index;
+	}
+	assert_true(before < 200);
+	assert_int_equal(wal_index_before(wal, UINT64_MAX), 0);
+}
+
 static void the_last_segment_is_not_released(void **state)
 {
 	(void)state;
@@ -617,6 +636,7 @@ int main(void)
 		TEST(a_reset_log_begins_where_it_was_told),
 		TEST(an_empty_log_takes_any_index),
 		TEST(released_segments_go_and_come_back_as_others),
+		TEST(an_entry_is_found_that_has_so_much_behind_it),
 		TEST(the_last_segment_is_not_released),
 		TEST(records_of_a_former_life_never_pass),
 		TEST(spare_files_without_segments_are_no_danger),
