@@ -176,6 +176,7 @@ void node_stepped_down(struct node *node)
 	node_calls_unlead(node);
 	lease_clock_clear(node->leases);
 	waiters_not_leader(node);
+	node->handing_over = false;
 	tell(node, WAIT_LEADER, 0);
 }
 
@@ -329,9 +330,22 @@ static void housekeeping(struct node *node)
 	}
 }
 
+/* Whoever was to lead was not ready in time: this node goes on. */
+static void tell_not_handed_over(struct node *node)
+{
+	struct waiter waiter;
+	if (!node->handing_over || raft_transferee(node->raft) != 0)
+		return;
+	node->handing_over = false;
+	while (waiters_take(node->waiters, WAIT_LEADER, 0, 0, &waiter))
+		respond_error(node, waiter.connection, waiter.stream, ERR_BUSY,
+		              SLICE("leadership was not taken over in time: come back later"));
+}
+
 /* What a leader begins by itself. */
 static void lead(struct node *node)
 {
+	tell_not_handed_over(node);
 	update_timers(node);
 	fire_timers(node);
 	housekeeping(node);

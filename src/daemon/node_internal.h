@@ -112,6 +112,7 @@ struct node {
 	bool entered;               /* it takes part in the cluster; before, it does not listen to its leader */
 	bool leaving;               /* for good */
 	bool leave_said;
+	bool handing_over;          /* as a request asked: it is answered when another leads, or when that came to nothing */
 	msec leave_at;
 	uint32_t expect;            /* servers that begin a cluster together; 0: it does not wait for any */
 	uint32_t forming_seen;      /* servers that wait for one another, when looked last … */

@@ -84,6 +84,7 @@ static void request_transfer(const struct request *request)
 		return;
 	}
 	int code = replica_step(node, &(struct raft_event){.kind = RAFT_TRANSFER, .peer = member.id});
+	node->handing_over = node->handing_over || code == 0;
 	if (code == 0)
 		request_wait(request, WAIT_LEADER, 0, 0, 0);
 	else if (code == ERR_NOT_FOUND)
