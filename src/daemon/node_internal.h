@@ -228,6 +228,9 @@ void node_effects(struct node *node);
 /* requests.c */
 void requests_dropped(struct node *node, uint64_t connection); /* its requests are not to be answered any more */
 
+/* requests_read.c */
+void requests_look_again(struct node *node); /* the catalog has become another: who waits for an instance may have missed it */
+
 /* answers.c */
 void respond_error(struct node *node, uint64_t connection, uint32_t stream, int code, struct slice text);
 void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);

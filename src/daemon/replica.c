@@ -528,6 +528,7 @@ void node_snapshot_installed(struct node *node)
 	node->unapplied_bytes = 0;
 	replica_step(node, &(struct raft_event){.kind = RAFT_SNAPSHOT_INSTALLED});
 	reads_applied(node);
+	requests_look_again(node);
 	watches_changed_all(node);
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/request.h"
 
+#include "base/memory.h"
+
 #include <inttypes.h>
 
 /* Requests that only read. */
@@ -20,7 +22,8 @@ static void request_query(const struct request *request)
 static void request_save_snapshot(const struct request *request)
 {
 	if ((request->connection & NODE_PEER_CONNECTION) != 0)
-		request_refuse(request, ERR_UNSUPPORTED, "a copy of the catalog is given by servers only: ask one of them");
+		request_refuse(request, ERR_UNSUPPORTED,
+		               "a copy of the catalog is given by servers only: ask one of them");
 	else
 		request->node->host->save_snapshot(request->node->context, request->connection, request->stream);
 }
@@ -37,13 +40,11 @@ static void request_status(const struct request *request)
 	respond_text(request, buffer_slice(&node->scratch));
 }
 
-static void request_watch(const struct request *request)
+static void watch(const struct request *request, uint64_t id, uint64_t after)
 {
 	struct node *node = request->node;
-	uint64_t id = request->message->watch->instance;
 	uint64_t seq = machine_history_seq(node->machine);
-	struct waiter waiter = {
-		WAIT_GROWN, id, 0, request->connection, request->stream, request->message->watch->after, NULL};
+	struct waiter waiter = {WAIT_GROWN, id, 0, request->connection, request->stream, after, NULL};
 	struct catalog_instance row;
 	int code = id != 0 ? catalog_instance_read(node->catalog, id, &row) : 0;
 	if (code == ERR_NOT_FOUND) {
@@ -59,6 +60,32 @@ static void request_watch(const struct request *request)
 		waiter.more = seq;
 	}
 	waiters_add(node->waiters, &waiter);
+}
+
+static void request_watch(const struct request *request)
+{
+	watch(request, request->message->watch->instance, request->message->watch->after);
+}
+
+void requests_look_again(struct node *node)
+{
+	struct waiter *all = NULL;
+	size_t count = 0;
+	size_t capacity = 0;
+	struct waiter waiter;
+	while (waiters_take_any(node->waiters, WAIT_FINISHED, &waiter) ||
+	       waiters_take_any(node->waiters, WAIT_GROWN, &waiter)) {
+		mem_grow(all, capacity, count + 1);
+		all[count++] = waiter;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct request request = {.node = node, .connection = all[i].connection, .stream = all[i].stream};
+		if (all[i].kind == WAIT_FINISHED)
+			request_await(&request, all[i].first);
+		else
+			watch(&request, all[i].first, all[i].more);
+	}
+	mem_free(all);
 }
 
 static void request_inspect(const struct request *request)

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "daemon/node_internal.h"
 #include "daemon/parked.h"
 #include "node_fixture.h"
 #include "wire/message.h"
@@ -620,6 +621,29 @@ static void what_is_about_the_group_waits_for_the_leader_too(void **state)
 	assert_int_equal(world->fixture.answered.code, ERR_NOT_FOUND);
 }
 
+static void who_waits_is_told_what_a_copy_of_the_catalog_has_brought(void **state)
+{
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	uint64_t instance = node_fixture_start(fixture, CLIENT, world->session, world->sequence++, "One", "{\"x\":1}");
+	uint64_t other = node_fixture_start(fixture, CLIENT, world->session, world->sequence++, "One", "{\"x\":1}");
+	ask_wait(world, instance, CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE);
+	ask_wait(world, other, CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE);
+	uint32_t before = fixture->answered.count;
+	struct catalog_instance row;
+	assert_int_equal(catalog_begin(fixture->catalog), 0);
+	assert_int_equal(catalog_instance_read(fixture->catalog, instance, &row), 0);
+	row.state = SLICE("cancelled");
+	row.finished_ms = 1;
+	assert_int_equal(catalog_instance_update(fixture->catalog, &row), 0);
+	assert_int_equal(catalog_commit(fixture->catalog), 0);
+	requests_look_again(fixture->node);
+	assert_int_equal(fixture->answered.count, before + 1);
+	assert_int_equal(fixture->answered.number, instance);
+	assert_string_equal(fixture->answered.state, "cancelled");
+	assert_int_equal(node_fixture_status(fixture, "requests_waiting"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -643,6 +667,7 @@ int main(void)
 		TEST(session_behind_another_node_lives_while_it_is_told_of),
 		TEST(leader_is_told_of_sessions_whose_clients_are_connected),
 		TEST(read_asks_the_leader_what_must_be_applied),
+		TEST(who_waits_is_told_what_a_copy_of_the_catalog_has_brought),
 		TEST(what_is_about_the_group_waits_for_the_leader_too),
 		TEST(read_waits_until_somebody_leads_unless_this_node_alone_is_asked),
 	};
