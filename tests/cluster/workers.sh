@@ -106,9 +106,11 @@ stop_worker "a worker without a node ends"
 start_node
 start_worker 1
 kill_node
-start_node &
+"$CLUSTERD" --data-dir "$data" --listen 127.0.0.1:0 --name test >>"$work/node.log" 2>&1 &
+node=$!
 kill -TERM "$worker"
 until_true "a worker that is about to connect again ends" ends
 wait "$worker"
-wait
+ctl status --wait >/dev/null || fail "the node does not get ready"
+stop_node
 finish
