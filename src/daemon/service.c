@@ -364,8 +364,10 @@ void service_sweep(struct service *service)
 	struct client *next;
 	msec now = loop_now(service->loop);
 	HASH_ITER(hh, service->clients, client, next) {
-		bool late = !client->open && client->since + SERVICE_HELLO_MS < now;
+		bool late = !client->open && !client->ended && client->since + SERVICE_HELLO_MS < now;
 		bool lingering = client->ended && client->since + SERVICE_HELLO_MS < now;
+		if (late && service->peers != NULL)
+			peers_refused(service->peers, REFUSAL_LATE, stream_peer(client->stream), "it has not said who it is in time");
 		if (late || lingering)
 			client_destroy(client);
 	}

@@ -100,6 +100,20 @@ has "the log tells of them" "$(cat "$work/node.log")" "does not have the cluster
 [ "$(grep -c 'no connection with' "$work/node.log")" -lt 20 ] || fail "the log is full of them"
 stop_node
 
+# Listening everywhere, it tells others of the interface that leads out. In a network of its own, where that is allowed.
+interfaces() {
+	unshare -n bash -c '
+		ip link set lo up && ip link add out type veth peer name in && ip addr add 10.9.8.7/24 dev out &&
+			ip link set out up && ip link set in up || exit 9
+		"$1" --data-dir "$3" --listen "$4:0" --secret-file "$5" 2>/dev/null &
+		"$2" --data-dir "$3" status --wait >/dev/null && "$2" --data-dir "$3" status -o json | grep -oE "\"address\":\"[^\"]+:"
+		kill $! && wait' interfaces "$CLUSTERD" "$CLUSTERCTL" "$work/out" "$1" "$work/secret" 2>/dev/null
+}
+if [ -n "$(interfaces 0.0.0.0)" ]; then
+	same "the address that others are told" "$(interfaces 0.0.0.0)" '"address":"10.9.8.7:'
+	same "the same with IPv6" "$(interfaces '[::]')" '"address":"10.9.8.7:'
+fi
+
 # Without a secret there is no token, and none is asked for.
 start_node
 [ ! -e "$data/token" ] || fail "the token is left"

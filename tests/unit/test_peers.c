@@ -68,6 +68,121 @@ static uint16_t port_of(const struct instance *instance)
 	return (uint16_t)atoi(strrchr(instance->address, ':') + 1);
 }
 
+/* The other end of a connection, spoken by the test. */
+struct rogue {
+	struct connection_node node;
+	struct connection_config config;
+	struct connection *connection;
+	struct listener *listener;
+	struct stream *stream;
+	bool open;
+	bool closed;
+	char last_words[300];
+};
+
+static struct rogue rogue;
+
+static void rogue_nonce(void *context, unsigned char ret_nonce[CONNECTION_NONCE_SIZE])
+{
+	static unsigned char number;
+	(void)context;
+	memset(ret_nonce, ++number, CONNECTION_NONCE_SIZE);
+}
+
+static void rogue_readable(void *context, struct stream *stream, struct buffer *input)
+{
+	(void)context;
+	struct buffer out = BUFFER_EMPTY;
+	enum connection_event event = CONNECTION_FRAME;
+	while (event != CONNECTION_MORE) {
+		struct frame frame;
+		struct error error;
+		size_t size;
+		event = connection_next(rogue.connection, buffer_slice(input), &out, &size, &frame, &error);
+		buffer_consume(input, size);
+		rogue.open |= event == CONNECTION_OPENED;
+		if (event == CONNECTION_GOODBYE)
+			snprintf(rogue.last_words, sizeof rogue.last_words, "%.299s", error.text);
+	}
+	if (out.size != 0)
+		stream_write(stream, out.data, out.size);
+	buffer_finish(&out);
+}
+
+static void rogue_closed(void *context, struct stream *stream, const char *reason)
+{
+	(void)context;
+	(void)stream;
+	(void)reason;
+	rogue.closed = true;
+}
+
+static const struct stream_handler rogue_handler = {rogue_readable, rogue_closed, NULL};
+
+static void rogue_init(enum connection_side side, uint64_t id)
+{
+	memset(&rogue, 0, sizeof rogue);
+	rogue.node = (struct connection_node){.id = id, .generation = 1, .address = "127.0.0.1:1", .nonce = rogue_nonce};
+	rogue.config = (struct connection_config){.side = side,
+	                                          .version_low = PROTOCOL_VERSION,
+	                                          .version_high = PROTOCOL_VERSION,
+	                                          .cluster_id = "",
+	                                          .name = "rogue",
+	                                          .token = "",
+	                                          .role = CLUSTERD__WIRE__ROLE__ROLE_PEER,
+	                                          .node = &rogue.node};
+}
+
+static bool rogue_is_open(const void *context)
+{
+	(void)context;
+	return rogue.open;
+}
+
+static bool rogue_is_closed(const void *context)
+{
+	(void)context;
+	return rogue.closed;
+}
+
+static void rogue_connect(const struct instance *to, uint64_t id)
+{
+	struct buffer out = BUFFER_EMPTY;
+	struct error error;
+	rogue_init(CONNECTION_CLIENT, id);
+	assert_int_equal(stream_connect(fixture_loop, to->address, &rogue_handler, NULL, &rogue.stream, &error), 0);
+	rogue.connection = connection_create(&rogue.config);
+	connection_begin(rogue.connection, &out);
+	stream_write(rogue.stream, out.data, out.size);
+	buffer_finish(&out);
+	run_until(rogue_is_open, NULL);
+}
+
+/* Greets who connects, and does nothing more. */
+static void rogue_accepted(void *context, int take_descriptor, const char *peer)
+{
+	(void)context;
+	(void)peer;
+	assert_null(rogue.stream);
+	rogue.connection = connection_create(&rogue.config);
+	rogue.stream = stream_create(fixture_loop, take_descriptor, &rogue_handler, NULL);
+}
+
+static void rogue_listen(uint64_t id, char ret_address[64])
+{
+	struct error error;
+	rogue_init(CONNECTION_SERVER, id);
+	assert_int_equal(listener_create(fixture_loop, "127.0.0.1:0", 1, rogue_accepted, NULL, &rogue.listener, &error), 0);
+	snprintf(ret_address, 64, "127.0.0.1:%u", listener_port(rogue.listener));
+}
+
+static void rogue_finish(void)
+{
+	stream_destroy(rogue.stream);
+	connection_destroy(rogue.connection);
+	listener_destroy(rogue.listener);
+}
+
 /* --- frames */
 
 static void frames_come_in_the_order_in_which_they_were_sent(void **state)
@@ -214,6 +329,36 @@ static void member_that_comes_back_is_not_kept_waiting(void **state)
 	a.ups = 0;
 	run_until(is_up, &a);
 	stop_two();
+}
+
+static bool c_has_come(const void *context)
+{
+	(void)context;
+	return a.downs > 0 && a.ups > 1;
+}
+
+/* As after a loss of power, when the system here has not noticed yet that nobody is there any more. */
+static void connection_with_a_former_life_is_given_up_when_the_next_one_comes(void **state)
+{
+	(void)state;
+	char address[64];
+	start_two();
+	instance_stop(&b);
+	rogue_listen(2, address); /* it stays open whatever comes */
+	peers_address(a.peers, 2, address);
+	instance_send(&a, &b, FRAME_PLACES, 1, "x");
+	run_until(is_up, &a);
+	instance_init(&c, 2);
+	c.options.generation = 2;
+	instance_start(&c, 0);
+	peers_address(c.peers, 1, a.address);
+	instance_send(&c, &a, FRAME_PLACES, 1, "x");
+	run_until(is_down, &a);
+	peers_address(a.peers, 2, c.address);
+	run_until(c_has_come, NULL);
+	instance_stop(&a);
+	instance_stop(&c);
+	rogue_finish();
 }
 
 static void nothing_is_read_while_it_is_switched_off(void **state)
@@ -565,121 +710,6 @@ static void exchanges_are_no_messages_of_a_member(void **state)
 
 /* --- those who do not keep to the rules */
 
-/* The other end of a connection, spoken by the test. */
-struct rogue {
-	struct connection_node node;
-	struct connection_config config;
-	struct connection *connection;
-	struct listener *listener;
-	struct stream *stream;
-	bool open;
-	bool closed;
-	char last_words[300];
-};
-
-static struct rogue rogue;
-
-static void rogue_nonce(void *context, unsigned char ret_nonce[CONNECTION_NONCE_SIZE])
-{
-	static unsigned char number;
-	(void)context;
-	memset(ret_nonce, ++number, CONNECTION_NONCE_SIZE);
-}
-
-static void rogue_readable(void *context, struct stream *stream, struct buffer *input)
-{
-	(void)context;
-	struct buffer out = BUFFER_EMPTY;
-	enum connection_event event = CONNECTION_FRAME;
-	while (event != CONNECTION_MORE) {
-		struct frame frame;
-		struct error error;
-		size_t size;
-		event = connection_next(rogue.connection, buffer_slice(input), &out, &size, &frame, &error);
-		buffer_consume(input, size);
-		rogue.open |= event == CONNECTION_OPENED;
-		if (event == CONNECTION_GOODBYE)
-			snprintf(rogue.last_words, sizeof rogue.last_words, "%.299s", error.text);
-	}
-	if (out.size != 0)
-		stream_write(stream, out.data, out.size);
-	buffer_finish(&out);
-}
-
-static void rogue_closed(void *context, struct stream *stream, const char *reason)
-{
-	(void)context;
-	(void)stream;
-	(void)reason;
-	rogue.closed = true;
-}
-
-static const struct stream_handler rogue_handler = {rogue_readable, rogue_closed, NULL};
-
-static void rogue_init(enum connection_side side, uint64_t id)
-{
-	memset(&rogue, 0, sizeof rogue);
-	rogue.node = (struct connection_node){.id = id, .generation = 1, .address = "127.0.0.1:1", .nonce = rogue_nonce};
-	rogue.config = (struct connection_config){.side = side,
-	                                          .version_low = PROTOCOL_VERSION,
-	                                          .version_high = PROTOCOL_VERSION,
-	                                          .cluster_id = "",
-	                                          .name = "rogue",
-	                                          .token = "",
-	                                          .role = CLUSTERD__WIRE__ROLE__ROLE_PEER,
-	                                          .node = &rogue.node};
-}
-
-static bool rogue_is_open(const void *context)
-{
-	(void)context;
-	return rogue.open;
-}
-
-static bool rogue_is_closed(const void *context)
-{
-	(void)context;
-	return rogue.closed;
-}
-
-static void rogue_connect(const struct instance *to, uint64_t id)
-{
-	struct buffer out = BUFFER_EMPTY;
-	struct error error;
-	rogue_init(CONNECTION_CLIENT, id);
-	assert_int_equal(stream_connect(fixture_loop, to->address, &rogue_handler, NULL, &rogue.stream, &error), 0);
-	rogue.connection = connection_create(&rogue.config);
-	connection_begin(rogue.connection, &out);
-	stream_write(rogue.stream, out.data, out.size);
-	buffer_finish(&out);
-	run_until(rogue_is_open, NULL);
-}
-
-/* Greets who connects, and does nothing more. */
-static void rogue_accepted(void *context, int take_descriptor, const char *peer)
-{
-	(void)context;
-	(void)peer;
-	assert_null(rogue.stream);
-	rogue.connection = connection_create(&rogue.config);
-	rogue.stream = stream_create(fixture_loop, take_descriptor, &rogue_handler, NULL);
-}
-
-static void rogue_listen(uint64_t id, char ret_address[64])
-{
-	struct error error;
-	rogue_init(CONNECTION_SERVER, id);
-	assert_int_equal(listener_create(fixture_loop, "127.0.0.1:0", 1, rogue_accepted, NULL, &rogue.listener, &error), 0);
-	snprintf(ret_address, 64, "127.0.0.1:%u", listener_port(rogue.listener));
-}
-
-static void rogue_finish(void)
-{
-	stream_destroy(rogue.stream);
-	connection_destroy(rogue.connection);
-	listener_destroy(rogue.listener);
-}
-
 static bool b_has_two(const void *context)
 {
 	(void)context;
@@ -859,6 +889,7 @@ int main(void)
 		TEST(lost_connection_is_made_again),
 		TEST(member_is_reached_at_its_new_address),
 		TEST(member_that_comes_back_is_not_kept_waiting),
+		TEST(connection_with_a_former_life_is_given_up_when_the_next_one_comes),
 		TEST(nothing_is_read_while_it_is_switched_off),
 		TEST(same_secret_opens),
 		TEST(other_secret_is_refused),
