@@ -3,13 +3,14 @@
 #include "base/memory.h"
 #include "catalog/schema.h"
 #include "catalog/statement.h"
+#include "catalog/wal_writes.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define PAGE_SIZE 4096
-#define CACHE_SIZE_KIB 2048
+#define CACHE_SIZE_KIB 32768
 #define BUSY_TIMEOUT_MS 100 /* for the short locks of readers that recover or begin; a writer besides us is a fault */
 #define WAL_HEADER_SIZE 32
 #define WAL_FRAME_HEADER_SIZE 24
@@ -169,11 +170,18 @@ static int set_up(struct catalog *catalog)
 int catalog_open(const char *path, const char *vfs, struct catalog **ret_catalog, struct error *error)
 {
 	sqlite3 *database;
-	int result = sqlite_open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs, &database, error);
-	if (result != 0)
+	struct wal_writes *writes = wal_writes_create(vfs);
+	if (writes == NULL)
+		return error_set(error, ERR_NOT_FOUND, "open %s: SQLite has no VFS \"%s\"", path, vfs != NULL ? vfs : "");
+	int result = sqlite_open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, wal_writes_name(writes), &database,
+	                              error);
+	if (result != 0) {
+		wal_writes_destroy(writes);
 		return result;
+	}
 	struct catalog *catalog = mem_zero(sizeof *catalog);
 	catalog->database = database;
+	catalog->writes = writes;
 	sqlite3_busy_timeout(database, BUSY_TIMEOUT_MS);
 	result = set_up(catalog);
 	if (result != 0) {
@@ -197,6 +205,7 @@ void catalog_close(struct catalog *catalog)
 		sqlite3_finalize(catalog->statements[i]);
 	int code = sqlite3_close(catalog->database);
 	assert(code == SQLITE_OK);
+	wal_writes_destroy(catalog->writes);
 	buffer_finish(&catalog->row);
 	mem_free(catalog);
 }
@@ -238,6 +247,8 @@ int catalog_commit(struct catalog *catalog)
 	if (result != 0)
 		return result;
 	int code = sqlite3_step(statement);
+	if (code == SQLITE_DONE && wal_writes_failure(catalog->writes) != 0)
+		code = wal_writes_failure(catalog->writes);
 	if (code != SQLITE_DONE) {
 		result = catalog_failure(catalog, code, "commit to");
 		catalog->failed = result; /* whatever it was */

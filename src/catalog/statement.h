@@ -77,6 +77,7 @@ enum statement_id {
 
 struct catalog {
 	sqlite3 *database;
+	struct wal_writes *writes;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared at their first use */
 	int failed;                                /* the I/O error that ended this handle; 0: none */
 	bool in_transaction;

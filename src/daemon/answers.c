@@ -101,7 +101,7 @@ void respond_grown(struct node *node, const struct waiter *waiter, uint64_t inst
 
 void request_wait(const struct request *request, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t more)
 {
-	struct waiter waiter = {kind, first, second, request->connection, request->stream, more, NULL};
+	struct waiter waiter = {kind, first, second, request->connection, request->stream, more, NULL, 0};
 	waiters_add(request->node->waiters, &waiter);
 }
 
@@ -118,7 +118,7 @@ void request_await(const struct request *request, uint64_t id)
 	} else if (row.finished_ms == 0) {
 		request_wait(request, WAIT_FINISHED, id, 0, 0);
 	} else {
-		struct waiter self = {WAIT_FINISHED, id, 0, request->connection, request->stream, 0, NULL};
+		struct waiter self = {WAIT_FINISHED, id, 0, request->connection, request->stream, 0, NULL, 0};
 		struct buffer state = BUFFER_EMPTY;
 		buffer_append_slice(&state, row.state);
 		respond_finished(node, &self, id, buffer_string(&state),

@@ -384,6 +384,7 @@ void node_turn(struct node *node)
 		consistency_turn(node);
 	if (!node->failed)
 		presence_turn(node, now);
+	watches_turn(node, now);
 	if (!node->failed)
 		runner_turn(node);
 	if (!node->failed)
@@ -415,6 +416,7 @@ msec node_deadline(const struct node *node)
 	deadline = msec_earlier(deadline, forward_deadline(node));
 	deadline = msec_earlier(deadline, consistency_deadline(node));
 	deadline = msec_earlier(deadline, presence_deadline(node));
+	deadline = msec_earlier(deadline, waiters_deadline(node->waiters));
 	if (!node->installing)
 		deadline = msec_earlier(deadline, cluster_deadline(node));
 	if (node->assigned_count > 0 && !node->disk_busy)

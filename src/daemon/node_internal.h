@@ -251,6 +251,7 @@ void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence)
 void watches_changed(struct node *node, const struct effect *effect); /* whoever watches the key is to be answered */
 void watches_changed_all(struct node *node); /* the catalog has become another */
 void watches_answer(struct node *node);
+void watches_turn(struct node *node, msec now); /* those who have waited for long */
 
 /* leases.c */
 void leases_changed(struct node *node, const struct effect *effect);

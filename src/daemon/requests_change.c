@@ -340,7 +340,7 @@ static bool admit(const struct request *request)
 		bool wait = message->body_case == CLUSTERD__WIRE__REQUEST__BODY_START && message->start->wait;
 		enum answer_form form = wait ? ANSWER_AWAITED : request_keys_form(message);
 		struct waiter waiter = {WAIT_ANSWER,         message->session, message->sequence,
-		                        request->connection, request->stream,  form, NULL};
+		                        request->connection, request->stream,  form, NULL, 0};
 		respond_answer(node, &waiter, answer);
 		return false;
 	}

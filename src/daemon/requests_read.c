@@ -44,7 +44,7 @@ static void watch(const struct request *request, uint64_t id, uint64_t after)
 {
 	struct node *node = request->node;
 	uint64_t seq = machine_history_seq(node->machine);
-	struct waiter waiter = {WAIT_GROWN, id, 0, request->connection, request->stream, after, NULL};
+	struct waiter waiter = {WAIT_GROWN, id, 0, request->connection, request->stream, after, NULL, 0};
 	struct catalog_instance row;
 	int code = id != 0 ? catalog_instance_read(node->catalog, id, &row) : 0;
 	if (code == ERR_NOT_FOUND) {

@@ -65,6 +65,8 @@ void status_print(struct node *node, struct buffer *out)
 	field_number(out, "results_waiting", sequencer_waiting(node->sequencer));
 	field_number(out, "requests", node->counts.requests);
 	field_number(out, "requests_waiting", waiters_count(node->waiters));
+	field_number(out, "watches", waiters_count_watches(node->waiters));
+	field_number(out, "leases", machine_lease_count(node->machine));
 	field_number(out, "requests_refused", node->counts.refused);
 	field_number(out, "requests_busy", node->counts.busy);
 	field_number(out, "requests_forwarded", node->counts.forwarded);

@@ -39,12 +39,15 @@ struct waiters {
 	struct connected *connected;
 	uint32_t count;
 	uint32_t watches;
+	msec earliest; /* not later than any `until` of them */
 	uint32_t prefixes[WAITERS_PREFIX_MAX + 1]; /* how many wait for one of this size */
 };
 
 struct waiters *waiters_create(void)
 {
-	return mem_zero(sizeof(struct waiters));
+	struct waiters *waiters = mem_zero(sizeof *waiters);
+	waiters->earliest = MSEC_NEVER;
+	return waiters;
 }
 
 static void count_watch(struct waiters *waiters, const struct waiter *waiter, int change)
@@ -124,6 +127,8 @@ void waiters_add(struct waiters *waiters, const struct waiter *take_waiter)
 	connected->count++;
 	waiters->count++;
 	count_watch(waiters, waiter, 1);
+	if (waiter->kind == WAIT_KEY || waiter->kind == WAIT_PREFIX)
+		waiters->earliest = msec_earlier(waiters->earliest, waiter->until);
 }
 
 bool waiters_take(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second,
@@ -212,4 +217,47 @@ uint32_t waiters_count_watches(const struct waiters *waiters)
 bool waiters_any_prefix(const struct waiters *waiters, uint64_t size)
 {
 	return size <= WAITERS_PREFIX_MAX && waiters->prefixes[size] > 0;
+}
+
+/* Of those who wait for the same. false: there is no room for more. */
+static bool take_late(struct waiters *waiters, struct awaited *awaited, msec now, struct waiter *ret_waiters, size_t count,
+                      size_t *taken)
+{
+	struct item *item = TAILQ_FIRST(&awaited->items);
+	while (item != NULL) {
+		struct item *next = TAILQ_NEXT(item, by_awaited);
+		msec until = item->waiter.until;
+		if (until > now) {
+			waiters->earliest = msec_earlier(waiters->earliest, until);
+		} else if (*taken == count) {
+			waiters->earliest = until;
+			return false;
+		} else {
+			ret_waiters[(*taken)++] = item->waiter;
+			item_remove(waiters, item); /* with the last one, what they wait for is gone, too */
+		}
+		item = next;
+	}
+	return true;
+}
+
+size_t waiters_take_late(struct waiters *waiters, msec now, struct waiter *ret_waiters, size_t count)
+{
+	struct awaited *awaited;
+	struct awaited *next;
+	size_t taken = 0;
+	if (waiters->earliest > now)
+		return 0;
+	waiters->earliest = MSEC_NEVER;
+	HASH_ITER(hh, waiters->awaited, awaited, next) {
+		bool watched = awaited->key.kind == WAIT_KEY || awaited->key.kind == WAIT_PREFIX;
+		if (watched && !take_late(waiters, awaited, now, ret_waiters, count, &taken))
+			break;
+	}
+	return taken;
+}
+
+msec waiters_deadline(const struct waiters *waiters)
+{
+	return waiters->earliest;
 }

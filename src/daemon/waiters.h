@@ -3,6 +3,7 @@
 #define CLUSTERD_DAEMON_WAITERS_H
 
 #include "base/text.h"
+#include "base/time.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ struct waiter {
 	uint32_t stream;
 	uint64_t more; /* ANSWER: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on from */
 	struct text *text; /* KEY, PREFIX: held by whoever has the waiter. Others: NULL */
+	msec until;        /* KEY, PREFIX: it is to be answered by then, whatever has come; MSEC_NEVER: it waits */
 };
 
 struct waiters *waiters_create(void);
@@ -51,6 +53,9 @@ bool waiters_take_connection(struct waiters *waiters, uint64_t connection, struc
 uint32_t waiters_count(const struct waiters *waiters);
 uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection);
 uint32_t waiters_count_watches(const struct waiters *waiters); /* KEY and PREFIX */
+/* Takes out those of them whose time is out, up to `count`; returns how many. */
+size_t waiters_take_late(struct waiters *waiters, msec now, struct waiter *ret_waiters, size_t count);
+msec waiters_deadline(const struct waiters *waiters); /* when there may be some; MSEC_NEVER */
 /* Somebody waits for a prefix of this size. */
 bool waiters_any_prefix(const struct waiters *waiters, uint64_t size);
 

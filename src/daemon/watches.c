@@ -12,6 +12,7 @@
 /* For one answer, so that the loop does not stand still for who looks for little in much. */
 #define CHANGES_LOOKED_AT 5000
 #define BYTES_LOOKED_AT (4u << 20)
+#define LATE_AT_ONCE 256
 
 /* FNV-1a, which gives the hashes of all prefixes on the way. Two that collide only wake one another. */
 #define HASH_BASIS UINT64_C(0xcbf29ce484222325)
@@ -133,7 +134,10 @@ void request_watch_keys(const struct request *request)
 		.stream = request->stream,
 		.more = body->from != 0 ? body->from : machine_applied_index(node->machine) + 1,
 		.text = text_create(key),
+		.until = MSEC_NEVER,
 	};
+	if (request->message->timeout_ms != 0)
+		waiter.until = node->host->now(node->context) + request->message->timeout_ms;
 	go_on(node, &waiter);
 }
 
@@ -182,4 +186,17 @@ void watches_answer(struct node *node)
 	for (size_t i = 0; i < node->woken_count; i++)
 		go_on(node, &node->woken[i]);
 	node->woken_count = 0;
+}
+
+/* Who waits is answered before it gives up: nothing has come up to now. So it can tell a quiet key from a node that is gone. */
+void watches_turn(struct node *node, msec now)
+{
+	struct waiter late[LATE_AT_ONCE];
+	size_t count = waiters_take_late(node->waiters, now, late, LATE_AT_ONCE);
+	for (size_t i = 0; i < count; i++) {
+		struct changes none = {0};
+		uint64_t next = machine_applied_index(node->machine) + 1; /* had something come before, it would not wait */
+		respond_changes(node, &late[i], &none, late[i].more > next ? late[i].more : next);
+		text_release(late[i].text);
+	}
 }

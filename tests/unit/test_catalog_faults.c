@@ -101,7 +101,7 @@ static void full_disk_is_named_as_such(void **state)
 {
 	struct disk *disk = *state;
 	assert_int_equal(write_index(disk->catalog, 1), 0);
-	faulty_vfs_fail(disk->vfs, FAULTY_WRITE, 2, SQLITE_FULL, true);
+	faulty_vfs_fail(disk->vfs, FAULTY_WRITE, 1, SQLITE_FULL, true);
 	assert_int_equal(write_index(disk->catalog, 2), ERR_NO_SPACE);
 	assert_non_null(strstr(catalog_error(disk->catalog), "full"));
 	assert_int_equal(catalog_begin(disk->catalog), ERR_NO_SPACE);

@@ -21,7 +21,7 @@ static int teardown(void **state)
 static void add(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t connection,
                 uint32_t stream)
 {
-	struct waiter waiter = {kind, first, second, connection, stream, 0, NULL};
+	struct waiter waiter = {kind, first, second, connection, stream, 0, NULL, 0};
 	waiters_add(waiters, &waiter);
 }
 
@@ -120,6 +120,38 @@ static void each_reaches_all_and_what_it_changes_stays(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void watch(struct waiters *waiters, enum wait_kind kind, uint64_t first, uint32_t stream, msec until)
+{
+	struct waiter waiter = {kind, first, 1, 1, stream, 0, text_create(SLICE("k")), until};
+	waiters_add(waiters, &waiter);
+}
+
+static void watches_whose_time_is_out_are_taken(void **state)
+{
+	struct waiters *waiters = *state;
+	struct waiter late[8];
+	assert_int_equal(waiters_deadline(waiters), MSEC_NEVER);
+	watch(waiters, WAIT_KEY, 1, 1, 300);
+	watch(waiters, WAIT_KEY, 1, 2, 100);
+	watch(waiters, WAIT_PREFIX, 2, 3, 200);
+	watch(waiters, WAIT_PREFIX, 3, 4, MSEC_NEVER);
+	add(waiters, WAIT_ANSWER, 1, 1, 1, 5);
+	assert_int_equal(waiters_deadline(waiters), 100);
+	assert_int_equal(waiters_take_late(waiters, 99, late, 8), 0);
+	assert_int_equal(waiters_take_late(waiters, 100, late, 8), 1);
+	assert_int_equal(late[0].stream, 2);
+	text_release(late[0].text);
+	assert_int_equal(waiters_deadline(waiters), 200);
+	assert_int_equal(waiters_take_late(waiters, 300, late, 1), 1);
+	assert_true(waiters_deadline(waiters) <= 300);
+	text_release(late[0].text);
+	assert_int_equal(waiters_take_late(waiters, 300, late, 8), 1);
+	text_release(late[0].text);
+	assert_int_equal(waiters_deadline(waiters), MSEC_NEVER);
+	assert_int_equal(waiters_count_watches(waiters), 1);
+	assert_int_equal(waiters_count(waiters), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +160,7 @@ int main(void)
 		TEST(closed_connection_takes_all_its_waiters_and_no_others),
 		TEST(cancelled_stream_is_dropped_and_its_neighbours_stay),
 		TEST(each_reaches_all_and_what_it_changes_stays),
+		TEST(watches_whose_time_is_out_are_taken),
 	};
 	return cmocka_run_group_tests_name("waiters", tests, NULL, NULL);
 }

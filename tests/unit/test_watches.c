@@ -323,6 +323,32 @@ static void watch_that_waits_long_loses_nothing_to_what_is_let_go(void **state)
 	assert_keys("a@%" PRIu64 "=2", fixture->answered.number - 1);
 }
 
+static void watch_is_answered_with_nothing_before_who_asks_gives_up(void **state)
+{
+	(void)state;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__WatchKeys body = CLUSTERD__WIRE__WATCH_KEYS__INIT;
+	puts_key("b", "1");
+	body.key = (char *)(uintptr_t)"a";
+	request.timeout_ms = 1000;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS;
+	request.watch_keys = &body;
+	uint32_t answers = fixture->answered.count;
+	node_fixture_ask(fixture, WATCHER, &request, SLICE(""));
+	node_fixture_pass(fixture, 999);
+	assert_int_equal(fixture->answered.count, answers);
+	node_fixture_pass(fixture, 1);
+	assert_int_equal(fixture->answered.count, answers + 1);
+	assert_int_equal(fixture->answered.body, CLUSTERD__WIRE__RESPONSE__BODY_CHANGES);
+	assert_keys("%s", "");
+	/* From there on nothing is lost. */
+	uint64_t next = fixture->answered.number;
+	uint64_t version = puts_key("a", "1");
+	assert_true(next <= version);
+	watches("a", false, next);
+	assert_keys("a@%" PRIu64 "=1", version);
+}
+
 static void watch_goes_on_after_a_restart(void **state)
 {
 	(void)state;
@@ -455,6 +481,7 @@ int main(void)
 		TEST(changes_of_one_version_are_not_divided),
 		TEST(watch_of_what_is_not_kept_any_more_is_told_so),
 		TEST(watch_that_waits_long_loses_nothing_to_what_is_let_go),
+		TEST(watch_is_answered_with_nothing_before_who_asks_gives_up),
 		TEST(watch_goes_on_after_a_restart),
 		TEST(keys_go_with_their_lease),
 		TEST(lease_that_is_kept_alive_does_not_end),

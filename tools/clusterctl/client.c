@@ -484,6 +484,12 @@ void client_leave(struct client *client)
 	drop_replies(client);
 }
 
+void client_move(struct client *client)
+{
+	disconnect(client);
+	next_address(client);
+}
+
 msec client_now(const struct client *client)
 {
 	return loop_now(client->loop);

@@ -48,6 +48,8 @@ void client_set_timeout(struct client *client, msec timeout);
 void client_set_consistency(struct client *client, Clusterd__Wire__Consistency consistency);
 /* Where it is connected, or was last. */
 const char *client_address(const struct client *client);
+/* The node that it is connected to is of no use: the next one is asked from now on. */
+void client_move(struct client *client);
 msec client_now(const struct client *client); /* monotonic */
 /* Waits until `deadline` (MSEC_NEVER: for ever), or until client_interrupt. */
 void client_idle(struct client *client, msec deadline);

@@ -68,13 +68,15 @@ static int keep(struct contender *contender, struct error *error)
 	/* Before the lease ends: whoever holds on has a third of its time to stop. */
 	if (now >= contender_deadline(contender) - contender->ttl / 3)
 		return lost(contender, "no keep-alive was answered in time", error);
-	client_set_timeout(contender->client, contender_deadline(contender) - contender->ttl / 3 - now);
+	client_set_timeout(contender->client, (contender_deadline(contender) - contender->ttl / 3 - now) / 2 + 1);
 	msec ttl;
 	int code = lease_keep(contender->client, contender->lease, &ttl, &failure);
 	if (code == 0)
 		contender->kept_ms = now;
 	else if (code == ERR_NOT_FOUND)
 		return lost(contender, "its lease has ended", error);
+	else if (code == ERR_TIMEOUT && !client_interrupted(contender->client))
+		client_move(contender->client);
 	return 0;
 }
 

@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+#define FOLLOW_MS 10000   /* one request waits so long for changes */
+#define PATIENCE_MS 30000 /* for a node that answers */
+#define RETRY_MS 100
+
 static int unexpected(struct error *error)
 {
 	return error_set(error, ERR_INVALID, "the node has answered something else than was asked");
@@ -84,7 +88,7 @@ void keys_walk_finish(struct keys_walk *walk)
 }
 
 /* Calls for each key that the walk is about. */
-static int tell(const struct keys_walk *walk, Clusterd__Wire__Key *const *keys, size_t count, struct slice values,
+static int tell(struct keys_walk *walk, Clusterd__Wire__Key *const *keys, size_t count, struct slice values,
                 bool with_values, bool (*wanted)(const struct keys_walk *walk, const struct key_seen *seen), key_each *each,
                 void *context, struct error *error)
 {
@@ -96,8 +100,10 @@ static int tell(const struct keys_walk *walk, Clusterd__Wire__Key *const *keys, 
 		struct key_seen seen = {keys[i]->key,     {values.data + at, size}, keys[i]->version,
 		                        keys[i]->created, keys[i]->lease,           keys[i]->deleted != 0};
 		at += size;
-		if (wanted(walk, &seen))
-			each(context, &seen);
+		if (!wanted(walk, &seen))
+			continue;
+		walk->told++;
+		each(context, &seen);
 	}
 	return 0;
 }
@@ -196,8 +202,10 @@ int keys_watch(struct client *client, struct keys_walk *walk, key_each *each, vo
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS;
 	request.watch_keys = &body;
 	code = client_ask(client, &request, SLICE(""), &reply, error);
-	if (code == ERR_TIMEOUT)
+	if (code == ERR_TIMEOUT && client_interrupted(client))
 		client_leave(client);
+	else if (code == ERR_TIMEOUT)
+		client_move(client); /* it would have said that there is nothing */
 	if (code != 0)
 		return code;
 	if (reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_CHANGES) {
@@ -209,6 +217,29 @@ int keys_watch(struct client *client, struct keys_walk *walk, key_each *each, vo
 		code = unexpected(error);
 	}
 	reply_finish(&reply);
+	return code;
+}
+
+static bool may_pass(int code)
+{
+	return code == ERR_TIMEOUT || code == ERR_CLOSED || code == ERR_NOT_LEADER || code == ERR_BUSY;
+}
+
+int keys_follow(struct client *client, struct keys_walk *walk, key_each *each, void *context, struct error *error)
+{
+	uint64_t told = walk->told;
+	msec heard = client_now(client);
+	int code = 0;
+	client_set_timeout(client, FOLLOW_MS);
+	while (walk->told == told && !client_interrupted(client)) {
+		code = keys_watch(client, walk, each, context, error);
+		if (code != 0 && (!may_pass(code) || client_now(client) - heard >= PATIENCE_MS))
+			return code;
+		if (code == 0)
+			heard = client_now(client);
+		else
+			client_idle(client, client_now(client) + RETRY_MS);
+	}
 	return code;
 }
 

@@ -33,6 +33,7 @@ struct keys_walk {
 	bool listed;          /* there are no more pages */
 	char *after;          /* the last key of the last page */
 	uint64_t from;        /* changes from this version on are yet to come */
+	uint64_t told;        /* how many keys and changes have been told */
 	struct keys_page {    /* up to which key, and as of which version, it was listed: changes may be known already */
 		char *last;       /* NULL: to the end */
 		uint64_t version;
@@ -45,9 +46,12 @@ void keys_walk_init(struct keys_walk *walk, const char *prefix, bool exact);
 void keys_walk_finish(struct keys_walk *walk);
 /* The next page; call until `walk->listed`. */
 int keys_list(struct client *client, struct keys_walk *walk, key_each *each, void *context, struct error *error);
-/* The next changes, each once, in order, waiting for them for the client's timeout (ERR_TIMEOUT: there were none). After keys_list: those
+/* The next changes, each once, in order, waiting for them for the client's timeout; 0 also when there were none. After keys_list: those
  * that the list does not show. ERR_COMPACTED: they are not kept any more. */
 int keys_watch(struct client *client, struct keys_walk *walk, key_each *each, void *context, struct error *error);
+
+/* Waits until there are some, however long that takes; nodes that do not answer are left for others, for half a minute. */
+int keys_follow(struct client *client, struct keys_walk *walk, key_each *each, void *context, struct error *error);
 
 int lease_grant(struct client *client, msec ttl, const char *owner, uint64_t *ret_lease, struct error *error);
 /* Its full time again, from when this was asked. ERR_NOT_FOUND: it has ended. */

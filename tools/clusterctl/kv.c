@@ -275,10 +275,9 @@ static int watch_for_good(struct context *context, struct keys_walk *walk, struc
 {
 	int code = 0;
 	watching->word = "put";
-	client_set_timeout(context->client, MSEC_NEVER);
 	while (code == 0 && watching->left != 0) {
 		fflush(stdout);
-		code = keys_watch(context->client, walk, print_event, watching, &context->error);
+		code = keys_follow(context->client, walk, print_event, watching, &context->error);
 	}
 	return code;
 }

@@ -308,12 +308,9 @@ static int await_change(struct context *context, const char *directory, uint64_t
 {
 	struct keys_walk walk;
 	bool any = false;
-	int code = 0;
 	keys_walk_init(&walk, directory, false);
 	walk.from = from;
-	client_set_timeout(context->client, MSEC_NEVER);
-	while (code == 0 && !any)
-		code = keys_watch(context->client, &walk, note_any, &any, &context->error);
+	int code = keys_follow(context->client, &walk, note_any, &any, &context->error);
 	client_set_timeout(context->client, context->timeout);
 	keys_walk_finish(&walk);
 	return code == ERR_COMPACTED ? 0 : code;
