@@ -202,6 +202,8 @@ void instance_destroy(struct instance *instance)
 		return;
 	struct place *place;
 	struct task *task;
+	/* Looking at channels shortens chains of forwards, and may have let go of a place since the last step was settled. */
+	state_sweep(instance);
 	/* Before the tasks: watches in the lists of a place may be parts of them. */
 	TAILQ_FOREACH(place, &instance->places, link)
 		place_empty(instance, place);

@@ -59,9 +59,9 @@ done
 export work
 via "$follower" lock held --ttl 20s -- sh -c 'echo "$CLUSTERD_FENCING_TOKEN" >"$work/token"; until [ -e "$work/enough" ]; do sleep 0.05; done' &
 holder=$!
+until_true "the lock is held" test -s "$work/token"
 via "$follower" lock held --ttl 20s -- sh -c 'echo "$CLUSTERD_FENCING_TOKEN" >"$work/next"' &
 next=$!
-until_true "the lock is held" test -s "$work/token"
 lease=$(via "$follower" lease grant --ttl 10s)
 via a kv put leased here --lease "$lease" >/dev/null
 "$CLUSTERCTL" --address "$(nodes_from "$follower")" --timeout 60s lease keep-alive "$lease" &

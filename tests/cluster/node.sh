@@ -8,7 +8,10 @@ node=
 passed=0
 
 cleanup() {
-	for pid in $(jobs -p); do kill -9 "$pid" 2>/dev/null; done
+	for pid in $(jobs -p); do
+		kill -9 $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null
+		kill -9 "$pid" 2>/dev/null
+	done
 	wait 2>/dev/null
 	rm -rf "$work"
 }
