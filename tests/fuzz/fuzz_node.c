@@ -555,6 +555,9 @@ static void conclude(struct told *told)
 	node_hold(fixture->node, false);
 	node_refuse(fixture->node, "");
 	node_fixture_settle(fixture);
+	/* Another node may have said that it leads in a later term: nobody hears of it again. */
+	for (int i = 0; i < 20 && !fixture->node->ready; i++)
+		node_fixture_pass(fixture, 1000);
 	check_answered(fixture);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		if (told->connections[i] != 0)
