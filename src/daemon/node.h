@@ -91,7 +91,8 @@ struct node_host {
 	/* Writes at `offset` (0: begin anew, whatever was there), then node_chunk_written. */
 	void (*chunk_write)(void *context, const struct raft_snapshot *snapshot, uint64_t offset, struct slice bytes);
 	/* What was written is whole: the catalog becomes it, the log is emptied so that index + 1 comes next, both durable, after an
-	 * append that is under way; then node_snapshot_installed. The node leaves the catalog alone meanwhile. */
+	 * append that is under way; then catalog_accept and node_snapshot_installed, both by the host. The node leaves the catalog alone
+	 * meanwhile. */
 	void (*snapshot_install)(void *context, const struct raft_snapshot *snapshot);
 	/* Make this durable, then node_identity_saved. */
 	void (*save_identity)(void *context, const struct node_identity *identity);
