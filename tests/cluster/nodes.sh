@@ -3,12 +3,19 @@ declare -A pid_of
 secret=$work/secret
 (umask 077 && head -c 32 /dev/urandom | base64 >"$secret")
 
+# Where a node runs, and where it listens; namespaces_lib.sh says it otherwise.
+launch() {
+	shift
+	exec "$@"
+}
+listen_of() { echo 127.0.0.1:0; }
+
 # start NAME [OPTION…]: starts a node; its address is in address_of NAME from then on.
 start() {
 	local name=$1
 	shift
-	"$CLUSTERD" --data-dir "$work/$name" --listen "${listen:-127.0.0.1:0}" --name "$name" --secret-file "$secret" \
-		"$@" >>"$work/$name.log" 2>&1 &
+	launch "$name" "$CLUSTERD" --data-dir "$work/$name" --listen "${listen:-$(listen_of "$name")}" --name "$name" \
+		--secret-file "$secret" "$@" >>"$work/$name.log" 2>&1 &
 	pid_of[$name]=$!
 	wait_for_endpoint "$name"
 }
