@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define LEAVE_AGAIN_MS 100
-#define KNOWN_ADDRESSES_MAX 32 /* from the catalog, to begin with after a restart */
 
 static struct gossip_event event_of(const struct node *node, enum gossip_event_kind kind)
 {
@@ -183,13 +182,35 @@ void node_exchange_failed(struct node *node, const char *address)
 		gossip(node, &event, NULL);
 }
 
-void node_seeds(struct node *node, const char *const *seeds, size_t count)
+static void keep_seeds(struct node *node, const char *const *seeds, size_t count)
 {
+	for (size_t i = 0; i < node->seed_count; i++)
+		mem_free(node->seeds[i]);
+	mem_free(node->seeds);
+	node->seed_count = count < GOSSIP_SEEDS_MAX ? count : GOSSIP_SEEDS_MAX;
+	node->seeds = mem_array(node->seed_count, sizeof *node->seeds);
+	for (size_t i = 0; i < node->seed_count; i++)
+		node->seeds[i] = mem_string(seeds[i]);
+}
+
+/* What was found, and members as they were when this node went down. */
+static void tell_seeds(struct node *node)
+{
+	const char *seeds[GOSSIP_SEEDS_MAX];
 	struct gossip_event event = event_of(node, GOSSIP_JOIN);
 	event.seeds = seeds;
-	event.seed_count = count < GOSSIP_SEEDS_MAX ? count : GOSSIP_SEEDS_MAX;
+	for (size_t i = 0; i < node->seed_count; i++)
+		seeds[event.seed_count++] = node->seeds[i];
+	for (size_t i = 0; i < node->known_count && event.seed_count < GOSSIP_SEEDS_MAX; i++)
+		seeds[event.seed_count++] = node->known[i];
 	if (!node->failed)
 		gossip(node, &event, NULL);
+}
+
+void node_seeds(struct node *node, const char *const *seeds, size_t count)
+{
+	keep_seeds(node, seeds, count);
+	tell_seeds(node);
 }
 
 void cluster_set(struct node *node, const char *key, const char *value)
@@ -385,51 +406,27 @@ void cluster_print_members(struct node *node, struct buffer *out)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-struct known {
-	struct node *node;
-	const char *seeds[GOSSIP_SEEDS_MAX];
-	char *own[KNOWN_ADDRESSES_MAX];
-	size_t seed_count;
-	size_t own_count;
-};
-
-/* Members as they were when this node went down: where to find them first. */
 static void note_known(void *context, const struct catalog_node *row)
 {
-	struct known *known = context;
-	struct node *node = known->node;
-	if (row->id == node->id || row->address.size == 0 || known->own_count == KNOWN_ADDRESSES_MAX ||
-	    known->seed_count == GOSSIP_SEEDS_MAX || !slice_is(row->state, "alive"))
+	struct node *node = context;
+	if (row->id == node->id || row->address.size == 0 || node->known_count == KNOWN_ADDRESSES_MAX ||
+	    !slice_is(row->state, "alive"))
 		return;
 	char *address = mem_format("%.*s", SLICE_ARGS(row->address));
-	known->own[known->own_count++] = address;
-	known->seeds[known->seed_count++] = address;
+	node->known[node->known_count++] = address;
 	node->host->peer_address(node->context, row->id, address);
 }
 
 void cluster_start(struct node *node)
 {
-	struct known known = {.node = node};
 	struct error error = {0};
-	for (size_t i = 0; i < node->seed_count; i++)
-		known.seeds[known.seed_count++] = node->seeds[i];
-	int code = catalog_nodes(node->catalog, note_known, &known);
-	if (code == 0 && known.seed_count > 0)
-		node_seeds(node, known.seeds, known.seed_count);
-	for (size_t i = 0; i < known.own_count; i++)
-		mem_free(known.own[i]);
+	int code = catalog_nodes(node->catalog, note_known, node);
+	if (code == 0 && node->seed_count + node->known_count > 0)
+		tell_seeds(node);
 	if (code == 0)
 		return;
 	error_set(&error, code, "the catalog cannot be read: %s", catalog_error(node->catalog));
 	node_fail(node, &error);
-}
-
-static void keep_seeds(struct node *node, const struct node_config *config)
-{
-	size_t count = config->seed_count < GOSSIP_SEEDS_MAX ? config->seed_count : GOSSIP_SEEDS_MAX;
-	node->seeds = mem_array(count, sizeof *node->seeds);
-	for (; node->seed_count < count; node->seed_count++)
-		node->seeds[node->seed_count] = mem_string(config->seeds[node->seed_count]);
 }
 
 static size_t tag_pairs(struct slice tags, struct gossip_pair *pairs, size_t room, struct arena *arena)
@@ -489,7 +486,7 @@ int cluster_create(struct node *node, const struct node_config *config, struct e
 	node->expect = config->expect;
 	node->entered = config->identity.cluster_id[0] != '\0';
 	node->forming_seed = config->seed ^ config->id;
-	keep_seeds(node, config);
+	keep_seeds(node, config->seeds, config->seed_count);
 	return 0;
 }
 
@@ -497,6 +494,8 @@ void cluster_destroy(struct node *node)
 {
 	roster_destroy(node);
 	gossip_destroy(node->gossip);
+	for (size_t i = 0; i < node->known_count; i++)
+		mem_free(node->known[i]);
 	for (size_t i = 0; i < node->seed_count; i++)
 		mem_free(node->seeds[i]);
 	mem_free(node->seeds);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "lang/parser.h"
+#include "discovery/discovery.h"
 #include "net/address.h"
 
 #include <ctype.h>
@@ -33,13 +34,17 @@ static const struct option options[] = {
          "where clients, workers and other nodes connect; port 0 takes a free one (default 127.0.0.1:9189)"},
 	{"advertise", OPTION_TEXT, offsetof(struct config, advertise), 0, 0, "HOST:PORT",
          "how others reach it (default: as it listens; a guess when that is 0.0.0.0 or [::])"},
-	{"join", OPTION_JOIN, 0, 0, 0, "HOST:PORT", "a node of the cluster to join; may be given several times"},
+	{"join", OPTION_JOIN, 0, 0, 0, "WHERE",
+         "where nodes of the cluster are: HOST:PORT, dns:NAME:PORT (a name may stand for several), file:PATH (IP:PORT a line; read again when "
+         "it changes) or k8s:SERVICE[.NAMESPACE][:PORT] (what is ready behind a service of Kubernetes); may be given several times"},
 	{"expect", OPTION_NUMBER, offsetof(struct config, expect), 1, CONFIG_EXPECT_MAX, "N",
          "begin a cluster as soon as N servers have found one another (without join and expect: a cluster of one)"},
 	{"role", OPTION_ROLE, 0, 0, 0, "server|agent",
          "server: keeps the catalog and may lead; agent: runs work only (default server)"},
 	{"secret-file", OPTION_TEXT, offsetof(struct config, secret_file), 0, 0, "FILE",
          "the cluster's secret, 16 bytes or more, the same on every node; needed to listen on more than loopback"},
+	{"kubernetes-mount", OPTION_TEXT, offsetof(struct config, kubernetes_mount), 0, 0, "DIR",
+         "token, ca.crt and namespace to ask Kubernetes with (default /var/run/secrets/kubernetes.io/serviceaccount)"},
 	{"datacenter", OPTION_TEXT, offsetof(struct config, datacenter), 0, 0, "NAME", "data centre (default dc1)"},
 	{"tag", OPTION_TAG, 0, 0, 0, "KEY=VALUE", "a tag of this node; may be given several times"},
 	{"exec-slots", OPTION_NUMBER, offsetof(struct config, exec_slots), 1, 10000, "N",
@@ -128,10 +133,10 @@ static int put_join(struct config *config, struct slice text, struct error *erro
 		size_t size = (size_t)((comma != NULL ? comma : end) - at);
 		if (config->join_count == CONFIG_JOIN_MAX)
 			return error_set(error, ERR_LIMIT, "more than %d addresses to join by", CONFIG_JOIN_MAX);
+		if (size > CONFIG_JOIN_SIZE_MAX)
+			return error_set(error, ERR_LIMIT, "an address of more than %d bytes to join by", CONFIG_JOIN_SIZE_MAX);
 		char *address = mem_format("%.*s", (int)size, at);
-		int code = strlen(address) > CONFIG_ADDRESS_MAX
-		                   ? error_set(error, ERR_LIMIT, "an address of more than %d bytes to join by", CONFIG_ADDRESS_MAX)
-		                   : address_check(address, error);
+		int code = discovery_check(address, error);
 		if (code != 0) {
 			mem_free(address);
 			return code;
@@ -395,7 +400,7 @@ static int check_secret(const struct config *config, struct error *error)
 		return error_set(error, ERR_INVALID, "advertise is \"%s\": for nodes of other machines, a secret is needed (secret-file)",
 		                 config->advertise);
 	for (size_t i = 0; i < config->join_count; i++) {
-		if (!is_loopback(config->join[i]))
+		if (!discovery_is_local(config->join[i]))
 			return error_set(error, ERR_INVALID,
 			                 "join is \"%s\": to join nodes of other machines, a secret is needed (secret-file)",
 			                 config->join[i]);
@@ -476,6 +481,7 @@ void config_finish(struct config *config)
 	mem_free(config->tags);
 	mem_free(config->salvage);
 	mem_free(config->secret_file);
+	mem_free(config->kubernetes_mount);
 	for (size_t i = 0; i < config->join_count; i++)
 		mem_free(config->join[i]);
 	mem_free(config->join);

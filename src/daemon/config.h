@@ -9,6 +9,7 @@
 
 #define CONFIG_JOIN_MAX 64
 #define CONFIG_EXPECT_MAX 9
+#define CONFIG_JOIN_SIZE_MAX 1024 /* bytes of one of them */
 #define CONFIG_ADDRESS_MAX 64 /* bytes of an address that other nodes are told */
 
 struct config {
@@ -18,10 +19,11 @@ struct config {
 	char *listen;      /* HOST:PORT */
 	char *advertise;   /* NULL: as it listens */
 	bool agent;        /* only runs work */
-	char **join;       /* HOST:PORT of nodes of the cluster */
+	char **join;       /* where nodes of the cluster are, as discovery.h has it */
 	size_t join_count;
 	long long expect;  /* servers that begin a cluster together; 0: not said */
 	char *salvage;     /* file to write what the directory holds to, and end; NULL: run a node */
+	char *kubernetes_mount; /* NULL: the usual directory */
 	char *secret_file; /* NULL: no secret */
 	char *datacenter;
 	char *tags;        /* a JSON object */

@@ -129,6 +129,7 @@ int host_run(struct config *config, struct error *error)
 	if (code == 0) {
 		host_watch(&host);
 		node_start(host.node);
+		discovery_start(host.discovery);
 		loop_run(host.loop);
 		code = host.failure.code;
 		if (code != 0)

@@ -13,6 +13,7 @@
 #include "daemon/reader.h"
 #include "daemon/snapshots.h"
 #include "daemon/upkeep.h"
+#include "discovery/discovery.h"
 #include "net/loop.h"
 
 struct host {
@@ -25,6 +26,7 @@ struct host {
 	struct reader *reader;
 	struct snapshots *snapshots;
 	struct network *network;
+	struct discovery *discovery;
 	struct node *node;
 	struct loop_timer *node_timer;
 	msec node_due_at; /* what it is set to */
@@ -58,6 +60,7 @@ extern const struct disk_handler host_disk_handler;
 extern const struct snapshots_handler host_snapshots_handler;
 extern const struct network_handler host_network_handler;
 extern const struct executor_handler host_executor_handler;
+void host_found(void *context, const struct places *places);
 void host_reader_answered(void *context, const struct reader_answer *answer);
 
 #endif

@@ -68,6 +68,17 @@ static int open_network(struct host *host, const struct node_config *node, struc
 	return network_open(host->loop, &options, &host_network_handler, host, &host->network, error);
 }
 
+static int open_discovery(struct host *host, const struct node_config *node, struct error *error)
+{
+	struct discovery_options options = {
+		.sources = (const char *const *)host->config->join,
+		.source_count = host->config->join_count,
+		.mount = host->config->kubernetes_mount,
+		.seed = node->seed + 2,
+	};
+	return discovery_create(host->loop, &options, host_found, host, &host->discovery, error);
+}
+
 static int draw_seed(uint64_t *ret_seed, struct error *error)
 {
 	if (getrandom(ret_seed, sizeof *ret_seed, 0) != sizeof *ret_seed)
@@ -94,6 +105,8 @@ int host_open(struct host *host, struct error *error)
 		code = draw_seed(&node.seed, error);
 	if (code == 0)
 		code = open_network(host, &node, error);
+	if (code == 0)
+		code = open_discovery(host, &node, error);
 	if (code != 0)
 		return code;
 	node.name = config->name;
@@ -103,8 +116,6 @@ int host_open(struct host *host, struct error *error)
 	node.exec_slots = (uint32_t)config->exec_slots;
 	node.agent = config->agent;
 	node.expect = (uint32_t)config->expect;
-	node.seeds = (const char *const *)config->join;
-	node.seed_count = config->join_count;
 	node.pool_calls = (uint32_t)(config->pool_children * config->pool_depth);
 	code = node_create(&node, host->catalog, &host_wishes, host, &host->node, error);
 	if (code != 0)
@@ -116,6 +127,7 @@ int host_open(struct host *host, struct error *error)
 
 void host_close(struct host *host)
 {
+	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
 	reader_destroy(host->reader);
 	network_close(host->network);

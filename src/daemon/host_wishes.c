@@ -178,6 +178,7 @@ static void host_status(void *context, struct buffer *out)
 	buffer_format(out, ",\"log_appended_bytes\":%" PRIu64 ",\"checkpoints\":%" PRIu64, disk_bytes(host->disk),
 	              disk_checkpoints(host->disk));
 	network_status(host->network, out);
+	discovery_status(host->discovery, out);
 	buffer_format(out, ",\"children\":%u,\"loop_longest_stall_us\":%lld,\"resident_bytes\":%" PRIu64 ",\"pid\":%d",
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }

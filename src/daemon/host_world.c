@@ -177,3 +177,11 @@ void host_reader_answered(void *context, const struct reader_answer *answer)
 	else
 		respond_rows(host, answer);
 }
+
+void host_found(void *context, const struct places *places)
+{
+	const char *seeds[PLACES_MAX];
+	for (size_t i = 0; i < places->count; i++)
+		seeds[i] = places->places[i].address;
+	node_seeds(((struct host *)context)->node, seeds, places->count);
+}

@@ -33,6 +33,8 @@
 
 #include <sys/queue.h>
 
+#define KNOWN_ADDRESSES_MAX 32 /* of members, from the catalog, to begin with after a restart */
+
 /* A batch for a member, whose entries are being read from the disk. */
 struct pending_send {
 	struct raft_message message;
@@ -104,8 +106,10 @@ struct node {
 	struct error problem;       /* why this node is of no cluster, for a person; code 0: none */
 
 	/* Membership. */
-	char **seeds;               /* addresses to join by, as configured */
+	char **seeds;               /* addresses to join by, as they were found last */
 	size_t seed_count;
+	char *known[KNOWN_ADDRESSES_MAX]; /* of members, when this node went down */
+	size_t known_count;
 	bool saving_identity;
 	bool saving_vote;
 	bool entering;              /* the cluster, once the vote is saved */

@@ -24,11 +24,37 @@ static const char *own_address(const struct gossip *gossip)
 	return record_of(gossip, gossip->self)->profile->address;
 }
 
+static bool is_heard(const struct gossip *gossip, const char *address)
+{
+	for (size_t i = 0; i < gossip->members.live_count; i++)
+		if (strcmp(record_of(gossip, gossip->members.live[i])->profile->address, address) == 0)
+			return true;
+	return strcmp(own_address(gossip), address) == 0;
+}
+
+/* Who has others already looks for those that it does not hear, the ones first that it was not told of before. */
+static void contact_unheard(struct gossip *gossip, address_text *known, size_t known_count)
+{
+	size_t contacted = 0;
+	for (int told_before = 0; told_before < 2; told_before++) {
+		for (size_t i = 0; i < gossip->seed_count && contacted < SEEDS_AT_ONCE; i++) {
+			size_t at = 0;
+			while (at < known_count && strcmp(known[at], gossip->seeds[i]) != 0)
+				at++;
+			if ((at < known_count) != (told_before == 1) || is_heard(gossip, gossip->seeds[i]))
+				continue;
+			exchange_begin(gossip, gossip->seeds[i], false);
+			contacted++;
+		}
+	}
+}
+
 void join(struct gossip *gossip, const char *const *seeds, size_t count)
 {
+	address_text *known = gossip->seeds;
+	size_t known_count = gossip->seed_count;
 	if (count > GOSSIP_SEEDS_MAX)
 		count = GOSSIP_SEEDS_MAX;
-	mem_free(gossip->seeds);
 	gossip->seeds = count > 0 ? mem_array(count, sizeof *gossip->seeds) : NULL;
 	gossip->seed_count = 0;
 	gossip->seed_next = 0;
@@ -38,7 +64,10 @@ void join(struct gossip *gossip, const char *const *seeds, size_t count)
 	if (is_alone(gossip)) {
 		gossip->rejoins = 0;
 		gossip->next_rejoin = gossip->now;
+	} else if (!gossip->leaving) {
+		contact_unheard(gossip, known, known_count);
 	}
+	mem_free(known);
 }
 
 static msec about(struct gossip *gossip, msec time)
@@ -66,22 +95,18 @@ static void rejoin(struct gossip *gossip)
 	                      about(gossip, gossip->settings.rejoin_ms * msec_earlier(factor, WAIT_FACTOR_MAX));
 }
 
-static bool is_heard(const struct gossip *gossip, const char *address)
-{
-	for (size_t i = 0; i < gossip->members.live_count; i++)
-		if (strcmp(record_of(gossip, gossip->members.live[i])->profile->address, address) == 0)
-			return true;
-	return strcmp(own_address(gossip), address) == 0;
-}
-
 /* Two parts of a cluster that could not hear one another for a while each think that the other has failed. */
 static void reconnect(struct gossip *gossip)
 {
 	gossip->next_reconnect = gossip->now + about(gossip, gossip->settings.reconnect_ms);
 	if (gossip->seed_count > 0 && ++gossip->reconnects % SEED_TURN == 0) {
-		const char *seed = gossip->seeds[gossip->seed_next++ % gossip->seed_count];
-		if (!is_heard(gossip, seed))
+		for (size_t i = 0; i < gossip->seed_count; i++) {
+			const char *seed = gossip->seeds[gossip->seed_next++ % gossip->seed_count];
+			if (is_heard(gossip, seed))
+				continue;
 			exchange_begin(gossip, seed, false);
+			break;
+		}
 		return;
 	}
 	if (gossip->members.departed_count == 0)

@@ -67,8 +67,8 @@ int address_check(const char *address, struct error *error)
 	return split(address, host, &port, error);
 }
 
-int address_resolve(const char *address, bool to_listen, struct address ret_addresses[ADDRESS_CHOICES],
-                    size_t *ret_count, struct error *error)
+int address_resolve_many(const char *address, bool to_listen, struct address *ret_addresses, size_t room, size_t *ret_count,
+                         struct error *error)
 {
 	char host[HOST_SIZE];
 	const char *port = NULL;
@@ -83,7 +83,7 @@ int address_resolve(const char *address, bool to_listen, struct address ret_addr
 		return error_set(error, ERR_NOT_FOUND, "address \"%s\": %s", address,
 		                 failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
 	size_t count = 0;
-	for (struct addrinfo *one = found; one != NULL && count < ADDRESS_CHOICES; one = one->ai_next) {
+	for (struct addrinfo *one = found; one != NULL && count < room; one = one->ai_next) {
 		struct address *to = &ret_addresses[count++];
 		memcpy(&to->storage, one->ai_addr, one->ai_addrlen);
 		to->size = one->ai_addrlen;
@@ -91,6 +91,12 @@ int address_resolve(const char *address, bool to_listen, struct address ret_addr
 	freeaddrinfo(found);
 	*ret_count = count;
 	return 0;
+}
+
+int address_resolve(const char *address, bool to_listen, struct address ret_addresses[ADDRESS_CHOICES],
+                    size_t *ret_count, struct error *error)
+{
+	return address_resolve_many(address, to_listen, ret_addresses, ADDRESS_CHOICES, ret_count, error);
 }
 
 bool address_parse(const char *address, struct address *ret_address)

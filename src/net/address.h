@@ -33,6 +33,8 @@ int address_check(const char *address, struct error *error);
 /* HOST:PORT to addresses, best first. Blocks when HOST is a name. */
 int address_resolve(const char *address, bool to_listen, struct address ret_addresses[ADDRESS_CHOICES],
                     size_t *ret_count, struct error *error);
+int address_resolve_many(const char *address, bool to_listen, struct address *ret_addresses, size_t room, size_t *ret_count,
+                         struct error *error);
 /* The same for numbers only ("127.0.0.1:9189", "[::1]:9189"): never blocks. false: it is not such an address. */
 bool address_parse(const char *address, struct address *ret_address);
 bool address_is_loopback(const struct address *address);

@@ -266,6 +266,11 @@ struct buffer *loop_scratch(struct loop *loop)
 	return &loop->scratch;
 }
 
+struct event_base *loop_base(struct loop *loop)
+{
+	return loop->base;
+}
+
 /* --- timers ------------------------------------------------------------------------------------------------------- */
 
 static void timer_arm(struct loop_timer *timer)

@@ -30,4 +30,7 @@ void loop_task_cancel(struct loop *loop, enum loop_phase phase, struct loop_task
 /* One buffer to read into for all streams, so that idle ones need none. Empty between two callbacks. */
 struct buffer *loop_scratch(struct loop *loop);
 
+/* For what libevent itself does on the loop. Its callbacks belong to no turn: what they find out is told by a LOOP_READY task. */
+struct event_base *loop_base(struct loop *loop);
+
 #endif

@@ -144,9 +144,28 @@ static void what_is_no_address_is_refused(void **state)
 	assert_wrong("--join /path/of/socket", "is a path");
 	assert_wrong("--listen 9189", "neither HOST:PORT");
 	assert_wrong("--advertise ::1:9189", "brackets");
-	assert_wrong("--join a-name-of-a-host-that-is-much-longer-than-any-member-may-have-in-a-cluster:1", "more than 64 bytes");
+	assert_wrong("--listen a-name-of-a-host-that-is-much-longer-than-any-member-may-have-in-a-cluster:1 --secret-file x", "at most 64 bytes");
+	assert_wrong("--join dns:nowhere", "neither HOST:PORT");
+	assert_wrong("--join k8s:Service", "k8s:SERVICE[.NAMESPACE][:PORT]");
+	assert_wrong("--join file:", "path");
 	assert_wrong("--expect 0", "from 1 to 9");
 	assert_wrong("--expect 10", "from 1 to 9");
+}
+
+static void what_is_found_elsewhere_needs_a_secret(void **state)
+{
+	(void)state;
+	static const char *const elsewhere[] = {"dns:seed:9189", "seed:9189", "file:/etc/nodes", "k8s:clusterd.prod:9189"};
+	for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+		char line[100];
+		snprintf(line, sizeof line, "--join %s", elsewhere[i]);
+		assert_wrong(line, "secret-file");
+		strcat(line, " --secret-file x --kubernetes-mount /run/pod");
+		assert_int_equal(read_words(line), 0);
+		assert_string_equal(config.join[0], elsewhere[i]);
+		assert_string_equal(config.kubernetes_mount, "/run/pod");
+		config_finish(&config);
+	}
 }
 
 static void more_addresses_than_there_may_be_are_refused(void **state)
@@ -168,6 +187,7 @@ int main(void)
 		cmocka_unit_test(secret_is_needed_for_more_than_this_machine),
 		cmocka_unit_test(agent_joins_and_begins_nothing),
 		cmocka_unit_test(what_is_no_address_is_refused),
+		cmocka_unit_test(what_is_found_elsewhere_needs_a_secret),
 		cmocka_unit_test(more_addresses_than_there_may_be_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

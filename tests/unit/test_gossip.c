@@ -78,6 +78,21 @@ static void new_seeds_take_the_place_of_the_old_ones(void **state)
 	assert_int_equal(fixture_state(&fixture, 2, 1), GOSSIP_ALIVE);
 }
 
+static void seeds_that_are_told_of_later_are_contacted_at_once(void **state)
+{
+	(void)state;
+	const char *seeds[] = {"10.0.0.1:9189", "10.0.0.2:9189", "10.9.9.9:1", "10.0.0.3:9189"};
+	fixture_cluster(&fixture, 2);
+	fixture_event(&fixture, 2, (struct gossip_event){.kind = GOSSIP_JOIN, .seeds = seeds, .seed_count = 3});
+	fixture_run(&fixture, 5000);
+	fixture_add(&fixture, 3, 1);
+	fixture_event(&fixture, 2, (struct gossip_event){.kind = GOSSIP_JOIN, .seeds = seeds, .seed_count = 4});
+	fixture_run(&fixture, 1000);
+	for (uint64_t from = 1; from <= 3; from++)
+		for (uint64_t to = 1; to <= 3; to++)
+			assert_int_equal(fixture_state(&fixture, from, to), GOSSIP_ALIVE);
+}
+
 static void fifty_changes_are_told_one_by_one_and_none_is_lost(void **state)
 {
 	(void)state;
@@ -525,6 +540,7 @@ int main(void)
 		TEST(a_node_started_before_its_seed_joins_once_the_seed_is_up),
 		TEST(a_node_that_is_its_own_seed_is_alone_in_peace),
 		TEST(new_seeds_take_the_place_of_the_old_ones),
+		TEST(seeds_that_are_told_of_later_are_contacted_at_once),
 		TEST(fifty_changes_are_told_one_by_one_and_none_is_lost),
 		TEST(answers_go_to_the_advertised_address),
 		TEST(another_cluster_is_refused_counted_and_named),

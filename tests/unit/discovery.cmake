@@ -1,0 +1,3 @@
+clusterd_unit_test(slices clusterd_discovery)
+clusterd_unit_test(lines clusterd_discovery)
+clusterd_unit_test(discovery clusterd_discovery fake_api)
