@@ -35,8 +35,8 @@ static const struct option options[] = {
 	{"advertise", OPTION_TEXT, offsetof(struct config, advertise), 0, 0, "HOST:PORT",
          "how others reach it (default: as it listens; a guess when that is 0.0.0.0 or [::])"},
 	{"join", OPTION_JOIN, 0, 0, 0, "WHERE",
-         "where nodes of the cluster are: HOST:PORT, dns:NAME:PORT (a name may stand for several), file:PATH (IP:PORT a line; read again when "
-         "it changes) or k8s:SERVICE[.NAMESPACE][:PORT] (what is ready behind a service of Kubernetes); may be given several times"},
+         "where nodes of the cluster are: HOST:PORT, dns:NAME:PORT (all its addresses), file:PATH (IP:PORT a line) or "
+         "k8s:SERVICE[.NAMESPACE][:PORT]; may be given several times"},
 	{"expect", OPTION_NUMBER, offsetof(struct config, expect), 1, CONFIG_EXPECT_MAX, "N",
          "begin a cluster as soon as N servers have found one another (without join and expect: a cluster of one)"},
 	{"role", OPTION_ROLE, 0, 0, 0, "server|agent",

@@ -67,9 +67,8 @@ int discovery_create(struct loop *loop, const struct discovery_options *options,
 	discovery->sources = options->source_count > 0 ? mem_array(options->source_count, sizeof *discovery->sources) : NULL;
 	while (code == 0 && discovery->source_count < options->source_count) {
 		one.seed += discovery->source_count;
-		code = source_init(&discovery->sources[discovery->source_count], loop, options->sources[discovery->source_count], &one, changed,
-		                   discovery, error);
-		discovery->source_count++;
+		size_t i = discovery->source_count++;
+		code = source_init(&discovery->sources[i], loop, options->sources[i], &one, changed, discovery, error);
 	}
 	if (code == 0)
 		*ret_discovery = discovery;

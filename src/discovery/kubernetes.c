@@ -120,8 +120,8 @@ static void prepare(struct job *job)
 	struct kubernetes *kubernetes = (struct kubernetes *)job;
 	struct error *error = &kubernetes->error;
 	if (kubernetes->host == NULL) {
-		error_set(error, ERR_NOT_FOUND, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not in the environment, as they are "
-		          "in a pod");
+		error_set(error, ERR_NOT_FOUND, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not in the environment, as "
+		          "they are in a pod");
 		return;
 	}
 	int code = read_part(kubernetes, "token", KUBERNETES_TOKEN_MAX, &kubernetes->token, error);

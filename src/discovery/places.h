@@ -12,7 +12,7 @@
 
 struct place {
 	char address[ADDRESS_TEXT_SIZE]; /* IP:PORT, as address_format writes it */
-	char id[PLACE_ID_MAX + 1];       /* of what is there, a pod's uid; another one at the same address is another place. "": not known */
+	char id[PLACE_ID_MAX + 1];       /* a pod's uid; another one at the same address is another place. "": not known */
 	bool secure;                     /* HTTPS is spoken there, as far as is known; for people */
 };
 

@@ -128,7 +128,7 @@ void source_failed(struct source *source, const struct error *error)
 	source->errors++;
 	source->problem = *error;
 	if (source->failures == 0 || now - source->logged_at >= DISCOVERY_LOG_MS) {
-		log_write(LOG_WARNING, "discovery", "%s: %s; %zu addresses that were found before stay (failed looks until now: %" PRIu64 ")",
+		log_write(LOG_WARNING, "discovery", "%s: %s; what was found before stays, %zu addresses (%" PRIu64 " looks failed)",
 		          source->spelled, error->text, source->places.count, source->errors);
 		source->logged_at = now;
 	}

@@ -144,7 +144,8 @@ static void what_is_no_address_is_refused(void **state)
 	assert_wrong("--join /path/of/socket", "is a path");
 	assert_wrong("--listen 9189", "neither HOST:PORT");
 	assert_wrong("--advertise ::1:9189", "brackets");
-	assert_wrong("--listen a-name-of-a-host-that-is-much-longer-than-any-member-may-have-in-a-cluster:1 --secret-file x", "at most 64 bytes");
+	assert_wrong("--listen a-name-of-a-host-that-is-much-longer-than-any-member-may-have-in-a-cluster:1 --secret-file x",
+	             "at most 64 bytes");
 	assert_wrong("--join dns:nowhere", "neither HOST:PORT");
 	assert_wrong("--join k8s:Service", "k8s:SERVICE[.NAMESPACE][:PORT]");
 	assert_wrong("--join file:", "path");

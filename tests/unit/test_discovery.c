@@ -166,8 +166,9 @@ static void assert_problem(const struct source *source, int code, const char *te
 static void sources_are_told_by_their_spelling(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"10.0.0.1:9189", "[::1]:1", "host:9189", "dns:host.example:9189", "file:/etc/nodes", "file:nodes",
-	                                   "k8s:clusterd", "k8s:clusterd.prod", "k8s:clusterd.prod:9189", "k8s:clusterd:gossip"};
+	static const char *const good[] = {"10.0.0.1:9189", "[::1]:1", "host:9189", "dns:host.example:9189", "file:/etc/nodes",
+	                                   "file:nodes", "k8s:clusterd", "k8s:clusterd.prod", "k8s:clusterd.prod:9189",
+	                                   "k8s:clusterd:gossip"};
 	static const char *const bad[] = {"10.0.0.1", "host", "dns:host", "dns:", "file:", "k8s:", "k8s:A", "k8s:a.", "k8s:a:", "k8s:a.b:0",
 	                                  "k8s:a.b:65536", "k8s:a.b.c", "k8s:a/b", "https:x", "/a/socket", "k8s:a:b:c"};
 	const char *text;
@@ -209,8 +210,8 @@ static void fixed_addresses_are_told_at_once_and_once(void **state)
 	assert_int_equal(told.count, 3);
 	assert_string_equal(told.places[2].address, "[fd00::1]:2");
 	discovery_status(discovery, &out);
-	assert_non_null(strstr(buffer_string(&out), ",\"discovery_errors\":0,\"discovery\":[{\"source\":\"10.0.0.1:1\",\"found\":[\"10.0.0.1:1\"],"
-	                                            "\"looks\":1,\"errors\":0,\"problem\":\"\"}"));
+	assert_non_null(strstr(buffer_string(&out), ",\"discovery_errors\":0,\"discovery\":[{\"source\":\"10.0.0.1:1\","
+	                                            "\"found\":[\"10.0.0.1:1\"],\"looks\":1,\"errors\":0,\"problem\":\"\"}"));
 	buffer_finish(&out);
 	discovery_destroy(discovery);
 	options.source_count = 0;

@@ -48,7 +48,8 @@ static void what_is_not_ready_is_left_out(void **state)
 	(void)state;
 	assert_int_equal(read_slices(two_slices, ""), 0);
 	assert_places("10.1.0.1:9189=u-1 10.1.0.3:9189 10.1.0.5:9189 [fd00::1]:9189");
-	assert_int_equal(read_endpoints("{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{\"ip\":\"10.1.0.1\",\"targetRef\":{\"uid\":\"x\"}}],"
+	assert_int_equal(read_endpoints("{\"kind\":\"Endpoints\",\"subsets\":[{"
+	                                "\"addresses\":[{\"ip\":\"10.1.0.1\",\"targetRef\":{\"uid\":\"x\"}}],"
 	                                "\"notReadyAddresses\":[{\"ip\":\"10.1.0.2\"}],\"ports\":[{\"port\":7}]}]}", ""), 0);
 	assert_places("10.1.0.1:7=x");
 }
@@ -131,7 +132,8 @@ static void what_is_no_list_is_refused(void **state)
 		"{\"items\":[{\"endpoints\":[{\"addresses\":[\"x\"]}]}]}", "{\"items\":[{\"endpoints\":[{\"addresses\":[\"\"]}]}]}",
 		"{\"items\":[{\"endpoints\":[{\"addresses\":[\"1.2.3.4:5\"]}]}]}", "{\"items\":[],\"items\":[]}",
 		"{\"kind\":\"Endpoints\",\"subsets\":[7]}", "{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{}]}]}",
-		"{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[7]}]}", "{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{\"ip\":7}]}]}",
+		"{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[7]}]}",
+		"{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{\"ip\":7}]}]}",
 		"{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{\"ip\":\"fe80::\\u0041%lo x\"}]}]}", "{\"kind\":\"Status\"}",
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
