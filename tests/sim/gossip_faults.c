@@ -152,10 +152,10 @@ static void tell_seeds(struct world *world)
 	}
 }
 
+/* The network is whole again last: that others were told of while they could not be heard must be enough. */
 static void stop_faults(struct world *world)
 {
 	usec longest = world->now;
-	heal(world);
 	world->loss = world->doubling = 0;
 	world->delay_max = 500;
 	for (uint32_t i = 0; i < world->node_count; i++) {
@@ -167,6 +167,8 @@ static void stop_faults(struct world *world)
 	for (uint32_t i = 0; i < world->node_count; i++)
 		restart(world, &world->nodes[i]);
 	tell_seeds(world);
+	world_run(world, world->now + (usec)roll(world, 5000000));
+	heal(world);
 }
 
 bool faults_run(struct world *world, usec duration)
