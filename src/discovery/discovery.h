@@ -20,7 +20,7 @@ struct discovery;
 
 #define DISCOVERY_SOURCES_MAX 64
 #define DISCOVERY_FAILED_MS 1000       /* from the first failure of a row to the next look; then twice as long, … */
-#define DISCOVERY_FAILED_MAX_MS 30000  /* … up to this */
+#define DISCOVERY_FAILED_MAX_MS 10000  /* … up to this */
 #define DISCOVERY_LOG_MS 60000         /* a source that goes on failing is logged so often */
 
 struct discovery_options {

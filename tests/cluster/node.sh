@@ -60,12 +60,12 @@ has() {
 	*) fail "$1: $2 does not have: $3" ;;
 	esac
 }
-# Runs a command until it succeeds, for up to 20 s.
+# Runs a command until it succeeds, for up to 20 s, or as many as $patience says.
 until_true() {
-	local what=$1 deadline=$((SECONDS + 20))
+	local what=$1 deadline=$((SECONDS + ${patience:-20}))
 	shift
 	until "$@"; do
-		[ $SECONDS -lt $deadline ] || fail "$what: not within 20 s"
+		[ $SECONDS -lt $deadline ] || fail "$what: not within ${patience:-20} s"
 		sleep 0.02
 	done
 	ok "$what"
