@@ -12,6 +12,7 @@ CLUSTERD=$build/src/daemon/clusterd CLUSTERCTL=$build/tools/clusterctl/clusterct
 . "$tests/node.sh"
 . "$tests/nodes.sh"
 namespaces_begin
+trap "exec 2>/dev/null; cleanup_namespaces" EXIT
 
 measure_etcd() {
 	local i pids= cluster="m1=http://127.0.0.1:2391,m2=http://127.0.0.1:2392,m3=http://127.0.0.1:2393"

@@ -56,6 +56,7 @@ isolate_wholly() {
 }
 heal_wholly() { inside "$1" nft "delete table inet apart"; }
 
+trap "exec 2>/dev/null; cleanup_namespaces" EXIT
 begin_cluster
 printf '%-6s %8s %12s %9s %9s\n' what rounds 'median ms' 'p90 ms' 'worst ms'
 for kind in $kinds; do
