@@ -93,6 +93,7 @@ static void give(struct node *node, struct parked *parked, const Clusterd__Wire_
 	if (parked->member != leader)
 		cancel_at(node, parked);
 	parked->member = leader;
+	parked->first = parked->first != 0 ? parked->first : leader;
 	parked->refused = false;
 	parked_rests(parked);
 	node->counts.forwarded++;
@@ -106,6 +107,9 @@ static const Clusterd__Wire__Request *unpack(struct node *node, const struct par
 	struct error error = {0};
 	const Clusterd__Wire__Request *message = parked_read(parked, &node->forwarding->arena, ret_payload, &error);
 	assert(message != NULL);
+	/* What one leader has done another must not do once more. */
+	if (message->body_case == CLUSTERD__WIRE__REQUEST__BODY_TRANSFER && message->transfer->from == 0)
+		message->transfer->from = parked->first;
 	return message;
 }
 

@@ -79,7 +79,9 @@ static void request_transfer(const struct request *request)
 	const char *who = request->message->transfer->member;
 	if (who[0] != '\0' && !find(request, who, &member))
 		return;
-	if (member.id == node->id) {
+	/* Another leads than was asked: it has been handed over, and the answer got lost. */
+	bool done = who[0] == '\0' && request->message->transfer->from != 0 && request->message->transfer->from != node->id;
+	if (done || member.id == node->id) {
 		respond_text(request, SLICE(""));
 		return;
 	}

@@ -35,6 +35,10 @@ static size_t kept_bytes(const struct run *run)
 void run_forget(struct runner *runner, struct run *run)
 {
 	runner->kept_bytes -= kept_bytes(run);
+	if (run->told)
+		runner->told_bytes -= kept_bytes(run);
+	else if (run->state == RUN_DONE)
+		TAILQ_REMOVE(&runner->untold, run, untold_link);
 	HASH_DELETE(hh, runner->runs, run);
 	if (run->worker != NULL)
 		TAILQ_REMOVE(&run->worker->runs, run, link);
@@ -51,6 +55,7 @@ void runner_init(struct node *node, uint32_t exec_slots, uint32_t pool_calls)
 {
 	struct runner *runner = &node->runner;
 	TAILQ_INIT(&runner->waiting);
+	TAILQ_INIT(&runner->untold);
 	runner->exec_slots = exec_slots;
 	runner->pool_calls = pool_calls;
 	runner->next_place = 1;
@@ -79,8 +84,12 @@ static void tell_result(struct node *node, const struct call_result *result)
 		frames_send_result(node, runner->leader, result);
 }
 
-static void tell_run(struct node *node, const struct run *run)
+static void tell_run(struct node *node, struct run *run)
 {
+	struct runner *runner = &node->runner;
+	TAILQ_REMOVE(&runner->untold, run, untold_link);
+	run->told = true;
+	runner->told_bytes += kept_bytes(run);
 	tell_result(node, &(struct call_result){
 		.call = run->call,
 		.failed = run->failed,
@@ -88,6 +97,19 @@ static void tell_run(struct node *node, const struct run *run)
 		.value = run->value,
 		.metadata = run->metadata,
 	});
+}
+
+/* So many at once as can be on their way. */
+static void tell_results(struct node *node)
+{
+	struct runner *runner = &node->runner;
+	struct run *run;
+	while (runner->leader != 0 && (run = TAILQ_FIRST(&runner->untold)) != NULL) {
+		bool room = runner->told_bytes == 0 || runner->told_bytes + kept_bytes(run) <= RESULTS_TOLD_MAX;
+		if (!room && runner->leader != node->id)
+			break;
+		tell_run(node, run);
+	}
 }
 
 void run_done(struct node *node, struct run *run, bool failed, bool final, struct slice value, struct slice metadata)
@@ -99,7 +121,8 @@ void run_done(struct node *node, struct run *run, bool failed, bool final, struc
 	run->value = text_create(value);
 	run->metadata = metadata.size != 0 ? text_create(metadata) : NULL;
 	node->runner.kept_bytes += kept_bytes(run);
-	tell_run(node, run);
+	TAILQ_INSERT_TAIL(&node->runner.untold, run, untold_link);
+	tell_results(node);
 }
 
 static void refuse(struct node *node, struct call_id call)
@@ -201,13 +224,16 @@ static void give_report(struct node *node, bool answer)
 	mem_free(parts.runs);
 }
 
-static void tell_all_results(struct node *node)
+/* What the last leader was told this one does not know. */
+static void untell_results(struct runner *runner)
 {
-	struct run *run;
-	struct run *next;
-	HASH_ITER(hh, node->runner.runs, run, next) {
-		if (run->state == RUN_DONE)
-			tell_run(node, run);
+	TAILQ_INIT(&runner->untold);
+	runner->told_bytes = 0;
+	for (struct run *run = runner->runs; run != NULL; run = run->hh.next) {
+		if (run->state != RUN_DONE)
+			continue;
+		run->told = false;
+		TAILQ_INSERT_TAIL(&runner->untold, run, untold_link);
 	}
 }
 
@@ -221,7 +247,7 @@ static void tell(struct node *node)
 	runner->answer_due = runner->changed = runner->lost = false;
 	if (answer) {
 		give_report(node, true);
-		tell_all_results(node);
+		untell_results(runner);
 	} else if (lost) {
 		tell_report(node, &(struct node_report){.lost = true});
 	} else {
@@ -418,6 +444,7 @@ void runner_turn(struct node *node)
 	if (runner->away_count > 0)
 		workers_expire(node, node->host->now(node->context));
 	tell(node);
+	tell_results(node);
 }
 
 msec runner_deadline(const struct node *node)

@@ -20,6 +20,7 @@
 #define DEFINITION_WAIT_MS 5000
 #define SUPPLY_WAIT_MS 60000 /* the same where it has to be fetched, with its files */
 #define RESULTS_KEPT_MAX (64u << 20) /* bytes of results that are not taken: workers with more have to wait */
+#define RESULTS_TOLD_MAX (16u << 20) /* bytes of results on their way to another node: the next ones follow when they are taken */
 #define RUNS_MAX 200000u /* calls of one node; more are refused */
 
 enum run_state {
@@ -34,12 +35,14 @@ struct run {
 	enum run_state state;
 	bool failed;           /* DONE */
 	bool final;
+	bool told;             /* DONE: to the leader of now */
 	bool news;             /* it came with a worker, and the leader does not know */
 	bool held;             /* while an offer is looked through: the worker has it */
 	struct text *value;
 	struct text *metadata;
 	struct worker *worker; /* NULL: the executor, or a worker that is gone */
 	TAILQ_ENTRY(run) link; /* in its worker, or among those that wait */
+	TAILQ_ENTRY(run) untold_link; /* DONE, not told */
 	/* WAITS */
 	char *process;
 	uint32_t version;
@@ -73,6 +76,8 @@ struct runner {
 	uint64_t next_place;
 	uint32_t away_count;
 	size_t kept_bytes;     /* of results that are not taken */
+	size_t told_bytes;     /* of those that the leader was told */
+	struct run_list untold; /* results */
 	uint32_t exec_slots;
 	uint32_t pool_calls;
 	bool draining;

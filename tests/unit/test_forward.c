@@ -400,6 +400,40 @@ static void what_waited_is_carried_out_when_the_node_leads_itself(void **state)
 	node_fixture_compare(&world->fixture);
 }
 
+/* Leadership is asked for to be handed over; the answer comes from nobody. */
+static void hand_over_that_was_done_is_not_done_once_more(void **state)
+{
+	struct world *world = *state;
+	struct peer_frame frame;
+	ProtobufCMessage *message;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Transfer body = CLUSTERD__WIRE__TRANSFER__INIT;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TRANSFER;
+	request.transfer = &body;
+	follow(world, ALICE, 10);
+	connect_to(world, ALICE);
+	connect_to(world, BOB);
+	uint32_t before = world->fixture.answered.count;
+	node_fixture_ask(&world->fixture, CLIENT, &request, SLICE(""));
+	node_fixture_settle(&world->fixture);
+	for (uint64_t leader = ALICE; leader <= BOB; leader++) {
+		follow(world, leader, 10 + leader);
+		assert_true(node_fixture_sent(&world->fixture, FRAME_FORWARD, &frame));
+		assert_int_equal(frame.member, leader);
+		assert_int_equal(message_unpack(&clusterd__wire__request__descriptor, buffer_slice(&frame.message),
+		                                &world->arena, &message, NULL),
+		                 0);
+		/* BOB is to know that it was ALICE's to do. */
+		assert_int_equal(((const Clusterd__Wire__Request *)message)->transfer->from, leader == BOB ? ALICE : 0);
+		node_fixture_frame_finish(&frame);
+	}
+	assert_unanswered(world, before);
+	node_fixture_lead(&world->fixture);
+	assert_int_equal(world->fixture.answered.count, before + 1);
+	assert_int_equal(world->fixture.answered.code, 0);
+	assert_int_equal(raft_transferee(world->fixture.node->raft), 0);
+}
+
 /* --- a node that leads --------------------------------------------------------------------------------------------- */
 
 static void forward_start(struct world *world, uint64_t member, uint32_t stream, uint64_t sequence, bool wait)
@@ -661,6 +695,7 @@ int main(void)
 		TEST(client_that_leaves_takes_its_requests_along),
 		TEST(requests_that_wait_have_limits),
 		TEST(what_waited_is_carried_out_when_the_node_leads_itself),
+		TEST(hand_over_that_was_done_is_not_done_once_more),
 		TEST(request_of_another_node_is_carried_out_once),
 		TEST(node_that_does_not_lead_refuses_what_another_forwards),
 		TEST(waiters_of_another_node_end_with_its_connection),

@@ -366,6 +366,15 @@ static void result_with_a_receipt_counts_after_a_restart_and_without_does_not(vo
 	assert_string_equal(payload, "\"done\"");
 }
 
+static size_t count_frames(struct node_fixture *fixture, int type)
+{
+	struct peer_frame frame;
+	size_t count = 0;
+	for (; node_fixture_sent(fixture, type, &frame); count++)
+		node_fixture_frame_finish(&frame);
+	return count;
+}
+
 static void workers_wait_while_too_much_is_kept(void **state)
 {
 	enum { COUNT = 70, SIZE = 1 << 20 };
@@ -381,8 +390,13 @@ static void workers_wait_while_too_much_is_kept(void **state)
 		assert_int_equal(says(world, WORKER, (struct call_id){i, 1, 9}, 0, value), 0);
 	}
 	assert_true(node_workers_wait(fixture->node));
+	/* No more are on their way at once than fit into the connection; each that is taken lets another one follow. */
+	assert_int_equal(count_frames(fixture, FRAME_RESULT), 16);
+	survey(world);
+	assert_int_equal(count_frames(fixture, FRAME_RESULT), 16);
 	for (uint64_t i = 1; i <= COUNT; i++)
 		hear_taken(fixture, LEADER, (struct call_id){i, 1, 9});
+	assert_int_equal(count_frames(fixture, FRAME_RESULT), COUNT - 16);
 	assert_false(node_workers_wait(fixture->node));
 	assert_int_equal(fixture->taken_count, COUNT);
 	mem_free(value);
