@@ -153,7 +153,7 @@ static void tell(struct node *node, enum wait_kind kind, uint64_t first)
 	struct waiter waiter;
 	while (waiters_take(node->waiters, kind, first, 0, &waiter)) {
 		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
-		node->host->respond(node->context, waiter.connection, waiter.stream, &response, SLICE(""));
+		node_respond(node, waiter.connection, waiter.stream, &response, SLICE(""));
 	}
 }
 
@@ -212,7 +212,7 @@ static void tell_ready(struct node *node)
 		buffer_clear(&node->scratch);
 		status_print(node, &node->scratch);
 		Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
-		node->host->respond(node->context, waiter.connection, waiter.stream, &response, buffer_slice(&node->scratch));
+		node_respond(node, waiter.connection, waiter.stream, &response, buffer_slice(&node->scratch));
 	}
 }
 

@@ -482,6 +482,21 @@ static void request_of_another_node_is_carried_out_once(void **state)
 	node_fixture_compare(&world->fixture);
 }
 
+static void hand_over_that_another_node_asks_for_is_answered_when_it_is_done(void **state)
+{
+	struct world *world = *state;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Transfer body = CLUSTERD__WIRE__TRANSFER__INIT;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TRANSFER;
+	request.transfer = &body;
+	connect_to(world, ALICE);
+	node_fixture_hear(&world->fixture, ALICE, FRAME_FORWARD, 77, &request.base, SLICE(""));
+	node_fixture_settle(&world->fixture);
+	expect_quiet(world);
+	follow(world, BOB, 10);
+	assert_null(expect_forwarded(world, ALICE, 77)->error);
+}
+
 static void node_that_does_not_lead_refuses_what_another_forwards(void **state)
 {
 	struct world *world = *state;
@@ -697,6 +712,7 @@ int main(void)
 		TEST(what_waited_is_carried_out_when_the_node_leads_itself),
 		TEST(hand_over_that_was_done_is_not_done_once_more),
 		TEST(request_of_another_node_is_carried_out_once),
+		TEST(hand_over_that_another_node_asks_for_is_answered_when_it_is_done),
 		TEST(node_that_does_not_lead_refuses_what_another_forwards),
 		TEST(waiters_of_another_node_end_with_its_connection),
 		TEST(session_behind_another_node_lives_while_it_is_told_of),
