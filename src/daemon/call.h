@@ -5,6 +5,7 @@
 #include "daemon/attachments.h"
 #include "daemon/executor.h"
 #include "daemon/workdir.h"
+#include "net/child.h"
 
 #include <sys/queue.h>
 #include <uthash.h>
@@ -33,6 +34,7 @@ struct pool;
 
 struct executor {
 	struct loop *loop;
+	struct children *children;
 	struct executor_options options; /* defaults filled in; not its strings */
 	char *node_name;
 	struct executor_handler handler;

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "catalog/copy.h"
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 #include <assert.h>
 #include <errno.h>

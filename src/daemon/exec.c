@@ -114,8 +114,8 @@ static int execute(struct exec_call *call, struct error *error)
 		                                        &call->call.key, settings->env, settings->env_count};
 		options.env = command_line_environment(&environment, &arena);
 		options.directory = call->directory;
-		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, call,
-		                     &call->child, error);
+		result = piped_start(executor->loop, executor->children, &options, executor->options.stderr_max,
+		                     &handler, call, &call->child, error);
 	}
 	if (result == 0) {
 		const struct slice line[] = {args, SLICE("\n")};

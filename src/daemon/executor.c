@@ -163,10 +163,16 @@ int executor_create(struct loop *loop, const struct executor_options *options, c
                     void *context, struct executor **ret_executor, struct error *error)
 {
 	struct workdirs *workdirs;
+	struct children *children;
 	assert(handler->finished != NULL && handler->fetch != NULL);
-	int result = workdirs_create(loop, options->directory, &workdirs, error);
+	int result = children_create(loop, &children, error);
 	if (result != 0)
 		return result;
+	result = workdirs_create(loop, options->directory, &workdirs, error);
+	if (result != 0) {
+		children_destroy(children);
+		return result;
+	}
 	struct executor *executor = mem_zero(sizeof *executor);
 	executor->loop = loop;
 	executor->options = *options;
@@ -175,6 +181,7 @@ int executor_create(struct loop *loop, const struct executor_options *options, c
 	executor->handler = *handler;
 	executor->context = context;
 	executor->workdirs = workdirs;
+	executor->children = children;
 	executor->attachments = attachments_create(workdirs_cache(workdirs), handler->fetch, context);
 	TAILQ_INIT(&executor->failed);
 	TAILQ_INIT(&executor->dying);
@@ -202,6 +209,7 @@ void executor_destroy(struct executor *executor)
 	loop_timer_destroy(executor->turn);
 	loop_timer_destroy(executor->wake);
 	attachments_destroy(executor->attachments);
+	children_destroy(executor->children);
 	workdirs_destroy(executor->workdirs);
 	buffer_finish(&executor->scratch);
 	mem_free(executor->node_name);

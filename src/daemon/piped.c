@@ -135,12 +135,12 @@ static void on_exited(void *context, const struct child_exit *how)
 
 /* ---- The door ---- */
 
-int piped_start(struct loop *loop, const struct child_options *options, uint32_t complaints_max,
+int piped_start(struct loop *loop, struct children *children, const struct child_options *options, uint32_t complaints_max,
                 const struct piped_handler *handler, void *context, struct piped **ret_piped, struct error *error)
 {
 	int descriptors[3];
 	struct piped *piped = mem_zero(sizeof *piped);
-	int result = child_start(loop, options, on_exited, piped, descriptors, &piped->child, error);
+	int result = child_start(children, options, on_exited, piped, descriptors, &piped->child, error);
 	if (result != 0) {
 		mem_free(piped);
 		return result;

@@ -22,7 +22,7 @@ struct piped_handler {
 };
 
 /* Errors as child_start. */
-int piped_start(struct loop *loop, const struct child_options *options, uint32_t complaints_max,
+int piped_start(struct loop *loop, struct children *children, const struct child_options *options, uint32_t complaints_max,
                 const struct piped_handler *handler, void *context, struct piped **ret_piped, struct error *error);
 /* Before it has ended: kills all. NULL is fine. */
 void piped_destroy(struct piped *piped);

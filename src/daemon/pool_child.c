@@ -364,8 +364,8 @@ static int execute(struct pool_child *child, struct error *error)
 			.env = command_line_environment(&environment, &arena),
 			.directory = child->directory,
 		};
-		result = piped_start(executor->loop, &options, executor->options.stderr_max, &handler, child,
-		                     &child->piped, error);
+		result = piped_start(executor->loop, executor->children, &options, executor->options.stderr_max,
+		                     &handler, child, &child->piped, error);
 	}
 	arena_finish(&arena);
 	return result;

@@ -1,7 +1,7 @@
 #include "daemon/resolver.h"
 
 #include "base/memory.h"
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 #include <assert.h>
 #include <stdatomic.h>

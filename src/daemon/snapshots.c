@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "catalog/copy.h"
 #include "coordinator/machine.h"
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -4,7 +4,7 @@
 
 #include "base/random.h"
 #include "discovery/discovery.h"
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 struct source;
 

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "net/cgroup.h"
+#include "net/jobs.h"
 #include "net/shim.h"
 
 #include <assert.h>
@@ -18,27 +19,32 @@
 #include <unistd.h>
 
 struct child {
-	struct loop_watch *watch; /* of `handle`; NULL: it has exited */
+	struct children *children;
+	struct start *start;      /* NULL: it has started */
+	struct loop_watch *watch; /* of `handle`; NULL: it has not started, or has exited */
 	child_exited *exited;
 	void *context;
 	pid_t pid;
 	int handle;  /* pidfd of the shim */
-	int control; /* when it closes, the shim kills all below it and exits */
+	int control; /* when it closes, the shim kills all below it and exits; −1: it has exited */
 };
 
 /* What is left to do of children that are gone: shims of those that were destroyed before they had exited end by
  * themselves soon; control groups of shims that were killed can be removed when the last process in them has died.
- * Both are tried when the next child comes or goes. Processes belong to the whole program, so the list does too. */
+ * Both are tried when the next child comes or goes. */
 struct remains {
 	pid_t pid;
 	bool group; /* its control group; false: the shim */
 };
 
-static struct {
-	struct remains *list;
-	size_t count;
-	size_t capacity;
-} remains;
+struct children {
+	struct loop *loop;
+	struct jobs *jobs;
+	struct loop_watch *watch;
+	struct remains *remains;
+	size_t remains_count;
+	size_t remains_capacity;
+};
 
 static bool is_collected(const struct remains *one)
 {
@@ -48,25 +54,20 @@ static bool is_collected(const struct remains *one)
 	return cgroup_find(one->pid, path) != 0 || cgroup_remove(path) == 0 || errno != EBUSY;
 }
 
-static void collect_remains(void)
+static void collect_remains(struct children *children)
 {
 	size_t kept = 0;
-	for (size_t i = 0; i < remains.count; i++) {
-		if (!is_collected(&remains.list[i]))
-			remains.list[kept++] = remains.list[i];
+	for (size_t i = 0; i < children->remains_count; i++) {
+		if (!is_collected(&children->remains[i]))
+			children->remains[kept++] = children->remains[i];
 	}
-	remains.count = kept;
-	if (kept == 0) {
-		mem_free(remains.list);
-		remains.list = NULL;
-		remains.capacity = 0;
-	}
+	children->remains_count = kept;
 }
 
-static void leave_remains(pid_t pid, bool group)
+static void leave_remains(struct children *children, pid_t pid, bool group)
 {
-	mem_grow(remains.list, remains.capacity, remains.count + 1);
-	remains.list[remains.count++] = (struct remains){pid, group};
+	mem_grow(children->remains, children->remains_capacity, children->remains_count + 1);
+	children->remains[children->remains_count++] = (struct remains){pid, group};
 }
 
 /* ---- Starting ---- */
@@ -140,76 +141,80 @@ static char *unconst(const char *string)
 	return same.out;
 }
 
-static char **shim_argv(const struct child_options *options, char limits[80])
-{
-	size_t count = count_strings(options->argv);
-	char **argv = mem_array(SHIM_COMMAND + count + 1, sizeof *argv);
-	snprintf(limits, 80, "%llu,%llu,%llu,%d", (unsigned long long)options->limits.address_space,
-	         (unsigned long long)options->limits.open_files, (unsigned long long)options->limits.processes,
-	         options->without_group ? 1 : 0);
-	argv[0] = unconst(SHIM_NAME);
-	argv[1] = unconst(SHIM_MARK);
-	argv[SHIM_LIMITS] = limits;
-	argv[SHIM_DIRECTORY] = unconst(options->directory != NULL ? options->directory : "");
-	for (size_t i = 0; i < count; i++)
-		argv[SHIM_COMMAND + i] = unconst(options->argv[i]);
-	return argv;
-}
+/* What the thread needs to start a shim, all of it its own. */
+struct start {
+	struct job job;
+	struct children *children;
+	struct child *child; /* NULL: it has been destroyed meanwhile */
+	char **argv;
+	char **env;
+	char limits[80];
+	int theirs[LINE_COUNT];
+	pid_t pid;
+	int failure; /* errno's value; 0: it has started */
+};
 
-/* One block of memory: the array, then the prefixed strings. */
-static char **shim_env(const struct child_options *options)
+/* One block of memory: an array with room for `first` more in front, then the strings, each behind a prefix if there is one. */
+static char **copy_strings(size_t first, const char *const *strings, char prefix)
 {
-	size_t count = count_strings(options->env);
-	size_t size = (count + 1) * sizeof(char *);
+	size_t count = count_strings(strings);
+	size_t size = (first + count + 1) * sizeof(char *);
 	for (size_t i = 0; i < count; i++)
-		size += strlen(options->env[i]) + 2;
-	char **env = mem_alloc(size);
-	char *at = (char *)(env + count + 1);
+		size += strlen(strings[i]) + 2;
+	char **copies = mem_alloc(size);
+	char *at = (char *)(copies + first + count + 1);
 	for (size_t i = 0; i < count; i++) {
-		size_t length = strlen(options->env[i]) + 1;
-		env[i] = at;
-		*at++ = SHIM_VARIABLE_PREFIX;
-		memcpy(at, options->env[i], length);
+		size_t length = strlen(strings[i]) + 1;
+		copies[first + i] = at;
+		if (prefix != '\0')
+			*at++ = prefix;
+		memcpy(at, strings[i], length);
 		at += length;
 	}
-	env[count] = NULL;
-	return env;
+	copies[first + count] = NULL;
+	return copies;
 }
 
-/* posix_spawn does not copy the page tables of a large daemon. 0 or errno's value. */
-static int spawn(const struct lines *lines, char **argv, char **env, pid_t *ret_pid)
+static void fill_start(struct start *start, const struct child_options *options)
 {
+	const struct child_limits *limits = &options->limits;
+	snprintf(start->limits, sizeof start->limits, "%llu,%llu,%llu,%d", (unsigned long long)limits->address_space,
+	         (unsigned long long)limits->open_files, (unsigned long long)limits->processes,
+	         options->without_group ? 1 : 0);
+	start->argv = copy_strings(SHIM_COMMAND, options->argv, '\0');
+	start->argv[0] = unconst(SHIM_NAME);
+	start->argv[1] = unconst(SHIM_MARK);
+	start->argv[SHIM_LIMITS] = start->limits;
+	start->argv[SHIM_DIRECTORY] = mem_string(options->directory != NULL ? options->directory : "");
+	start->env = copy_strings(0, options->env, SHIM_VARIABLE_PREFIX);
+}
+
+static void start_release(struct start *start)
+{
+	close_all(start->theirs);
+	mem_free(start->argv[SHIM_DIRECTORY]);
+	mem_free(start->argv);
+	mem_free(start->env);
+	mem_free(start);
+}
+
+/* posix_spawn does not copy the page tables of a large daemon, but the calling thread stands still until the shim executes. */
+static void run_start(struct job *job)
+{
+	struct start *start = (struct start *)job;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t set;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	for (int i = 0; i < LINE_COUNT; i++)
-		posix_spawn_file_actions_adddup2(&actions, lines->theirs[i], i);
+		posix_spawn_file_actions_adddup2(&actions, start->theirs[i], i);
 	sigemptyset(&set);
 	posix_spawnattr_setsigmask(&attributes, &set);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	int failure = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attributes, argv, env);
+	start->failure = posix_spawn(&start->pid, "/proc/self/exe", &actions, &attributes, start->argv, start->env);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	return failure;
-}
-
-static int start_shim(const struct child_options *options, const struct lines *lines, pid_t *ret_pid,
-                      struct error *error)
-{
-	char limits[80];
-	char **argv = shim_argv(options, limits);
-	char **env = shim_env(options);
-	int failure = spawn(lines, argv, env, ret_pid);
-	mem_free(argv);
-	mem_free(env);
-	if (failure == E2BIG)
-		return error_set(error, ERR_LIMIT, "could not be executed: %s: arguments and environment are larger than the "
-		                 "system allows (128 KiB each, about 2 MiB together)", options->argv[0]);
-	if (failure != 0)
-		return error_set(error, ERR_IO, "could not be executed: %s: %s", options->argv[0], strerror(failure));
-	return 0;
 }
 
 /* ---- Ending ---- */
@@ -224,8 +229,15 @@ static void describe_lost_shim(const struct child *child, int status, struct chi
 	snprintf(how->text, sizeof how->text, "its shim was ended by signal %d", number);
 	if (cgroup_find(child->pid, path) == 0) {
 		cgroup_kill(path);
-		leave_remains(child->pid, true);
+		leave_remains(child->children, child->pid, true);
 	}
+}
+
+static void end(struct child *child, const struct child_exit *how)
+{
+	close(child->control);
+	child->control = -1;
+	child->exited(child->context, how);
 }
 
 static void on_shim_ended(void *context, bool readable, bool writable)
@@ -242,52 +254,112 @@ static void on_shim_ended(void *context, bool readable, bool writable)
 	loop_watch_destroy(child->watch);
 	child->watch = NULL;
 	close(child->handle);
-	close(child->control);
-	child->exited(child->context, &how);
+	end(child, &how);
+}
+
+static void not_started(struct child *child, const char *command, int failure)
+{
+	struct child_exit how = {.code = -1, .not_started = true};
+	if (failure == E2BIG)
+		snprintf(how.text, sizeof how.text,
+		         "could not be executed: %.100s: arguments and environment are larger than the system allows "
+		         "(128 KiB each, about 2 MiB together)", command);
+	else
+		snprintf(how.text, sizeof how.text, "could not be executed: %.150s: %s", command, strerror(failure));
+	end(child, &how);
+}
+
+static void start_done(struct job *job)
+{
+	struct start *start = (struct start *)job;
+	struct children *children = start->children;
+	struct child *child = start->child;
+	if (child != NULL)
+		child->start = NULL;
+	if (start->failure == 0) {
+		int handle = child != NULL ? (int)syscall(SYS_pidfd_open, start->pid, 0) : -1;
+		if (handle >= 0) {
+			child->pid = start->pid;
+			child->handle = handle;
+			child->watch = loop_watch_create(children->loop, handle, on_shim_ended, child);
+			loop_watch_set(child->watch, true, false);
+		} else {
+			start->failure = errno;
+			leave_remains(children, start->pid, false);
+		}
+	}
+	if (child != NULL && start->failure != 0)
+		not_started(child, start->argv[SHIM_COMMAND], start->failure);
+	start_release(start);
 }
 
 static void order(const struct child *child, char what)
 {
-	if (child->watch == NULL)
+	if (child->control < 0)
 		return;
-	/* A shim that is gone, or has a queue full of such orders, needs no further one. */
+	/* A shim that is gone, or has a queue full of such orders, needs no further one. One that is still to start finds it. */
 	send(child->control, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* ---- The door ---- */
 
-int child_start(struct loop *loop, const struct child_options *options, child_exited *exited, void *context,
+static void starts_ready(void *context, bool readable, bool writable)
+{
+	(void)readable, (void)writable;
+	jobs_collect(context);
+}
+
+int children_create(struct loop *loop, struct children **ret_children, struct error *error)
+{
+	struct jobs *jobs;
+	int code = jobs_create("start", &jobs);
+	if (code != 0)
+		return error_set(error, code, "the thread that starts children cannot be started");
+	struct children *children = mem_zero(sizeof *children);
+	children->loop = loop;
+	children->jobs = jobs;
+	children->watch = loop_watch_create(loop, jobs_descriptor(jobs), starts_ready, jobs);
+	loop_watch_set(children->watch, true, false);
+	*ret_children = children;
+	return 0;
+}
+
+void children_destroy(struct children *children)
+{
+	if (children == NULL)
+		return;
+	loop_watch_destroy(children->watch);
+	jobs_destroy(children->jobs);
+	collect_remains(children);
+	mem_free(children->remains);
+	mem_free(children);
+}
+
+int child_start(struct children *children, const struct child_options *options, child_exited *exited, void *context,
                 int ret_descriptors[3], struct child **ret_child, struct error *error)
 {
 	struct lines lines;
-	pid_t pid;
 	assert(options->argv[0] != NULL && options->env != NULL);
-	collect_remains();
-	int result = open_lines(&lines);
-	if (result != 0)
-		result = error_set(error, ERR_IO, "could not be executed: %s: %s", options->argv[0], strerror(errno));
-	else
-		result = start_shim(options, &lines, &pid, error);
-	close_all(lines.theirs);
-	if (result != 0) {
+	collect_remains(children);
+	if (open_lines(&lines) != 0) {
+		int failure = errno;
+		close_all(lines.theirs);
 		close_all(lines.ours);
-		return result;
+		return error_set(error, ERR_IO, "could not be executed: %s: %s", options->argv[0], strerror(failure));
 	}
-	int handle = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (handle < 0) {
-		result = error_set(error, ERR_IO, "could not be watched: %s: %s", options->argv[0], strerror(errno));
-		close_all(lines.ours);
-		leave_remains(pid, false);
-		return result;
-	}
+	struct start *start = mem_zero(sizeof *start);
 	struct child *child = mem_zero(sizeof *child);
-	*child = (struct child){.exited = exited, .context = context, .pid = pid};
-	child->handle = handle;
+	*child = (struct child){.children = children, .start = start, .exited = exited, .context = context};
 	child->control = lines.ours[CONTROL];
-	child->watch = loop_watch_create(loop, child->handle, on_shim_ended, child);
-	loop_watch_set(child->watch, true, false);
+	fill_start(start, options);
+	start->job.run = run_start;
+	start->job.done = start_done;
+	start->children = children;
+	start->child = child;
+	memcpy(start->theirs, lines.theirs, sizeof start->theirs);
 	memcpy(ret_descriptors, lines.ours, 3 * sizeof(int));
 	*ret_child = child;
+	jobs_give(children->jobs, &start->job);
 	return 0;
 }
 
@@ -305,13 +377,16 @@ void child_destroy(struct child *child)
 {
 	if (child == NULL)
 		return;
+	if (child->start != NULL)
+		child->start->child = NULL;
 	if (child->watch != NULL) {
 		loop_watch_destroy(child->watch);
 		close(child->handle);
-		close(child->control);
-		leave_remains(child->pid, false);
+		leave_remains(child->children, child->pid, false);
 	}
-	collect_remains();
+	if (child->control >= 0)
+		close(child->control);
+	collect_remains(child->children);
 	mem_free(child);
 }
 

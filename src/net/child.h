@@ -12,6 +12,9 @@
 /* First in main(): when this process is to be a shim, does not return. */
 void child_shim_main(int argc, char **argv);
 
+/* Those of one loop, with the thread that starts them: starting a program holds up who does it until the system has got round to
+ * it, which takes a busy machine some tenths of a second. */
+struct children;
 struct child;
 
 struct child_limits {
@@ -38,14 +41,20 @@ struct child_exit {
 
 typedef void child_exited(void *context, const struct child_exit *how);
 
-/* Starts it. The three descriptors are the daemon's ends of pipes to stdin, stdout, stderr: the caller's to close.
- * `exited` is called once, when the command has ended and all that it left behind is gone. */
-int child_start(struct loop *loop, const struct child_options *options, child_exited *exited, void *context,
+/* ERR_IO: the system gives no thread. */
+int children_create(struct loop *loop, struct children **ret_children, struct error *error);
+/* All that were started have been destroyed. Waits for starts that are under way. NULL is fine. */
+void children_destroy(struct children *children);
+
+/* Starts it soon. The three descriptors are the daemon's ends of pipes to stdin, stdout, stderr: the caller's to close.
+ * `exited` is called once, when the command has ended and all that it left behind is gone, or it could not be started; never
+ * from here. ERR_IO: the system gives no pipes. */
+int child_start(struct children *children, const struct child_options *options, child_exited *exited, void *context,
                 int ret_descriptors[3], struct child **ret_child, struct error *error);
 void child_terminate(struct child *child); /* SIGTERM to its process group */
 void child_kill(struct child *child);      /* SIGKILL to all below the shim */
 /* Before it has exited: kills all below the shim and forgets it; `exited` is not called. */
 void child_destroy(struct child *child);
-int child_pid(const struct child *child);  /* of the shim */
+int child_pid(const struct child *child);  /* of the shim; 0: it has not started yet */
 
 #endif

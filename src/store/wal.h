@@ -1,5 +1,5 @@
 /* The write-ahead log: entries (index, term, body) in segments (INVARIANTS, 11 to 16). One thread at a time: once the
- * node runs, whichever runs the disk's jobs (store/jobs.h). Nothing is durable before wal_sync. After an error of write or sync
+ * node runs, whichever runs the disk's jobs (net/jobs.h). Nothing is durable before wal_sync. After an error of write or sync
  * the log refuses all else (ERR_IO "the log has failed: …"): the node ends, and recovery decides what is there. A full disk is
  * no such error.
  *

@@ -6,7 +6,6 @@ target_link_libraries(clusterd_faulty_fs PUBLIC clusterd_flags clusterd_store)
 target_include_directories(clusterd_faulty_fs PUBLIC ${CMAKE_SOURCE_DIR}/tests)
 
 clusterd_unit_test(fs clusterd_faulty_fs)
-clusterd_unit_test(jobs clusterd_store)
 clusterd_unit_test(lock clusterd_store)
 clusterd_unit_test(recovery clusterd_faulty_fs)
 clusterd_unit_test(vote clusterd_faulty_fs)

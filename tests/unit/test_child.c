@@ -55,6 +55,7 @@ static _Noreturn void be_bomb(void)
 
 struct run {
 	struct loop *loop;
+	struct children *children;
 	struct child *child;
 	struct child_exit how;
 	int descriptors[3];
@@ -101,6 +102,7 @@ static void setup(struct run *run)
 	*run = (struct run){.descriptors = {-1, -1, -1}};
 	snprintf(run->mark, sizeof run->mark, "CHILD_MARK=%d-%d.", (int)getpid(), ++counter);
 	assert_int_equal(loop_create(&run->loop), 0);
+	assert_int_equal(children_create(run->loop, &run->children, NULL), 0);
 }
 
 static int try_start(struct run *run, const char *const *argv, const struct child_limits *limits, const char *directory,
@@ -111,7 +113,7 @@ static int try_start(struct run *run, const char *const *argv, const struct chil
 	options.without_group = run->without_group;
 	if (limits != NULL)
 		options.limits = *limits;
-	return child_start(run->loop, &options, note_exit, run, run->descriptors, &run->child, error);
+	return child_start(run->children, &options, note_exit, run, run->descriptors, &run->child, error);
 }
 
 static void start(struct run *run, const char *const *argv)
@@ -152,6 +154,23 @@ static void wait_for_exit(struct run *run)
 	assert_int_equal(run->left_when_told, 0);
 }
 
+static void look_whether_started(void *context)
+{
+	struct run *run = context;
+	if (child_pid(run->child) > 0)
+		loop_stop(run->loop);
+}
+
+/* As the loop knows. */
+static void wait_until_started(struct run *run)
+{
+	loop_at_turn_end(run->loop, look_whether_started, run);
+	if (child_pid(run->child) == 0)
+		loop_run(run->loop);
+	loop_forget_turn_end(run->loop, look_whether_started, run);
+	assert_true(child_pid(run->child) > 0);
+}
+
 static void finish(struct run *run)
 {
 	child_destroy(run->child);
@@ -159,6 +178,7 @@ static void finish(struct run *run)
 		if (run->descriptors[i] >= 0)
 			close(run->descriptors[i]);
 	}
+	children_destroy(run->children);
 	loop_destroy(run->loop);
 }
 
@@ -212,8 +232,8 @@ static void exit_code_is_told(void **state)
 	(void)state;
 	struct run run;
 	start_shell(&run, "exit 3");
-	assert_true(child_pid(run.child) > 0);
 	wait_for_exit(&run);
+	assert_true(child_pid(run.child) > 0);
 	assert_int_equal(run.how.code, 3);
 	assert_int_equal(run.how.signal, 0);
 	assert_false(run.how.not_started);
@@ -297,14 +317,15 @@ static void arguments_that_the_system_refuses_are_an_error(void **state)
 {
 	(void)state;
 	struct run run;
-	struct error error = {0};
 	char *word = mem_alloc(200001);
 	memset(word, 'x', 200000);
 	word[200000] = '\0';
 	setup(&run);
-	assert_int_equal(try_start(&run, (const char *const[]){"true", word, NULL}, NULL, NULL, &error), ERR_LIMIT);
-	assert_non_null(strstr(error.text, "128 KiB"));
+	assert_int_equal(try_start(&run, (const char *const[]){"true", word, NULL}, NULL, NULL, NULL), 0);
 	mem_free(word);
+	wait_for_exit(&run);
+	assert_true(run.how.not_started);
+	assert_non_null(strstr(run.how.text, "128 KiB"));
 	finish(&run);
 }
 
@@ -476,12 +497,35 @@ static void bomb_of_forks_is_ended(void **state)
 	finish(&run);
 }
 
+static void child_that_is_destroyed_before_it_has_started_leaves_nothing(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct run run;
+		start_shell(&run, "sleep 1000");
+		finish(&run);
+		wait_until_none(run.mark);
+	}
+}
+
+static void child_that_is_killed_before_it_has_started_does_not_run(void **state)
+{
+	(void)state;
+	struct run run;
+	start_shell(&run, "sleep 1000");
+	child_kill(run.child);
+	wait_for_exit(&run);
+	assert_int_equal(run.how.signal, SIGKILL);
+	finish(&run);
+}
+
 static void command_ends_when_its_shim_is_killed(void **state)
 {
 	(void)state;
 	struct run run;
 	start_without_group(&run, (const char *const[]){"sleep", "1000", NULL});
 	wait_until_many(run.mark, 2);
+	wait_until_started(&run);
 	kill(child_pid(run.child), SIGKILL);
 	while (run.told == 0)
 		loop_run(run.loop);
@@ -524,12 +568,12 @@ static void many_at_once_are_all_told(void **state)
 	enum { COUNT = 40 };
 	struct run runs[COUNT];
 	struct loop *loop;
+	struct children *children;
 	assert_int_equal(loop_create(&loop), 0);
+	assert_int_equal(children_create(loop, &children, NULL), 0);
 	for (int i = 0; i < COUNT; i++) {
 		char script[32];
-		setup(&runs[i]);
-		loop_destroy(runs[i].loop);
-		runs[i].loop = loop;
+		runs[i] = (struct run){.loop = loop, .children = children, .descriptors = {-1, -1, -1}};
 		snprintf(script, sizeof script, "exit %d", i);
 		assert_int_equal(try_start(&runs[i], (const char *const[]){"sh", "-c", script, NULL}, NULL, NULL, NULL), 0);
 	}
@@ -545,6 +589,7 @@ static void many_at_once_are_all_told(void **state)
 		for (int k = 0; k < 3; k++)
 			close(runs[i].descriptors[k]);
 	}
+	children_destroy(children);
 	loop_destroy(loop);
 }
 
@@ -578,6 +623,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(orphans_are_collected_while_it_runs),
 		cmocka_unit_test(comet_of_forks_is_ended),
 		cmocka_unit_test(bomb_of_forks_is_ended),
+		cmocka_unit_test(child_that_is_destroyed_before_it_has_started_leaves_nothing),
+		cmocka_unit_test(child_that_is_killed_before_it_has_started_does_not_run),
 		cmocka_unit_test(command_ends_when_its_shim_is_killed),
 		cmocka_unit_test(nothing_is_left_when_the_daemon_is_killed),
 		cmocka_unit_test(many_at_once_are_all_told),

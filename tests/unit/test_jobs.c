@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 #include <poll.h>
 #include <pthread.h>

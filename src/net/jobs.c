@@ -1,4 +1,4 @@
-#include "store/jobs.h"
+#include "net/jobs.h"
 
 #include "base/error.h"
 #include "base/memory.h"

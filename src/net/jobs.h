@@ -1,8 +1,8 @@
 /* A thread that runs jobs in the order they were given: the disk thread, the readers' thread. The loop's thread gives jobs and
  * takes back those that are done when the descriptor becomes readable. While the thread has none, the loop's may run one itself:
  * never two at once, and each sees what those before it did. */
-#ifndef CLUSTERD_STORE_JOBS_H
-#define CLUSTERD_STORE_JOBS_H
+#ifndef CLUSTERD_NET_JOBS_H
+#define CLUSTERD_NET_JOBS_H
 
 #include <stdbool.h>
 
