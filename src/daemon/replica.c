@@ -17,6 +17,9 @@
 #define CHUNK_BYTES (256u << 10) /* of a snapshot */
 #define BACKLOG_SENDS 256        /* batches for one member that wait for the disk */
 #define TICKS_AT_ONCE 64
+/* A leader is missed after this to twice this, which leaves time for three heartbeats: one may come late, on a busy machine too. */
+#define ELECTION_TIMEOUT_MS 250
+#define HEARTBEAT_MS 80
 /* Applied entries that stay in memory for members that are not far behind. */
 #define KEPT_ENTRIES 8192
 #define KEPT_BYTES (16u << 20)
@@ -593,6 +596,8 @@ int replica_create(struct node *node, const struct node_config *config, struct e
 	struct raft_configuration *configurations = mem_array(1 + fact_configurations, sizeof *configurations);
 	uint64_t applied = machine_applied_index(node->machine);
 	struct raft_config raft = {
+		.election_timeout_ms = ELECTION_TIMEOUT_MS,
+		.heartbeat_ms = HEARTBEAT_MS,
 		.id = config->id,
 		.term = config->term,
 		.voted_for = config->voted_for,
