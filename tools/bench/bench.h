@@ -33,6 +33,9 @@ int bench_start_node(const struct bench *bench, enum worker_kind kind, const cha
                      struct node **ret_node, struct error *error);
 /* Stops it, and removes what it had written; NULL is fine. */
 void bench_end_node(const struct bench *bench, struct node *node);
+/* The same for a cluster. */
+int bench_start_group(const struct bench *bench, struct node *ret_nodes[NODE_GROUP], struct error *error);
+void bench_end_group(const struct bench *bench, struct node *nodes[NODE_GROUP]);
 char *bench_node_directory(const struct bench *bench); /* of these nodes, one at a time; to be freed */
 /* What is being done, for who waits (stderr). */
 void bench_say(const struct bench *bench, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -44,6 +44,33 @@ static int idle_empty(struct bench *bench, const char *name, struct error *error
 	return code;
 }
 
+/* The node of three that takes most. */
+static int idle_group(struct bench *bench, const char *name, struct error *error)
+{
+	struct node *nodes[NODE_GROUP] = {NULL};
+	double begun_us[NODE_GROUP];
+	double most_us = 0, resident = 0, own = 0;
+	int code = bench_start_group(bench, nodes, error);
+	if (code == 0) {
+		pause_us(SETTLE_MS * 1000);
+		double begin_us = clock_us();
+		for (int i = 0; i < NODE_GROUP; i++)
+			begun_us[i] = process_cpu_us(node_pid(nodes[i]));
+		pause_us((unsigned)bench->duration * 1000);
+		for (int i = 0; i < NODE_GROUP; i++) {
+			pid_t pid = node_pid(nodes[i]);
+			most_us = fmax(most_us, process_cpu_us(pid) - begun_us[i]);
+			resident = fmax(resident, process_resident_mib(pid));
+			own = fmax(own, process_private_mib(pid));
+		}
+		double took_us = clock_us() - begin_us;
+		report_row(bench->report, name,
+		           (double[]){resident, own, most_us, took_us / 1e6, most_us / took_us * 100, NAN});
+	}
+	bench_end_group(bench, nodes);
+	return code;
+}
+
 static int idle_sleepers(struct bench *bench, const char *name, struct error *error)
 {
 	struct node *node = NULL;
@@ -72,6 +99,7 @@ static const struct {
 	int (*run)(struct bench *bench, const char *name, struct error *error);
 } scenarios[] = {
 	{"idle/empty", idle_empty},
+	{"idle/cluster", idle_group},
 	{"idle/sleepers-100k", idle_sleepers},
 };
 

@@ -75,6 +75,34 @@ int bench_start_node(const struct bench *bench, enum worker_kind kind, const cha
 	return code;
 }
 
+static void remove_group(const struct bench *bench)
+{
+	for (int i = 0; i < NODE_GROUP; i++) {
+		char *directory = mem_format("%s/group-%c", bench->directory, 'a' + i);
+		directory_remove(directory);
+		mem_free(directory);
+	}
+}
+
+int bench_start_group(const struct bench *bench, struct node *ret_nodes[NODE_GROUP], struct error *error)
+{
+	char *directory = mem_format("%s/group", bench->directory);
+	remove_group(bench);
+	int code = node_start_group(bench->program, directory, ret_nodes, error);
+	if (code == 0)
+		code = definitions_register(ret_nodes[0], WORKER_NATIVE, error);
+	mem_free(directory);
+	return code;
+}
+
+void bench_end_group(const struct bench *bench, struct node *nodes[NODE_GROUP])
+{
+	for (int i = 0; i < NODE_GROUP; i++)
+		node_stop(nodes[i]);
+	remove_group(bench);
+	unsetenv("CLUSTERD_TOKEN");
+}
+
 void bench_end_node(const struct bench *bench, struct node *node)
 {
 	char *directory = bench_node_directory(bench);

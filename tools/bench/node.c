@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -140,7 +141,7 @@ static int ask_status(struct node *node, bool wait_ready, msec patience, struct 
 	return code;
 }
 
-static int await_ready(struct node *node, struct error *error)
+static int await_listening(struct node *node, struct error *error)
 {
 	siginfo_t info = {0};
 	double until = clock_us() + START_PATIENCE_MS * 1e3;
@@ -152,14 +153,20 @@ static int await_ready(struct node *node, struct error *error)
 			return error_set(error, ERR_TIMEOUT, "clusterd did not listen in %d ms", START_PATIENCE_MS);
 		pause_us(200);
 	}
+	return 0;
+}
+
+static int await_ready(struct node *node, struct error *error)
+{
 	int code = ask_status(node, true, START_PATIENCE_MS, error);
 	if (code != 0 && node_has_ended(node, error))
 		return ERR_CLOSED;
 	return code;
 }
 
-int node_start(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
-               struct error *error)
+/* Returns when it listens. */
+static int launch(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
+                  struct error *error)
 {
 	struct node *node = mem_zero(sizeof *node);
 	pid_t self = getpid();
@@ -173,13 +180,83 @@ int node_start(const char *program, const char *directory, const char *const *ar
 	if (node->child == 0)
 		run_program(program, node, arguments, self);
 	int code = node->child < 0 ? error_set(error, ERR_IO, "clusterd cannot be started: %s", strerror(errno))
-	                           : await_ready(node, error);
+	                           : await_listening(node, error);
 	if (code != 0) {
 		node_kill(node);
 		return code;
 	}
 	*ret_node = node;
 	return 0;
+}
+
+int node_start(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
+               struct error *error)
+{
+	struct node *node = NULL;
+	int code = launch(program, directory, arguments, &node, error);
+	if (code == 0)
+		code = await_ready(node, error);
+	if (code != 0) {
+		node_kill(node);
+		return code;
+	}
+	*ret_node = node;
+	return 0;
+}
+
+/* A secret that is new, and for who runs this alone. */
+static int write_secret(const char *path, struct error *error)
+{
+	unsigned char bytes[32];
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool done = file >= 0 && getrandom(bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes;
+	for (size_t i = 0; done && i < sizeof bytes; i++)
+		done = dprintf(file, "%02x", bytes[i]) == 2;
+	if (file >= 0)
+		close(file);
+	return done ? 0 : error_set(error, ERR_IO, "%s cannot be written: %s", path, strerror(errno));
+}
+
+static int take_token(const struct node *node, struct error *error)
+{
+	char token[256] = "";
+	char *path = mem_format("%s/token", node->directory);
+	FILE *file = fopen(path, "re");
+	bool found = file != NULL && fgets(token, sizeof token, file) != NULL;
+	if (file != NULL)
+		fclose(file);
+	token[strcspn(token, "\n")] = '\0';
+	int code = found && setenv("CLUSTERD_TOKEN", token, 1) == 0 ? 0 : error_set(error, ERR_IO, "%s cannot be read", path);
+	mem_free(path);
+	return code;
+}
+
+int node_start_group(const char *program, const char *directory, struct node *ret_nodes[NODE_GROUP], struct error *error)
+{
+	struct node *nodes[NODE_GROUP] = {NULL};
+	char *secret = mem_format("%s.secret", directory);
+	int code = write_secret(secret, error);
+	for (int i = 0; i < NODE_GROUP && code == 0; i++) {
+		char name[] = {(char)('a' + i), '\0'};
+		char *own = mem_format("%s-%s", directory, name);
+		const char *join = i > 0 ? node_address(nodes[0]) : NULL;
+		const char *const arguments[] = {"--name", name, "--secret-file", secret, "--expect", "3", /* NODE_GROUP */
+		                                 join != NULL ? "--join" : NULL, join, NULL};
+		code = launch(program, own, arguments, &nodes[i], error);
+		mem_free(own);
+		if (code == 0 && i == 0)
+			code = take_token(nodes[0], error);
+	}
+	for (int i = 0; i < NODE_GROUP && code == 0; i++)
+		code = await_ready(nodes[i], error);
+	for (int i = 0; i < NODE_GROUP; i++) {
+		if (code != 0)
+			node_kill(nodes[i]);
+		else
+			ret_nodes[i] = nodes[i];
+	}
+	mem_free(secret);
+	return code;
 }
 
 /* --- using -------------------------------------------------------------------------------------------------------- */

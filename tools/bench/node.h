@@ -20,6 +20,9 @@ struct node_file {
  * it is ready. */
 int node_start(const char *program, const char *directory, const char *const *arguments, struct node **ret_node,
                struct error *error);
+/* The same for a cluster of NODE_GROUP servers: directories DIRECTORY-a and so on. Clients show its token from here on (CLUSTERD_TOKEN). */
+enum { NODE_GROUP = 3 };
+int node_start_group(const char *program, const char *directory, struct node *ret_nodes[NODE_GROUP], struct error *error);
 double node_start_ms(const struct node *node); /* from fork to ready */
 const char *node_address(const struct node *node);
 pid_t node_pid(const struct node *node);       /* as it says itself: `program` may be a script that starts it */

@@ -44,6 +44,7 @@ static const struct report_column columns[] = {
 struct run {
 	struct bench *bench;
 	struct node *node;
+	struct node *others[NODE_GROUP - 1]; /* of its cluster; NULL: it is alone */
 	struct worker *worker; /* NULL: a pool */
 	double floor_us; /* what a step costs at least: a sync, as it is around the run, and the loopback */
 	/* What it had cost when measuring began, then what it cost. */
@@ -52,10 +53,18 @@ struct run {
 	double calls;
 };
 
+static double nodes_cpu_us(const struct run *run)
+{
+	double sum = process_cpu_us(node_pid(run->node));
+	for (int i = 0; i < NODE_GROUP - 1; i++)
+		sum += run->others[i] != NULL ? process_cpu_us(node_pid(run->others[i])) : 0;
+	return sum;
+}
+
 static void mark(void *context, bool end)
 {
 	struct run *run = context;
-	double node = process_cpu_us(node_pid(run->node));
+	double node = nodes_cpu_us(run);
 	double worker = run->worker != NULL ? process_cpu_us(worker_pid(run->worker))
 	                                    : process_descendants_cpu_us(node_pid(run->node));
 	double calls = run->worker != NULL ? (double)worker_calls(run->worker) : 0;
@@ -156,6 +165,42 @@ static int run_one(struct bench *bench, const char *name, const struct shape *sh
 	return code;
 }
 
+/* Client and worker are connected to one of three nodes, whichever it is. */
+static int run_group(struct bench *bench, const char *name, const struct shape *shape, uint32_t in_flight,
+                     struct error *error)
+{
+	struct run run = {.bench = bench};
+	struct node *nodes[NODE_GROUP] = {NULL};
+	int code = in_flight == 1 ? measure_floor(&run, error) : 0;
+	if (code == 0)
+		code = bench_start_group(bench, nodes, error);
+	run.node = nodes[0];
+	for (int i = 1; i < NODE_GROUP; i++)
+		run.others[i - 1] = nodes[i];
+	if (code == 0)
+		code = worker_start(node_address(run.node), "Step", CREDIT, &run.worker, error);
+	if (code == 0)
+		code = run_load(&run, name, shape, in_flight, error);
+	worker_stop(run.worker);
+	bench_end_group(bench, nodes);
+	if (code != 0)
+		error_prefix(error, "%s", name);
+	return code;
+}
+
+static int run_groups(struct bench *bench, struct error *error)
+{
+	const struct shape *shape = shape_find("steps-3");
+	int code = 0;
+	for (size_t i = 0; i < LEVEL_COUNT && code == 0; i++) {
+		char *name = mem_format("cluster/%s/%u", shape->name, levels[i]);
+		if (bench_wants(bench, name))
+			code = run_group(bench, name, shape, levels[i], error);
+		mem_free(name);
+	}
+	return code;
+}
+
 static bool node_js_is_there(void)
 {
 	return system("command -v node >/dev/null 2>&1") == 0; /* as the node will look for it: in PATH */
@@ -188,5 +233,7 @@ int bench_workflows(struct bench *bench, struct error *error)
 	int code = run_kind(bench, WORKER_NATIVE, error);
 	if (code == 0)
 		code = run_kind(bench, WORKER_POOL, error);
+	if (code == 0)
+		code = run_groups(bench, error);
 	return code;
 }
