@@ -4,7 +4,6 @@
 #include "net/jobs.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <uthash.h>
 
@@ -34,7 +33,6 @@ struct resolver {
 	struct jobs *jobs; /* NULL until a name comes: numbers need none */
 	struct loop_watch *watch;
 	struct name *names;
-	atomic_bool stopping;
 	struct {
 		void (*ended)(void *context);
 		void *context;
@@ -46,7 +44,6 @@ struct resolver *resolver_create(struct loop *loop)
 {
 	struct resolver *resolver = mem_zero(sizeof *resolver);
 	resolver->loop = loop;
-	atomic_init(&resolver->stopping, false);
 	return resolver;
 }
 
@@ -86,11 +83,15 @@ static void name_destroy(struct resolver *resolver, struct name *name)
 static void look_up(struct job *job)
 {
 	struct lookup *lookup = (struct lookup *)job;
-	if (atomic_load(&lookup->resolver->stopping))
-		error_set(&lookup->error, ERR_CLOSED, "stopping");
-	else if (address_resolve(lookup->address, false, lookup->addresses, &lookup->count, &lookup->error) == 0 &&
-	         lookup->count == 0)
+	if (address_resolve(lookup->address, false, lookup->addresses, &lookup->count, &lookup->error) == 0 &&
+	    lookup->count == 0)
 		error_set(&lookup->error, ERR_NOT_FOUND, "address \"%s\": no addresses", lookup->address);
+}
+
+static void drop(struct job *job)
+{
+	mem_free(((struct lookup *)job)->address);
+	mem_free(job);
 }
 
 static void looked_up(struct job *job)
@@ -107,9 +108,8 @@ static void looked_up(struct job *job)
 			memcpy(name->addresses, lookup->addresses, sizeof name->addresses);
 		}
 	}
-	mem_free(lookup->address);
-	mem_free(lookup);
-	for (size_t i = 0; i < resolver->watcher_count && !atomic_load(&resolver->stopping); i++)
+	drop(job);
+	for (size_t i = 0; i < resolver->watcher_count; i++)
 		resolver->watchers[i].ended(resolver->watchers[i].context);
 }
 
@@ -138,9 +138,8 @@ void resolver_destroy(struct resolver *resolver)
 	struct name *next;
 	if (resolver == NULL)
 		return;
-	atomic_store(&resolver->stopping, true);
 	loop_watch_destroy(resolver->watch);
-	jobs_destroy(resolver->jobs);
+	jobs_abandon(resolver->jobs, drop);
 	HASH_ITER(hh, resolver->names, name, next)
 		name_destroy(resolver, name);
 	mem_free(resolver);

@@ -14,7 +14,7 @@ struct resolver;
 #define RESOLVER_FAILED_MS 1000
 
 struct resolver *resolver_create(struct loop *loop);
-/* Waits for a look-up that is under way. NULL is fine. */
+/* Waits for no look-up. NULL is fine. */
 void resolver_destroy(struct resolver *resolver);
 /* Calls when a look-up has ended, well or not; several may be told. */
 void resolver_watch(struct resolver *resolver, void (*ended)(void *context), void *context);

@@ -40,7 +40,7 @@ bool discovery_is_local(const char *source);
 /* ERR_INVALID, ERR_LIMIT: of a source. */
 int discovery_create(struct loop *loop, const struct discovery_options *options, discovery_found *found, void *context,
                      struct discovery **ret_discovery, struct error *error);
-void discovery_destroy(struct discovery *discovery); /* waits for a look that a thread is at; NULL is fine */
+void discovery_destroy(struct discovery *discovery); /* waits for nothing; NULL is fine */
 void discovery_start(struct discovery *discovery);
 /* Appends ,"discovery_errors":N,"discovery":[{"source":…,"found":[…],"looks":N,"errors":N,"problem":…},…]. */
 void discovery_status(const struct discovery *discovery, struct buffer *out);

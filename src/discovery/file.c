@@ -11,6 +11,7 @@
 struct reading {
 	struct job job;
 	struct source *source;
+	char *path; /* its own: the source may be gone before the disk answers */
 	struct places places;
 	struct error error;
 };
@@ -23,12 +24,17 @@ static int check(const char *text, struct error *error)
 static void read_file(struct job *job)
 {
 	struct reading *reading = (struct reading *)job;
-	const char *path = reading->source->text;
 	struct buffer text = BUFFER_EMPTY;
-	if (whole_file_read(path, FILE_SIZE_MAX, &text, &reading->error) == 0 &&
+	if (whole_file_read(reading->path, FILE_SIZE_MAX, &text, &reading->error) == 0 &&
 	    lines_read(buffer_slice(&text), &reading->places, &reading->error) != 0)
-		error_prefix(&reading->error, "%s", path);
+		error_prefix(&reading->error, "%s", reading->path);
 	buffer_finish(&text);
+}
+
+static void drop(struct job *job)
+{
+	mem_free(((struct reading *)job)->path);
+	mem_free(job);
 }
 
 static void file_was_read(struct job *job)
@@ -38,28 +44,19 @@ static void file_was_read(struct job *job)
 		source_failed(reading->source, &reading->error);
 	else
 		source_found(reading->source, &reading->places);
-}
-
-static void open_file(struct source *source, const struct discovery_options *options)
-{
-	struct reading *reading = mem_zero(sizeof *reading);
-	(void)options;
-	reading->job.run = read_file;
-	reading->job.done = file_was_read;
-	reading->source = source;
-	source->own = reading;
+	drop(job);
 }
 
 static void look(struct source *source)
 {
-	struct reading *reading = source->own;
-	reading->error.code = 0;
+	struct reading *reading = mem_zero(sizeof *reading);
+	reading->job.run = read_file;
+	reading->job.done = file_was_read;
+	reading->source = source;
+	reading->path = mem_string(source->text);
 	source_give(source, &reading->job);
 }
 
-static void close_file(struct source *source)
-{
-	mem_free(source->own);
-}
-
-const struct source_kind source_file = {"file:", FILE_PERIOD_MS, true, check, open_file, look, close_file};
+const struct source_kind source_file = {
+	"file:", FILE_PERIOD_MS, check, source_opens_nothing, look, source_closes_nothing, drop,
+};

@@ -19,8 +19,22 @@
 #define KUBERNETES_MESSAGE_MAX 200
 #define MOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
 
-struct kubernetes {
+/* What stands in the pod, and where the API is: found on the thread, and its own, since a disk or a name server may hang. */
+struct pod {
 	struct job job;
+	struct kubernetes *kubernetes;
+	char *mount;
+	char *host_port;
+	bool namespace_wanted;
+	struct buffer token;
+	struct buffer authorities;
+	struct buffer namespace;
+	struct address addresses[ADDRESS_CHOICES];
+	size_t address_count;
+	struct error error;
+};
+
+struct kubernetes {
 	struct source *source;
 	char service[KUBERNETES_NAME_MAX + 1];
 	char namespace[KUBERNETES_NAME_MAX + 1]; /* "": that of the mount */
@@ -30,11 +44,7 @@ struct kubernetes {
 	char *host_port;
 
 	/* Of the look that is under way. */
-	struct buffer token;
-	struct buffer authorities;
-	struct buffer own_namespace;
-	struct address addresses[ADDRESS_CHOICES];
-	size_t address_count;
+	struct pod *pod; /* NULL: none, or it is being looked at */
 	struct error error;
 	bool endpoints; /* slices were asked for already */
 	struct https *https;
@@ -89,10 +99,10 @@ static void trim(struct buffer *text)
 		text->size--;
 }
 
-static int read_part(const struct kubernetes *kubernetes, const char *name, size_t size_max, struct buffer *out,
+static int read_part(const struct pod *pod, const char *name, size_t size_max, struct buffer *out,
                      struct error *error)
 {
-	char *path = mem_format("%s/%s", kubernetes->mount, name);
+	char *path = mem_format("%s/%s", pod->mount, name);
 	buffer_clear(out);
 	int code = whole_file_read(path, size_max, out, error);
 	trim(out);
@@ -102,37 +112,49 @@ static int read_part(const struct kubernetes *kubernetes, const char *name, size
 	return code;
 }
 
-static int read_namespace(struct kubernetes *kubernetes, struct error *error)
+static int read_namespace(struct pod *pod, struct error *error)
 {
 	char name[KUBERNETES_NAME_MAX + 1];
-	buffer_clear(&kubernetes->own_namespace);
-	if (kubernetes->namespace[0] != '\0')
+	if (!pod->namespace_wanted)
 		return 0;
-	int code = read_part(kubernetes, "namespace", KUBERNETES_NAME_MAX + 1, &kubernetes->own_namespace, error);
+	int code = read_part(pod, "namespace", KUBERNETES_NAME_MAX + 1, &pod->namespace, error);
 	if (code != 0)
 		return code;
-	const char *at = buffer_string(&kubernetes->own_namespace);
+	const char *at = buffer_string(&pod->namespace);
 	return take_name(&at, "", "namespace", name, error);
 }
 
-static void prepare(struct job *job)
+static void look_at_pod(struct job *job)
 {
-	struct kubernetes *kubernetes = (struct kubernetes *)job;
-	struct error *error = &kubernetes->error;
-	if (kubernetes->host == NULL) {
+	struct pod *pod = (struct pod *)job;
+	struct error *error = &pod->error;
+	if (pod->host_port == NULL) {
 		error_set(error, ERR_NOT_FOUND, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not in the environment, as "
 		          "they are in a pod");
 		return;
 	}
-	int code = read_part(kubernetes, "token", KUBERNETES_TOKEN_MAX, &kubernetes->token, error);
+	int code = read_part(pod, "token", KUBERNETES_TOKEN_MAX, &pod->token, error);
 	if (code == 0)
-		code = read_part(kubernetes, "ca.crt", KUBERNETES_AUTHORITIES_MAX, &kubernetes->authorities, error);
+		code = read_part(pod, "ca.crt", KUBERNETES_AUTHORITIES_MAX, &pod->authorities, error);
 	if (code == 0)
-		code = read_namespace(kubernetes, error);
+		code = read_namespace(pod, error);
 	if (code == 0)
-		code = address_resolve(kubernetes->host_port, false, kubernetes->addresses, &kubernetes->address_count, error);
-	if (code == 0 && kubernetes->address_count == 0)
-		error_set(error, ERR_NOT_FOUND, "address \"%s\": no addresses", kubernetes->host_port);
+		code = address_resolve(pod->host_port, false, pod->addresses, &pod->address_count, error);
+	if (code == 0 && pod->address_count == 0)
+		error_set(error, ERR_NOT_FOUND, "address \"%s\": no addresses", pod->host_port);
+}
+
+static void drop(struct job *job)
+{
+	struct pod *pod = (struct pod *)job;
+	if (pod->token.capacity > 0)
+		explicit_bzero(pod->token.data, pod->token.capacity);
+	buffer_finish(&pod->token);
+	buffer_finish(&pod->authorities);
+	buffer_finish(&pod->namespace);
+	mem_free(pod->mount);
+	mem_free(pod->host_port);
+	mem_free(pod);
 }
 
 /* --- asking -------------------------------------------------------------------------------------------------------- */
@@ -141,10 +163,9 @@ static void forget_look(struct kubernetes *kubernetes)
 {
 	https_destroy(kubernetes->https);
 	kubernetes->https = NULL;
-	if (kubernetes->token.capacity > 0)
-		explicit_bzero(kubernetes->token.data, kubernetes->token.capacity);
-	buffer_finish(&kubernetes->token);
-	buffer_finish(&kubernetes->authorities);
+	if (kubernetes->pod != NULL)
+		drop(&kubernetes->pod->job);
+	kubernetes->pod = NULL;
 }
 
 static void failed(struct kubernetes *kubernetes)
@@ -157,8 +178,8 @@ static void answered(void *context, int status, struct slice body, const struct 
 
 static void ask(struct kubernetes *kubernetes)
 {
-	const char *namespace =
-		kubernetes->namespace[0] != '\0' ? kubernetes->namespace : buffer_string(&kubernetes->own_namespace);
+	struct pod *pod = kubernetes->pod;
+	const char *namespace = pod->namespace_wanted ? buffer_string(&pod->namespace) : kubernetes->namespace;
 	char *path = kubernetes->endpoints
 	                     ? mem_format("/api/v1/namespaces/%s/endpoints/%s", namespace, kubernetes->service)
 	                     : mem_format("/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices"
@@ -167,10 +188,10 @@ static void ask(struct kubernetes *kubernetes)
 	/* Another one of its addresses each time: one of them may be dead. */
 	struct https_request request = {
 		.host = kubernetes->host,
-		.address = &kubernetes->addresses[kubernetes->source->looks % kubernetes->address_count],
+		.address = &pod->addresses[kubernetes->source->looks % pod->address_count],
 		.path = path,
-		.authorities = buffer_slice(&kubernetes->authorities),
-		.token = buffer_string(&kubernetes->token),
+		.authorities = buffer_slice(&pod->authorities),
+		.token = buffer_string(&pod->token),
 		.answer_max = KUBERNETES_ANSWER_MAX,
 		.timeout = KUBERNETES_TIMEOUT_MS,
 	};
@@ -226,21 +247,30 @@ static void answered(void *context, int status, struct slice body, const struct 
 	source_found(kubernetes->source, &places);
 }
 
-static void prepared(struct job *job)
+static void pod_looked_at(struct job *job)
 {
-	struct kubernetes *kubernetes = (struct kubernetes *)job;
-	if (kubernetes->error.code != 0)
+	struct pod *pod = (struct pod *)job;
+	struct kubernetes *kubernetes = pod->kubernetes;
+	kubernetes->pod = pod;
+	kubernetes->error = pod->error;
+	if (pod->error.code != 0)
 		failed(kubernetes);
-	else if (!kubernetes->source->closing)
+	else
 		ask(kubernetes);
 }
 
 static void look(struct source *source)
 {
 	struct kubernetes *kubernetes = source->own;
+	struct pod *pod = mem_zero(sizeof *pod);
+	pod->job.run = look_at_pod;
+	pod->job.done = pod_looked_at;
+	pod->kubernetes = kubernetes;
+	pod->mount = mem_string(kubernetes->mount);
+	pod->host_port = mem_string(kubernetes->host_port);
+	pod->namespace_wanted = kubernetes->namespace[0] == '\0';
 	kubernetes->endpoints = false;
-	kubernetes->error.code = 0;
-	source_give(source, &kubernetes->job);
+	source_give(source, &pod->job);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -252,8 +282,6 @@ static void open_kubernetes(struct source *source, const struct discovery_option
 	const char *port = getenv("KUBERNETES_SERVICE_PORT_HTTPS"); /* where a port without HTTPS is there, too */
 	if (port == NULL)
 		port = getenv("KUBERNETES_SERVICE_PORT");
-	kubernetes->job.run = prepare;
-	kubernetes->job.done = prepared;
 	kubernetes->source = source;
 	kubernetes->mount = mem_string(options->mount != NULL ? options->mount : MOUNT);
 	if (host != NULL && host[0] != '\0' && port != NULL) {
@@ -268,7 +296,6 @@ static void close_kubernetes(struct source *source)
 {
 	struct kubernetes *kubernetes = source->own;
 	forget_look(kubernetes);
-	buffer_finish(&kubernetes->own_namespace);
 	mem_free(kubernetes->mount);
 	mem_free(kubernetes->host);
 	mem_free(kubernetes->host_port);
@@ -276,5 +303,5 @@ static void close_kubernetes(struct source *source)
 }
 
 const struct source_kind source_kubernetes = {
-	"k8s:", KUBERNETES_PERIOD_MS, true, check, open_kubernetes, look, close_kubernetes,
+	"k8s:", KUBERNETES_PERIOD_MS, check, open_kubernetes, look, close_kubernetes, drop,
 };

@@ -7,6 +7,7 @@
 struct lookup {
 	struct job job;
 	struct source *source;
+	char *text; /* its own: the source may be gone before the name server answers */
 	struct address addresses[PLACES_MAX];
 	size_t count;
 	struct error error;
@@ -20,9 +21,15 @@ static int check(const char *text, struct error *error)
 static void look_up(struct job *job)
 {
 	struct lookup *lookup = (struct lookup *)job;
-	if (address_resolve_many(lookup->source->text, false, lookup->addresses, PLACES_MAX, &lookup->count, &lookup->error) == 0 &&
+	if (address_resolve_many(lookup->text, false, lookup->addresses, PLACES_MAX, &lookup->count, &lookup->error) == 0 &&
 	    lookup->count == 0)
-		error_set(&lookup->error, ERR_NOT_FOUND, "address \"%s\": no addresses", lookup->source->text);
+		error_set(&lookup->error, ERR_NOT_FOUND, "address \"%s\": no addresses", lookup->text);
+}
+
+static void drop(struct job *job)
+{
+	mem_free(((struct lookup *)job)->text);
+	mem_free(job);
 }
 
 static void looked_up(struct job *job)
@@ -35,29 +42,19 @@ static void looked_up(struct job *job)
 		source_failed(lookup->source, &lookup->error);
 	else
 		source_found(lookup->source, &places);
-}
-
-static void open_name(struct source *source, const struct discovery_options *options)
-{
-	struct lookup *lookup = mem_zero(sizeof *lookup);
-	(void)options;
-	lookup->job.run = look_up;
-	lookup->job.done = looked_up;
-	lookup->source = source;
-	source->own = lookup;
+	drop(job);
 }
 
 static void look(struct source *source)
 {
-	struct lookup *lookup = source->own;
-	lookup->count = 0;
-	lookup->error.code = 0;
+	struct lookup *lookup = mem_zero(sizeof *lookup);
+	lookup->job.run = look_up;
+	lookup->job.done = looked_up;
+	lookup->source = source;
+	lookup->text = mem_string(source->text);
 	source_give(source, &lookup->job);
 }
 
-static void close_name(struct source *source)
-{
-	mem_free(source->own);
-}
-
-const struct source_kind source_name = {"dns:", NAMES_PERIOD_MS, true, check, open_name, look, close_name};
+const struct source_kind source_name = {
+	"dns:", NAMES_PERIOD_MS, check, source_opens_nothing, look, source_closes_nothing, drop,
+};

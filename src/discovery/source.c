@@ -13,13 +13,13 @@ static int check_fixed(const char *text, struct error *error)
 	return address_check(text, error);
 }
 
-static void nothing_to_open(struct source *source, const struct discovery_options *options)
+void source_opens_nothing(struct source *source, const struct discovery_options *options)
 {
 	(void)source;
 	(void)options;
 }
 
-static void nothing_to_close(struct source *source)
+void source_closes_nothing(struct source *source)
 {
 	(void)source;
 }
@@ -33,7 +33,9 @@ static void look_at_fixed(struct source *source)
 	source_found(source, &places);
 }
 
-const struct source_kind source_fixed = {"", MSEC_NEVER, false, check_fixed, nothing_to_open, look_at_fixed, nothing_to_close};
+const struct source_kind source_fixed = {
+	"", MSEC_NEVER, check_fixed, source_opens_nothing, look_at_fixed, source_closes_nothing, NULL,
+};
 
 const struct source_kind *source_kind_of(const char *spelled, const char **ret_text)
 {
@@ -62,7 +64,7 @@ static void jobs_ready(void *context, bool readable, bool writable)
 
 static int need_thread(struct source *source, struct error *error)
 {
-	if (!source->kind->waits)
+	if (source->kind->drop == NULL)
 		return 0;
 	if (jobs_create("discovery", &source->jobs) != 0)
 		return error_set(error, ERR_IO, "the system gives no thread to look for \"%s\" with", source->spelled);
@@ -105,8 +107,6 @@ void source_found(struct source *source, const struct places *places)
 {
 	assert(source->looking);
 	source->looking = false;
-	if (source->closing)
-		return;
 	if (source->failures > 0)
 		log_write(LOG_INFO, "discovery", "%s: answers again, after %u looks that failed", source->spelled, source->failures);
 	source->failures = 0;
@@ -123,8 +123,6 @@ void source_failed(struct source *source, const struct error *error)
 	assert(source->looking && error->code != 0);
 	msec now = loop_now(source->loop);
 	source->looking = false;
-	if (source->closing)
-		return;
 	source->errors++;
 	source->problem = *error;
 	if (source->failures == 0 || now - source->logged_at >= DISCOVERY_LOG_MS) {
@@ -159,9 +157,8 @@ int source_init(struct source *source, struct loop *loop, const char *spelled, c
 
 void source_finish(struct source *source)
 {
-	source->closing = true;
 	loop_watch_destroy(source->watch);
-	jobs_destroy(source->jobs);
+	jobs_abandon(source->jobs, source->kind->drop);
 	loop_timer_destroy(source->timer);
 	source->kind->close(source);
 	mem_free(source->text);

@@ -11,15 +11,16 @@ struct source;
 struct source_kind {
 	const char *prefix; /* "file:" */
 	msec period;        /* from the end of a look that went well to the next one; MSEC_NEVER: there is none */
-	bool waits;         /* it gives jobs */
 	/* `text` is what comes behind the prefix. ERR_INVALID, ERR_LIMIT. */
 	int (*check)(const char *text, struct error *error);
 	/* Makes what the kind needs, source->own; the text was checked. */
 	void (*open)(struct source *source, const struct discovery_options *options);
 	/* Begins a look, which ends with one call of source_found or source_failed, then or later. */
 	void (*look)(struct source *source);
-	/* Releases source->own; a look may be under way, and nothing may come of it any more. Jobs have run when this is called. */
+	/* Releases source->own; a look may be under way, and nothing may come of it any more. */
 	void (*close)(struct source *source);
+	/* Releases a job that was given; NULL: it gives none. It may be called on the thread. */
+	void (*drop)(struct job *job);
 };
 
 extern const struct source_kind source_fixed;
@@ -46,7 +47,6 @@ struct source {
 	msec logged_at;
 	struct error problem; /* code 0: the last look went well */
 	bool looking;
-	bool closing;
 };
 
 /* The kind that a source is of, and what stands behind its prefix. */
@@ -57,11 +57,13 @@ int source_init(struct source *source, struct loop *loop, const char *spelled, c
                 void (*changed)(void *context), void *context, struct error *error);
 void source_finish(struct source *source);
 void source_look(struct source *source);
+void source_opens_nothing(struct source *source, const struct discovery_options *options);
+void source_closes_nothing(struct source *source);
 /* The end of a look. */
 void source_found(struct source *source, const struct places *places);
 void source_failed(struct source *source, const struct error *error);
-/* Runs a job on the source's own thread; a source that has to wait holds no other one up. `done` is called on the loop's thread; when the
- * source is being closed too, and then must only release. */
+/* Runs a job on the source's own thread; a source that has to wait holds no other one up. The job must not use the source but in `done`: a
+ * source that is finished does not wait for a name server, or a disk, that hangs. */
 void source_give(struct source *source, struct job *job);
 
 #endif

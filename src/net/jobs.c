@@ -32,6 +32,8 @@ struct jobs {
 	struct job_list given;
 	struct job_list done;
 	bool ending;
+	bool running;                   /* the thread is at a job */
+	void (*drop)(struct job *job);  /* abandoned: the thread cleans up when its job has run */
 };
 
 static void list_init(struct job_list *list)
@@ -64,6 +66,15 @@ static void announce(struct jobs *jobs)
 	(void)size;
 }
 
+static void clean_up(struct jobs *jobs)
+{
+	pthread_cond_destroy(&jobs->done_changed);
+	pthread_cond_destroy(&jobs->given_changed);
+	pthread_mutex_destroy(&jobs->mutex);
+	close(jobs->descriptor);
+	mem_free(jobs);
+}
+
 static void *run_jobs(void *argument)
 {
 	struct jobs *jobs = argument;
@@ -74,9 +85,17 @@ static void *run_jobs(void *argument)
 		if (jobs->given.first == NULL)
 			break;
 		struct job *job = list_take_first(&jobs->given);
+		jobs->running = true;
 		pthread_mutex_unlock(&jobs->mutex);
 		job->run(job);
 		pthread_mutex_lock(&jobs->mutex);
+		jobs->running = false;
+		if (jobs->drop != NULL) {
+			pthread_mutex_unlock(&jobs->mutex);
+			jobs->drop(job);
+			clean_up(jobs);
+			return NULL;
+		}
 		if (jobs->done.first == NULL)
 			announce(jobs);
 		list_add(&jobs->done, job);
@@ -115,11 +134,7 @@ int jobs_create(const char *name, struct jobs **ret_jobs)
 	pthread_cond_init(&jobs->given_changed, NULL);
 	pthread_cond_init(&jobs->done_changed, NULL);
 	if (start_thread(jobs, name) != 0) {
-		pthread_cond_destroy(&jobs->done_changed);
-		pthread_cond_destroy(&jobs->given_changed);
-		pthread_mutex_destroy(&jobs->mutex);
-		close(jobs->descriptor);
-		mem_free(jobs);
+		clean_up(jobs);
 		return ERR_IO;
 	}
 	*ret_jobs = jobs;
@@ -215,9 +230,41 @@ void jobs_destroy(struct jobs *jobs)
 	pthread_cond_signal(&jobs->given_changed);
 	pthread_mutex_unlock(&jobs->mutex);
 	pthread_join(jobs->thread, NULL);
-	pthread_cond_destroy(&jobs->done_changed);
-	pthread_cond_destroy(&jobs->given_changed);
-	pthread_mutex_destroy(&jobs->mutex);
-	close(jobs->descriptor);
-	mem_free(jobs);
+	clean_up(jobs);
+}
+
+static void drop_all(struct job *job, void (*drop)(struct job *job))
+{
+	while (job != NULL) {
+		struct job *next = job->next;
+		drop(job);
+		job = next;
+	}
+}
+
+void jobs_abandon(struct jobs *jobs, void (*drop)(struct job *job))
+{
+	if (jobs == NULL)
+		return;
+	assert(jobs->put_by == NULL && jobs->ran == NULL);
+	pthread_t thread = jobs->thread;
+	pthread_mutex_lock(&jobs->mutex);
+	struct job *given = jobs->given.first;
+	struct job *done = jobs->done.first;
+	bool running = jobs->running;
+	list_init(&jobs->given);
+	list_init(&jobs->done);
+	jobs->ending = true;
+	if (running)
+		jobs->drop = drop;
+	pthread_cond_signal(&jobs->given_changed);
+	pthread_mutex_unlock(&jobs->mutex);
+	if (running) { /* what is there belongs to the thread now */
+		pthread_detach(thread);
+	} else {
+		pthread_join(thread, NULL);
+		clean_up(jobs);
+	}
+	drop_all(given, drop);
+	drop_all(done, drop);
 }

@@ -19,6 +19,10 @@ struct job {
 int jobs_create(const char *name, struct jobs **ret_jobs);
 /* Waits until what was given has run; `done` is called for each, and what it gives runs too. NULL is fine. */
 void jobs_destroy(struct jobs *jobs);
+/* The same without waiting for anything: for jobs that may take longer than anybody wants to. `done` is called for none of them, `drop` for
+ * each that was not collected: here, but for the one that the thread is at, which is dropped there when it has run. So a job must use
+ * nothing but what is its own. Nothing may be put by. */
+void jobs_abandon(struct jobs *jobs, void (*drop)(struct job *job));
 void jobs_give(struct jobs *jobs, struct job *job);
 /* A job that takes no longer than waking the thread is put by, when jobs_idle, for jobs_run_here. What is given before that call
  * sends it to the thread first, so that the order stays. */

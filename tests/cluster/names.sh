@@ -14,11 +14,12 @@ say() { # LINE…
 	mv "$records.new" "$records"
 }
 say ""
-echo "nameserver 10.77.0.1" >"$work/resolv.conf"
+printf 'nameserver 10.77.0.1\noptions timeout:30 attempts:5\n' >"$work/resolv.conf"
 echo "hosts: files dns" >"$work/nsswitch.conf"
 mount --bind "$work/resolv.conf" /etc/resolv.conf && mount --bind "$work/nsswitch.conf" /etc/nsswitch.conf ||
 	skip "the name server cannot be told (mount --bind)"
 "$FAKE_DNS" 10.77.0.1 "$records" >"$work/dns" &
+dns=$!
 until_true "a name server listens" test -s "$work/dns"
 
 patience=60
@@ -50,4 +51,17 @@ until_true "so is that the name is gone" errors_above a 0
 finds d "$(at b) " && agree a b c d && all_see 4 alive a b c d || fail "something is gone"
 ok "nothing else changes"
 
+# A name server that says nothing: nobody waits for it, not even a node that is to stop in the middle of a look.
+looks_of() { timeout=2s of "$1" status -o json | sed -n 's/.*"discovery":\[.*"looks":\([0-9]*\).*/\1/p'; }
+looks=$(looks_of d)
+kill -STOP "$dns"
+looking() { [ "$(looks_of d)" -gt "$looks" ]; }
+until_true "a look begins" looking
+kill -TERM "${pid_of[d]}"
+stopped() { ! kill -0 "${pid_of[d]}" 2>/dev/null; }
+until_true "and the node stops in the middle of it" stopped
+wait "${pid_of[d]}" || fail "it does not stop as it should"
+unset "pid_of[d]"
+until_true "the others agree" agree a b c
+kill -CONT "$dns"
 finish

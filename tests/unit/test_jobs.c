@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,6 +161,85 @@ static void a_done_job_may_give_another_even_while_destroying(void **state)
 	assert_int_equal(done_count, 51);
 }
 
+/* Waits at a gate; all that it uses is its own. */
+struct slow {
+	struct job job;
+	int gate;    /* read before it ends */
+	int told[2]; /* written when it begins; when it is dropped */
+};
+
+static void run_slow(struct job *base)
+{
+	struct slow *slow = (struct slow *)base;
+	char byte;
+	if (write(slow->told[0], "b", 1) == 1 && read(slow->gate, &byte, 1) == 1)
+		return;
+}
+
+static void never_done(struct job *base)
+{
+	(void)base;
+	fail();
+}
+
+static void drop_slow(struct job *base)
+{
+	int told = ((struct slow *)base)->told[1];
+	mem_free(base);
+	if (write(told, "d", 1) != 1)
+		abort();
+}
+
+static void give_slow(struct jobs *jobs, int gate, int began, int dropped)
+{
+	struct slow *slow = mem_zero(sizeof *slow);
+	*slow = (struct slow){.job = {.run = run_slow, .done = never_done}, .gate = gate, .told = {began, dropped}};
+	jobs_give(jobs, &slow->job);
+}
+
+static void read_byte(int descriptor)
+{
+	char byte;
+	assert_true(readable(descriptor, DEADLINE_MS));
+	assert_int_equal(read(descriptor, &byte, 1), 1);
+}
+
+static void abandoning_waits_for_no_job(void **state)
+{
+	(void)state;
+	struct jobs *jobs;
+	int gate[2];
+	int began[2];
+	int dropped[2];
+	assert_int_equal(pipe(gate) + pipe(began) + pipe(dropped), 0);
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	for (int i = 0; i < 3; i++)
+		give_slow(jobs, gate[0], began[1], dropped[1]);
+	read_byte(began[0]);
+	jobs_abandon(jobs, drop_slow);
+	read_byte(dropped[0]); /* the two that had not begun */
+	read_byte(dropped[0]);
+	assert_false(readable(dropped[0], 0));
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	read_byte(dropped[0]); /* the one that had */
+	assert_false(readable(began[0], 0));
+	/* What has run and was not collected, and nothing at all. */
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	assert_int_equal(write(gate[1], "x", 1), 1);
+	give_slow(jobs, gate[0], began[1], dropped[1]);
+	assert_true(readable(jobs_descriptor(jobs), DEADLINE_MS));
+	jobs_abandon(jobs, drop_slow);
+	read_byte(dropped[0]);
+	assert_int_equal(jobs_create("test", &jobs), 0);
+	jobs_abandon(jobs, drop_slow);
+	jobs_abandon(NULL, drop_slow);
+	for (int i = 0; i < 2; i++) {
+		close(gate[i]);
+		close(began[i]);
+		close(dropped[i]);
+	}
+}
+
 static void one_job_can_be_given_again(void **state)
 {
 	(void)state;
@@ -271,6 +351,7 @@ int main(void)
 		cmocka_unit_test(the_descriptor_is_readable_only_when_a_job_is_done),
 		cmocka_unit_test(destroying_runs_and_collects_what_was_given),
 		cmocka_unit_test(a_done_job_may_give_another_even_while_destroying),
+		cmocka_unit_test(abandoning_waits_for_no_job),
 		cmocka_unit_test(one_job_can_be_given_again),
 		cmocka_unit_test(what_is_put_by_runs_on_the_callers_thread),
 		cmocka_unit_test(what_is_put_by_goes_to_the_thread_before_what_is_given),
