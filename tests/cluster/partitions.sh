@@ -29,26 +29,43 @@ until_true "three hosts form a cluster" agree a b c
 until_true "all see three" all_see 3 alive a b c
 put a first 1 || fail "nothing can be written"
 
-# The leader is isolated: it stops leading before another one leads, and what it is told to write is not written.
-old=$leader
-rest=$(others_of "$old")
-isolate "$old"
-timeout=5s of "$old" kv put lost 1 >/dev/null 2>&1 && fail "an isolated leader acknowledges a write"
-until_true "another one leads when the leader is isolated, and only then" led_anew
-until_true "the isolated one is inactive" is_inactive "$old"
-put "$leader" second 2 || fail "the rest writes nothing"
-until_true "the rest marks it as failed" all_see 1 failed $rest
-until_true "and it them" all_see 2 failed "$old"
-[ "$(dropped "$old")" -gt 0 ] || fail "nothing was cut"
-settled=$(elections_of "$leader")
-heal
-until_true "back again, it follows" is_secondary "$old"
-until_true "all are alive" all_see 3 alive a b c
-same "term and leader are what they were" "$(elections_of "$leader")" "$settled"
-same "and it knows so" "$(elections_of "$old")" "$settled"
-same "it has what was written meanwhile" "$(got "$old" second)" 2
-same "the write that was not acknowledged is not there, or is the same everywhere" \
-	"$(for name in a b c; do got $name lost 2>/dev/null; echo; done | sort -u | wc -l)" 1
+# Tries it up to three times. What is cut off must not make the others elect anew; but a machine that is held up for too long may.
+quietly() { # WHAT COMMAND
+	local tries
+	for tries in 1 2 3; do
+		"$2" && ok "$1" && return
+		echo "# an election in between (try $tries)"
+		until_true "all agree again" agree a b c
+	done
+	fail "$1: not in three tries"
+}
+
+# The leader is isolated: it stops leading before another one leads, and what it is told to write is not written. It comes back.
+leader_is_isolated() {
+	agree a b c || return
+	old=$leader
+	rest=$(others_of "$old")
+	isolate "$old"
+	timeout=5s of "$old" kv put lost 1 >/dev/null 2>&1 && fail "an isolated leader acknowledges a write"
+	until_true "another one leads when the leader is isolated, and only then" led_anew
+	until_true "the isolated one is inactive" is_inactive "$old"
+	put "$leader" second 2 || fail "the rest writes nothing"
+	# shellcheck disable=SC2086 # a list of names
+	until_true "the rest marks it as failed" all_see 1 failed $rest
+	until_true "and it them" all_see 2 failed "$old"
+	[ "$(dropped "$old")" -gt 0 ] || fail "nothing was cut"
+	# shellcheck disable=SC2086
+	agree $rest || return
+	settled=$(elections_of "$leader")
+	heal
+	until_true "back again, it follows" is_secondary "$old"
+	until_true "all are alive" all_see 3 alive a b c
+	same "it has what was written meanwhile" "$(got "$old" second)" 2
+	[ "$(elections_of "$leader")" = "$settled" ] && [ "$(elections_of "$old")" = "$settled" ]
+}
+quietly "an isolated leader is replaced, and comes back without an election" leader_is_isolated
+lost_is_the_same() { [ "$(for name in a b c; do got $name lost 2>/dev/null; echo; done | sort -u | wc -l)" = 1 ]; }
+until_true "the write that was not acknowledged is nowhere, or everywhere" lost_is_the_same
 
 # A leader that is heard, but hears nobody: it must not keep the others from electing another one.
 agree a b c || fail "no leader"
@@ -64,36 +81,50 @@ same "all of it" "$(got "$old" third)" 3
 until_true "all are alive again" all_see 3 alive a b c
 
 # A follower that hears nobody, but is heard: it disturbs nobody.
-agree a b c || fail "no leader"
-deaf=$(others_of "$leader" | awk '{print $1}')
-settled=$(elections_of "$leader")
-for name in $(others_of "$deaf"); do sever "$name" "$deaf"; done
-until_true "a follower that hears nobody knows of no leader" is_inactive "$deaf"
-put "$leader" fourth 4 || fail "nothing can be written beside a deaf follower"
-pre_votes_asked() { [ "$(status_field "$deaf" pre_votes)" -gt 3 ]; }
-until_true "it asks again and again whether it may lead" pre_votes_asked
-same "nobody lets it: term and leader stay" "$(elections_of "$leader")" "$settled"
-heal
-until_true "it follows again" is_secondary "$deaf"
-same "term and leader are what they were all along" "$(elections_of "$deaf")" "$settled"
+asks() { [ "$(status_field "$deaf" pre_votes)" -gt "$asked" ]; }
+follower_is_deaf() {
+	local name
+	agree a b c || return
+	deaf=$(others_of "$leader" | awk '{print $1}')
+	settled=$(elections_of "$leader")
+	for name in $(others_of "$deaf"); do sever "$name" "$deaf"; done
+	until_true "a follower that hears nobody knows of no leader" is_inactive "$deaf"
+	put "$leader" fourth 4 || fail "nothing can be written beside a deaf follower"
+	asked=$(($(status_field "$deaf" pre_votes) + 3))
+	until_true "it asks again and again whether it may lead" asks
+	[ "$(elections_of "$leader")" = "$settled" ] || { heal; return 1; }
+	heal
+	until_true "it follows again" is_secondary "$deaf"
+	[ "$(elections_of "$leader")" = "$settled" ] && [ "$(elections_of "$deaf")" = "$settled" ]
+}
+quietly "a follower that hears nobody makes nobody elect" follower_is_deaf
 
 # Two that do not hear one another, but the third: there is one leader, and no election after another.
-until_true "all are alive once more" all_see 3 alive a b c
-other=$(others_of "$leader" | awk '{print $2}')
-partition "$leader" "$other"
-put "$deaf" fifth 5 || fail "nothing can be written"
-until_true "who does not hear the leader knows of none" is_inactive "$other"
 one_leads() {
 	local primaries
 	primaries=$(for name in a b c; do state_of $name; done | grep -c primary)
 	[ "$primaries" = 1 ]
 }
-until_true "one leads" one_leads
-put "$deaf" sixth 6 || fail "nothing can be written"
-same "and stays" "$(elections_of "$leader")" "$settled"
-heal
-until_true "all agree when the network is whole" agree a b c
-same "on the same leader and term" "$(elections_of "$other")" "$settled"
+two_are_parted() {
+	until_true "all are alive once more" all_see 3 alive a b c
+	agree a b c || return
+	settled=$(elections_of "$leader")
+	other=$(others_of "$leader" | awk '{print $2}')
+	third=$(others_of "$leader" | awk '{print $1}')
+	partition "$leader" "$other"
+	put "$third" fifth 5 || fail "nothing can be written"
+	until_true "who does not hear the leader knows of none" is_inactive "$other"
+	until_true "one leads" one_leads
+	asked=$(($(status_field "$other" pre_votes) + 3))
+	deaf=$other
+	until_true "it asks again and again, too" asks
+	put "$third" sixth 6 || fail "nothing can be written"
+	[ "$(elections_of "$leader")" = "$settled" ] || { heal; return 1; }
+	heal
+	until_true "all agree when the network is whole" agree a b c
+	[ "$(elections_of "$other")" = "$settled" ]
+}
+quietly "two that only hear a third elect nobody" two_are_parted
 until_true "all are alive at last" all_see 3 alive a b c
 
 # A fifth of all packets is lost: it is slower, and that is all.
