@@ -79,6 +79,9 @@ int address_resolve_many(const char *address, bool to_listen, struct address *re
 	struct addrinfo *found;
 	hints.ai_flags = AI_NUMERICSERV | (to_listen ? AI_PASSIVE : 0);
 	int failure = getaddrinfo(host, port, &hints, &found);
+	/* This name needs nobody to look it up (RFC 6761, 6.3); a bare system has no file that knows it. */
+	if (failure != 0 && strcmp(host, "localhost") == 0)
+		failure = getaddrinfo("127.0.0.1", port, &hints, &found);
 	if (failure != 0)
 		return error_set(error, ERR_NOT_FOUND, "address \"%s\": %s", address,
 		                 failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
