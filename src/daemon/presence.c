@@ -37,12 +37,36 @@ static struct session_seen *session_heard(struct node *node, uint64_t id)
 	return seen;
 }
 
+static void tell(struct node *node, uint64_t leader, uint64_t *sessions, size_t count)
+{
+	Clusterd__Wire__Presence presence = CLUSTERD__WIRE__PRESENCE__INIT;
+	presence.sessions = sessions;
+	presence.n_sessions = count;
+	node->host->peer_send(node->context, leader, FRAME_PRESENCE, 0, &presence.base, NULL, 0);
+}
+
+/* Its client has come from elsewhere, perhaps from a node that is gone: much of its time may be over. */
+static void tell_at_once(struct node *node, uint64_t session)
+{
+	uint64_t leader = node_leader(node);
+	if (node->leader || leader == node->id)
+		return;
+	if (leader != 0 && forward_reaches(node, leader))
+		tell(node, leader, &session, 1);
+	else
+		node->next_presence = 0;
+}
+
 void session_touch(struct node *node, uint64_t id, uint64_t connection)
 {
 	struct session_seen *seen = session_heard(node, id);
 	/* That another node is reached says nothing of the clients behind it: it tells of them. */
-	if (seen != NULL && (connection & NODE_PEER_CONNECTION) == 0)
-		seen->connection = connection;
+	if (seen == NULL || (connection & NODE_PEER_CONNECTION) != 0)
+		return;
+	bool is_new = seen->connection == 0;
+	seen->connection = connection;
+	if (is_new)
+		tell_at_once(node, id);
 }
 
 static void seen_drop(struct node *node, struct session_seen *seen)
@@ -117,14 +141,6 @@ void sessions_keep(struct node *node, msec now)
 }
 
 /* --- between nodes ------------------------------------------------------------------------------------------------- */
-
-static void tell(struct node *node, uint64_t leader, uint64_t *sessions, size_t count)
-{
-	Clusterd__Wire__Presence presence = CLUSTERD__WIRE__PRESENCE__INIT;
-	presence.sessions = sessions;
-	presence.n_sessions = count;
-	node->host->peer_send(node->context, leader, FRAME_PRESENCE, 0, &presence.base, NULL, 0);
-}
 
 /* Tells the leader of all sessions that clients of this node hold a connection for, and forgets the others. */
 static void presence_tell(struct node *node, uint64_t leader, msec now)

@@ -601,6 +601,26 @@ static void leader_is_told_of_sessions_whose_clients_are_connected(void **state)
 	assert_false(node_fixture_sent(&world->fixture, FRAME_PRESENCE, &frame));
 }
 
+static void leader_is_told_at_once_of_a_session_whose_client_has_just_come(void **state)
+{
+	struct world *world = *state;
+	struct peer_frame frame;
+	follow(world, ALICE, 10);
+	connect_to(world, ALICE);
+	node_fixture_close(&world->fixture, CLIENT);
+	node_fixture_pass(&world->fixture, 100000);
+	while (node_fixture_sent(&world->fixture, FRAME_PRESENCE, &frame))
+		node_fixture_frame_finish(&frame);
+	ask_start(world, OTHER_CLIENT, 0);
+	assert_true(node_fixture_sent(&world->fixture, FRAME_PRESENCE, &frame));
+	assert_int_equal(frame.member, ALICE);
+	do
+		node_fixture_frame_finish(&frame);
+	while (node_fixture_sent(&world->fixture, FRAME_PRESENCE, &frame));
+	ask_start(world, OTHER_CLIENT, 0);
+	assert_false(node_fixture_sent(&world->fixture, FRAME_PRESENCE, &frame));
+}
+
 /* --- reads --------------------------------------------------------------------------------------------------------- */
 
 static void read_waits_until_somebody_leads_unless_this_node_alone_is_asked(void **state)
@@ -717,6 +737,7 @@ int main(void)
 		TEST(waiters_of_another_node_end_with_its_connection),
 		TEST(session_behind_another_node_lives_while_it_is_told_of),
 		TEST(leader_is_told_of_sessions_whose_clients_are_connected),
+		TEST(leader_is_told_at_once_of_a_session_whose_client_has_just_come),
 		TEST(read_asks_the_leader_what_must_be_applied),
 		TEST(who_waits_is_told_what_a_copy_of_the_catalog_has_brought),
 		TEST(what_is_about_the_group_waits_for_the_leader_too),
