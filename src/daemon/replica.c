@@ -192,16 +192,6 @@ static struct backlog *backlog_of(struct node *node, uint64_t member)
 	return backlog;
 }
 
-static void backlog_read(struct node *node, struct backlog *backlog)
-{
-	const struct pending_send *first = STAILQ_FIRST(&backlog->sends);
-	if (first == NULL || backlog->reading)
-		return;
-	const struct raft_append_request *request = &first->message.append_request;
-	backlog->reading = true;
-	node->host->read(node->context, backlog->member, request->prev_index + 1, request->prev_index + request->count);
-}
-
 static void backlog_pop(struct backlog *backlog)
 {
 	struct pending_send *first = STAILQ_FIRST(&backlog->sends);
@@ -216,6 +206,47 @@ static void backlog_clear(struct backlog *backlog)
 		backlog_pop(backlog);
 }
 
+/* So many entries of the first batch went out. */
+static void backlog_advance(struct backlog *backlog, const struct raft_outgoing *sent, uint32_t count)
+{
+	struct raft_append_request *rest = &STAILQ_FIRST(&backlog->sends)->message.append_request;
+	rest->prev_index += count;
+	rest->prev_term = sent[count - 1].term;
+	rest->count -= count;
+	if (rest->count == 0)
+		backlog_pop(backlog);
+}
+
+/* In order: what is in memory goes out, the first that is not is read. */
+static void backlog_serve(struct node *node, struct backlog *backlog)
+{
+	struct raft_outgoing entries[RAFT_MESSAGE_ENTRIES_MAX];
+	const struct pending_send *first;
+	while ((first = STAILQ_FIRST(&backlog->sends)) != NULL && !backlog->reading) {
+		struct raft_message message = first->message;
+		const struct raft_append_request *request = &first->message.append_request;
+		uint32_t count = collect(node, &message, entries);
+		if (!node->leader || message.term != raft_term(node->raft)) {
+			backlog_clear(backlog);
+		} else if (count == 0) {
+			backlog->reading = true;
+			node->host->read(node->context, backlog->member, request->prev_index + 1,
+			                 request->prev_index + request->count);
+		} else {
+			send_entries(node, &message, entries, count);
+			backlog_advance(backlog, entries, count);
+		}
+	}
+}
+
+/* Batches wait: one that goes out before them would be rejected. */
+static bool backlog_waits(const struct node *node, uint64_t member)
+{
+	struct backlog *backlog;
+	HASH_FIND(hh, node->backlogs, &member, sizeof member, backlog);
+	return backlog != NULL && backlog->count > 0;
+}
+
 /* Its entries are not in memory: they are read, and sent then. Too many that wait: this one gets lost, and is sent again. */
 static void backlog_add(struct node *node, const struct raft_message *message)
 {
@@ -226,38 +257,35 @@ static void backlog_add(struct node *node, const struct raft_message *message)
 	pending->message = *message;
 	STAILQ_INSERT_TAIL(&backlog->sends, pending, link);
 	backlog->count++;
-	backlog_read(node, backlog);
+	backlog_serve(node, backlog);
 }
 
+/* What could not be read at once is read next, before what follows it. */
 static void backlog_entries(struct node *node, struct backlog *backlog, const struct wal_record *records, size_t count)
 {
 	struct raft_outgoing entries[RAFT_MESSAGE_ENTRIES_MAX];
-	struct pending_send *first = STAILQ_FIRST(&backlog->sends);
+	const struct pending_send *first = STAILQ_FIRST(&backlog->sends);
 	backlog->reading = false;
 	if (first == NULL)
 		return;
 	struct raft_message message = first->message;
-	uint64_t prev = message.append_request.prev_index;
-	bool good = node->leader && message.term == raft_term(node->raft) && count > 0 && records[0].index == prev + 1;
+	bool good = node->leader && message.term == raft_term(node->raft) && count > 0 &&
+	            records[0].index == message.append_request.prev_index + 1;
 	uint32_t ready = 0;
 	size_t bytes = 0;
-	for (; good && ready < count && ready < message.append_request.count; ready++) {
+	for (; good && ready < count && ready < message.append_request.count && ready < RAFT_MESSAGE_ENTRIES_MAX; ready++) {
 		if (ready > 0 && bytes + records[ready].body.size > MESSAGE_BYTES)
 			break;
 		bytes += records[ready].body.size;
 		entries[ready] = (struct raft_outgoing){records[ready].term, records[ready].body};
 	}
-	backlog_pop(backlog);
-	if (!good)
-		backlog_clear(backlog);
 	if (ready > 0) {
-		/* What could not be read at once is rejected later, and sent again; better say so now. */
-		bool less = ready < message.append_request.count && STAILQ_EMPTY(&backlog->sends);
 		send_entries(node, &message, entries, ready);
-		if (less)
-			replica_step(node, &(struct raft_event){.kind = RAFT_SENT, .peer = message.to, .index = prev + ready});
+		backlog_advance(backlog, entries, ready);
+	} else {
+		backlog_clear(backlog);
 	}
-	backlog_read(node, backlog);
+	backlog_serve(node, backlog);
 }
 
 static void send_chunk(struct node *node, struct raft_message *message)
@@ -292,7 +320,7 @@ static void send_message(struct node *node, struct raft_message *message, struct
 	}
 	uint32_t wanted = message->append_request.count;
 	uint32_t count = collect(node, message, entries);
-	if (wanted > 0 && count == 0) {
+	if (wanted > 0 && (count == 0 || backlog_waits(node, message->to))) {
 		backlog_add(node, message);
 		return;
 	}
