@@ -177,6 +177,8 @@ struct sim {
 
 	/* What the checks know. */
 	struct sim_log committed;
+	uint64_t *committed_in;  /* by index − 1: a term in which it was committed, none of it earlier */
+	size_t committed_in_capacity;
 	struct sim_known *known; /* entries by index and term */
 	uint64_t *leaders;     /* by term */
 	size_t leader_capacity;

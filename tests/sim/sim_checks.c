@@ -7,12 +7,21 @@
 
 /* What must hold of all servers together (Raft dissertation, figure 3.2). The nodes are looked into; nothing of them is changed. */
 
-/* One leader in a term, and it has all that was committed. */
+/* The last entry that was committed in a term before this one. */
+static uint64_t committed_before(const struct sim *sim, uint64_t term)
+{
+	uint64_t index = log_last(&sim->committed);
+	while (index > 0 && sim->committed_in[index - 1] >= term)
+		index--;
+	return index;
+}
+
+/* One leader in a term, and it has all that was committed in earlier ones. */
 static void check_leader(struct server *server)
 {
 	struct sim *sim = server->sim;
 	uint64_t term = raft_term(server->node->raft);
-	uint64_t committed = log_last(&sim->committed);
+	uint64_t committed = committed_before(sim, term);
 	server->led_term = term;
 	sim->counts[COUNT_LEADERS]++;
 	server_trace(server, "leads in term %" PRIu64, term);
@@ -81,6 +90,8 @@ static void check_applied(struct server *server)
 			server_fail(server, "entry %" PRIu64 " was applied, and is not in the log", index);
 		if (committed == NULL) {
 			check_durable(server, index, entry->term);
+			mem_grow(sim->committed_in, sim->committed_in_capacity, index);
+			sim->committed_in[index - 1] = raft_term(server->node->raft);
 			log_append(&sim->committed, entry->term, entry->body);
 		} else if (committed->term != entry->term || committed->body != entry->body) {
 			server_fail(server, "applied an entry %" PRIu64 " of term %" PRIu64 ", another server one of term %" PRIu64, index,

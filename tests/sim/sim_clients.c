@@ -277,12 +277,14 @@ static void send_watch(struct sim *sim, struct sim_client *client, struct flow_r
 static void want_start(struct sim *sim, struct sim_client *client)
 {
 	struct flow_run *run = mem_zero(sizeof *run);
-	run->flow = (enum flow)sim_below(sim, FLOW_COUNT);
+	do {
+		run->flow = (enum flow)sim_below(sim, FLOW_COUNT);
+	} while (sim->sessions_short && flow_signal_count(run->flow) > 0);
 	run->client = client->number;
 	run->x = 1000 + sim->next_x++;
 	if (client->may_desert || sim->sessions_short || sim_chance(sim, 50))
 		snprintf(run->key, sizeof run->key, "key-%" PRIu64, run->x);
-	run->cancel_wanted = sim_chance(sim, 12);
+	run->cancel_wanted = !sim->sessions_short && sim_chance(sim, 12);
 	run->next = sim->runs;
 	sim->runs = run;
 	client->runs_wanted--;
@@ -312,6 +314,9 @@ static void want_setting(struct sim *sim, struct sim_client *client)
 	struct client_request *request = request_add(client, REQUEST_SETTING, NULL);
 	request->setting = choices[which].name;
 	request->number = choices[which].low + (uint32_t)sim_below(sim, choices[which].high - choices[which].low);
+	/* Nobody needs so long to find a server that answers. */
+	if (strcmp(request->setting, "session_ttl") == 0 && sim->founder_count > 1 && !sim->sessions_short)
+		request->number += 60000;
 	client->settings_wanted--;
 }
 
@@ -447,7 +452,7 @@ static void send_all(struct sim *sim, struct sim_client *client)
 		next = TAILQ_NEXT(request, link);
 		if (!request->answered && !request->sent)
 			send_request(sim, client, request);
-		else if (again && sim_chance(sim, 5)) /* whether answered or not: the answer must be the same */
+		else if (again && request->sequence >= client->answered_below && sim_chance(sim, 5)) /* the answer must be the same */
 			send_request(sim, client, request);
 		if (request->answered && request->sequence < client->answered_below &&
 		    request->answer_pending == 0)
@@ -529,8 +534,9 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 		connect_to_some(sim, client);
 		return;
 	}
-	if (!answers(client)) {
-		if (impatient(sim, client))
+	if (!answers(client)) { /* it would ask, and wait for nothing */
+		msec asked = client->spoke > client->heard ? client->spoke : client->heard;
+		if (impatient(sim, client) || (sim->founder_count > 1 && sim->now - asked > KEEP_ALIVE_MS + client->patience))
 			leave_silently(sim, client);
 		return;
 	}
@@ -566,6 +572,7 @@ void clients_settle(struct sim *sim, const char *setting, const char *value)
 
 void clients_init(struct sim *sim)
 {
+	sim->sessions_short = sim->founder_count > 1 && sim_chance(sim, 25);
 	sim->rate = (uint32_t[]){5, 10, 20, 60}[sim_below(sim, 4)];
 	sim->client_count = sim->founder_count > 1 ? 5 : 3;
 	sim->clients = mem_array(sim->client_count, sizeof *sim->clients);

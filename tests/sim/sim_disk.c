@@ -328,11 +328,11 @@ static int checkpoint(struct server *server, const struct disk_job *job, struct 
 	}
 	disk_use(server);
 	int code = catalog_checkpoint(SIM_CATALOG, &applied, &complete, error);
-	if (code == 0 && !complete)
+	if (code == 0 && !complete && !server->may_break)
 		server_fail(server, "a checkpoint that nobody disturbed was not complete");
 	node_hold(server->node, false);
 	server_trace(server, "disk: checkpoint of %" PRIu64 " entries", applied);
-	if (code == 0 && server->releases && applied > 20)
+	if (code == 0 && complete && server->releases && applied > 20)
 		code = release_log(server, applied, error);
 	return code != 0 ? code : 1;
 }

@@ -332,6 +332,15 @@ void net_send(struct server *server, uint64_t member, int frame_type, uint32_t s
 
 /* --- arriving ------------------------------------------------------------------------------------------------------ */
 
+static const char *raft_kind(const ProtobufCMessage *message)
+{
+	static const char *const names[] = {": vote request",   ": vote response", ": append request", ": append response", ": heartbeat",
+	                                    ": snapshot chunk", ": snapshot response", ": timeout now", ": read request",
+	                                    ": read response"};
+	uint32_t kind = ((const Clusterd__Wire__RaftMessage *)message)->kind;
+	return kind < sizeof names / sizeof names[0] ? names[kind] : "";
+}
+
 static void hand_over(struct sim *sim, const struct packet *packet)
 {
 	struct server *from = sim->servers[packet->from];
@@ -345,6 +354,7 @@ static void hand_over(struct sim *sim, const struct packet *packet)
 	const ProtobufCMessageDescriptor *descriptor = message_of_frame(frame.type);
 	if (descriptor != NULL && message_unpack(descriptor, frame.message, &sim->net->arena, &message, &error) != 0)
 		server_fail(from, "sends a message that cannot be read: %s", error.text);
+	server_trace(to, "from %s: %s%s", from->name, frame_type_name(frame.type), frame.type == FRAME_RAFT ? raft_kind(message) : "");
 	to->touched = true;
 	sim->counts[COUNT_MESSAGES]++;
 	node_peer_message(to->node, from->vote.node_id, (int)frame.type, frame.stream, message, frame.payload);

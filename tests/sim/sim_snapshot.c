@@ -61,6 +61,8 @@ static void make(void *subject, uint64_t number, uint64_t unused)
 	bool good = back_up(server) && describe(server, &snapshot);
 	server_trace(server, "a copy as of %" PRIu64 " is %s", snapshot.index, good ? "made" : "not made");
 	server->sim->counts[COUNT_COPIES] += good;
+	if (!good)
+		server->making = 0;
 	if (server_is_up(server))
 		node_snapshot_made(server->node, good ? &snapshot : NULL);
 }

@@ -271,6 +271,7 @@ void simulation_run(const struct sim_options *options)
 	reference_finish(sim);
 	net_finish(sim);
 	log_finish(&sim->committed);
+	mem_free(sim->committed_in);
 	known_finish(sim);
 	tell_finish(sim);
 	schedule_destroy(sim->schedule);
