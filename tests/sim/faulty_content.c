@@ -86,7 +86,7 @@ static void content_set_disk_size(struct content *content)
 	content->size_dirty = false;
 }
 
-void content_crash(struct content *content, struct random *random)
+void content_crash(struct content *content, struct random *random, struct faulty_losses *losses)
 {
 	static const unsigned of_eight[] = {0, 2, 4, 6, 8};
 	unsigned kept = of_eight[random_below(random, 5)];
@@ -99,10 +99,14 @@ void content_crash(struct content *content, struct random *random)
 	for (uint64_t sector = 0; sector < content->capacity / SECTOR; sector++) {
 		if (content->dirty[sector] == 0)
 			continue;
-		if (sector == torn)
+		if (sector == torn) {
 			sector_tear(content, random, sector);
-		else if (random_below(random, 8) < kept)
+			losses->torn++;
+		} else if (random_below(random, 8) < kept) {
 			sector_flush(content, sector);
+		} else {
+			losses->lost++;
+		}
 	}
 	if (content->capacity > content->disk_size)
 		memset(content->disk + content->disk_size, 0, content->capacity - content->disk_size);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct faulty_losses;
+
 /* `disk` is what survives, `cache` what reads see; both have `capacity` bytes, zero behind their size. */
 struct content {
 	char *cache;
@@ -35,6 +37,6 @@ void content_write_back(struct content *content, struct random *random);
 /* Clean sectors are read from the disk again. */
 void content_evict(struct content *content);
 /* Each sector that is not synced is kept or lost. */
-void content_crash(struct content *content, struct random *random);
+void content_crash(struct content *content, struct random *random, struct faulty_losses *losses);
 
 #endif

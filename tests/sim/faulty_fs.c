@@ -42,6 +42,7 @@ struct faulty_fs {
 	size_t change_count;
 	size_t change_capacity;
 	uint64_t power; /* number of times it came on */
+	struct faulty_losses losses;
 	bool off;
 	uint64_t operations;
 	uint64_t off_at; /* value of `operations`; 0: never */
@@ -470,11 +471,19 @@ void faulty_fs_crash(struct fs *fs)
 	keep_some_changes(faulty);
 	directory_copy(&faulty->now, &faulty->durable);
 	for (struct content *content = faulty->contents; content != NULL; content = content->next)
-		content_crash(content, &faulty->random);
+		content_crash(content, &faulty->random, &faulty->losses);
 	faulty->off = false;
 	faulty->off_at = faulty->fail_sync_at = faulty->fail_space_at = 0;
 	faulty->power++;
 	collect(faulty);
+}
+
+void faulty_fs_losses(struct fs *fs, struct faulty_losses *losses)
+{
+	struct faulty_fs *faulty = faulty_of(fs);
+	losses->lost += faulty->losses.lost;
+	losses->torn += faulty->losses.torn;
+	faulty->losses = (struct faulty_losses){0, 0};
 }
 
 void faulty_fs_power_off_at(struct fs *fs, uint64_t operations)

@@ -16,6 +16,14 @@ struct fs *faulty_fs_create(uint64_t seed);
 /* The power goes now and comes back: what survived is there, open files are dead (−EIO; close them all the same), and
  * everything that was to fail works again. */
 void faulty_fs_crash(struct fs *fs);
+
+/* Sectors that were not synced when the power went. */
+struct faulty_losses {
+	uint64_t lost;
+	uint64_t torn;
+};
+void faulty_fs_losses(struct fs *fs, struct faulty_losses *losses); /* adds those since it was asked last */
+
 /* The power goes in the middle of the `operations`th changing operation from now (1: the next; 0: never); from then on all
  * fail with −EIO, until faulty_fs_crash. */
 void faulty_fs_power_off_at(struct fs *fs, uint64_t operations);

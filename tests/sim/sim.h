@@ -12,6 +12,8 @@
  *   sim_workers.c  connected workers
  *   sim_clients.c  clients: what they want, and send
  *   sim_answers.c  clients: what they are told
+ *   sim_keys.c     clients of keys and locks
+ *   sim_machines.c  machines that come, go, and are lost
  *   sim_audit.c    what a catalog must say
  *   sim_replay.c   the same log applied in other ways */
 #ifndef CLUSTERD_SIM_SIM_H
@@ -44,7 +46,8 @@ enum sim_down { UP, DOWN_POWER, DOWN_KILL, DOWN_STOP, DOWN_BROKEN };
 /* What is counted, and told at the end. */
 enum sim_count {
 	COUNT_POWER, COUNT_KILL, COUNT_STOP, COUNT_BROKEN, COUNT_IO, COUNT_SPACE, COUNT_SLOW, COUNT_PAUSE, COUNT_CLOCK,
-	COUNT_DRIFT, COUNT_COPIES, COUNT_INSTALLED, COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_BREAK,
+	COUNT_DRIFT, COUNT_TORN, COUNT_UNSYNCED, COUNT_FLIPPED, COUNT_JOINED, COUNT_LEFT, COUNT_LOST_MACHINES, COUNT_HANDED_OVER,
+	COUNT_COPIES, COUNT_INSTALLED, COUNT_PARTITION, COUNT_LOST, COUNT_LATE, COUNT_DOUBLED, COUNT_REORDERED, COUNT_BREAK,
 	COUNT_LEADERS, COUNT_MESSAGES, COUNT_DATAGRAMS, COUNT_WORKERS, COUNT_CLIENTS, COUNT_COUNT
 };
 extern const char *const sim_count_names[COUNT_COUNT];
@@ -67,6 +70,7 @@ struct sim_call;
 struct sim_client;
 struct sim_worker;
 struct sim_reference;
+struct sim_keys;
 struct sim_known;
 struct sim_net;
 struct sim_ring;
@@ -105,6 +109,8 @@ struct server {
 	uint32_t life;
 	enum sim_down down;
 	bool swallow;          /* the process is dead, though its code still runs: nothing of it has an effect */
+	bool gone;             /* it will not start again */
+	bool damaged;          /* a bit of its log or vote is not what was written, which may not have been noticed */
 	bool failed;           /* it has said that it cannot go on */
 	bool draining;
 	bool touched;          /* something was given to the node: it takes a turn */
@@ -192,6 +198,7 @@ struct sim {
 	uint32_t rate;         /* how eager they are to start workflows, in percent */
 	struct flow_run *runs;
 	struct known_key *keys;
+	struct sim_keys *keyed;
 	uint64_t next_connection;
 	uint64_t next_x;
 	struct buffer scratch;
@@ -301,12 +308,21 @@ void net_trouble(struct sim *sim, uint32_t loss, uint32_t lateness); /* per thou
 void checks_turn(struct server *server); /* after each turn of a node */
 void checks_applied(struct server *server);
 void checks_restarted(struct server *server);
-void checks_finish(struct sim *sim);
 
 /* sim_faults.c */
 void faults_init(struct sim *sim);
 void faults_withdraw(struct server *server);
 void faults_end(struct sim *sim);
+
+/* sim_machines.c */
+void machines_init(struct sim *sim);
+void machines_trouble(struct sim *sim, unsigned int kind);
+void machines_calm(struct sim *sim);
+void machines_lost(struct server *server);   /* with its disks: another machine takes its place */
+void machines_left(struct server *server);
+uint32_t machines_present(const struct sim *sim);
+struct server *machines_some(struct sim *sim);
+bool server_stays(const struct server *server); /* it is not gone */
 
 /* sim_calls.c */
 void calls_start(struct server *server, struct call_id call, const struct definition *process, struct text *args);
@@ -332,6 +348,16 @@ void clients_settle(struct sim *sim, const char *setting, const char *value); /*
 /* sim_answers.c */
 void clients_response(struct server *server, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                       struct slice payload);
+
+/* sim_keys.c */
+void keys_init(struct sim *sim);
+void keys_finish(struct sim *sim);
+void keys_down(struct server *server);
+bool keys_done(const struct sim *sim);
+void keys_check(struct sim *sim); /* of all that was seen */
+/* false: the connection is another one's. */
+bool keys_response(struct server *server, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                   struct slice payload);
 
 /* sim_audit.c */
 /* What holds at any moment between transactions. */

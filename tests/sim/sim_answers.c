@@ -243,6 +243,8 @@ void clients_response(struct server *server, uint64_t connection, uint32_t strea
                       struct slice payload)
 {
 	struct sim *sim = server->sim;
+	if (keys_response(server, connection, stream, response, payload))
+		return;
 	struct sim_client *client = client_of(sim, connection);
 	if (client == NULL && sim->founder_count > 1)
 		return; /* it gave up on a process that was paused */

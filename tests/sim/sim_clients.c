@@ -512,7 +512,7 @@ static bool impatient(const struct sim *sim, const struct sim_client *client)
 
 static void connect_to_some(struct sim *sim, struct sim_client *client)
 {
-	struct server *server = sim->servers[sim_below(sim, sim->server_count)];
+	struct server *server = machines_some(sim);
 	if (!server_answers(server))
 		return;
 	client->server = server;

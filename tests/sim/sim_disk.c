@@ -433,7 +433,7 @@ void disk_finish(struct server *server)
 
 /* Everything that was synced must be there as it was written, but for what was being cut off, or all of it when a copy of the catalog
  * took its place. */
-static void check_end(struct server *server, const struct wal_recovery *recovery)
+static int check_end(struct server *server, const struct wal_recovery *recovery, struct error *error)
 {
 	uint64_t last = log_last(&server->durable);
 	if (server->installing != 0 && recovery->first_index == server->installing + 1 &&
@@ -443,10 +443,13 @@ static void check_end(struct server *server, const struct wal_recovery *recovery
 	}
 	if (server->cutting < last)
 		last = server->cutting;
+	if (recovery->last_index < last && server->damaged)
+		return error_set(error, ERR_CORRUPT, "the log ends before what was damaged");
 	if (recovery->last_index < last)
 		server_fail(server, "the log ends at %" PRIu64 ", but was synced up to %" PRIu64, recovery->last_index, last);
 	log_cut(&server->durable, last);
 	server->cutting = UINT64_MAX;
+	return 0;
 }
 
 /* What is there beyond what was synced is in the log from now on. */
@@ -455,7 +458,8 @@ static int compare_log(struct server *server, const struct wal_recovery *recover
 	struct wal_record records[256];
 	struct buffer bodies = BUFFER_EMPTY;
 	uint64_t from = recovery->first_index;
-	check_end(server, recovery);
+	if (check_end(server, recovery, error) != 0)
+		return error->code;
 	while (from <= recovery->last_index) {
 		buffer_clear(&bodies);
 		int count = wal_read(server->wal, from, 256, 1u << 20, records, &bodies, error);
@@ -476,6 +480,7 @@ static int compare_log(struct server *server, const struct wal_recovery *recover
 		from += (uint64_t)count;
 	}
 	buffer_finish(&bodies);
+	server->damaged = false; /* or it hit what nobody needs */
 	log_copy(&server->log, &server->durable);
 	return 0;
 }
@@ -485,7 +490,7 @@ static void found(struct server *server)
 {
 	struct sim *sim = server->sim;
 	server->vote = (struct vote_state){.node_id = server->id};
-	if (sim->forms)
+	if (sim->forms || server->number >= sim->founder_count)
 		return;
 	server->vote.founder_count = sim->founder_count;
 	memcpy(server->vote.founders, sim->founders, sizeof server->vote.founders);

@@ -69,7 +69,7 @@ static void jump(struct server *server)
 static void partition(struct sim *sim)
 {
 	uint32_t count = sim->server_count;
-	uint32_t one = (uint32_t)sim_below(sim, count);
+	uint32_t one = machines_some(sim)->number;
 	uint32_t other = (one + 1 + (uint32_t)sim_below(sim, count - 1)) % count;
 	uint64_t side = sim_below(sim, UINT64_C(1) << count);
 	uint64_t shape = sim_below(sim, 5);
@@ -175,10 +175,11 @@ static void trouble(void *subject, uint64_t unused1, uint64_t unused2)
 {
 	static const unsigned int alone[] = {SIM_POWER, SIM_KILL, SIM_STOP, SIM_IO, SIM_SPACE, SIM_CLOCK};
 	static const unsigned int several[] = {SIM_POWER, SIM_KILL, SIM_STOP,      SIM_IO,        SIM_SPACE, SIM_CLOCK,
-	                                       SIM_PAUSE, SIM_SLOW, SIM_PARTITION, SIM_PARTITION, SIM_NET};
+	                                       SIM_PAUSE, SIM_SLOW, SIM_PARTITION, SIM_PARTITION, SIM_NET,   SIM_MEMBERS,
+	                                       SIM_FLIP};
 	struct sim *sim = subject;
-	struct server *server = sim->servers[sim_below(sim, sim->server_count)];
-	unsigned int kind = sim->server_count == 1 ? alone[sim_below(sim, 6)] : several[sim_below(sim, 11)];
+	struct server *server = machines_some(sim);
+	unsigned int kind = sim->founder_count == 1 ? alone[sim_below(sim, 6)] : several[sim_below(sim, 13)];
 	(void)unused1;
 	(void)unused2;
 	if (sim->calm)
@@ -188,6 +189,8 @@ static void trouble(void *subject, uint64_t unused1, uint64_t unused2)
 		return;
 	if (kind == SIM_PARTITION || kind == SIM_NET)
 		network(sim, kind);
+	else if (kind == SIM_MEMBERS || kind == SIM_FLIP)
+		machines_trouble(sim, kind);
 	else if (server_answers(server) && !server->cut_in_catalog)
 		on_server(server, kind);
 }
@@ -225,6 +228,7 @@ void faults_end(struct sim *sim)
 {
 	net_heal(sim);
 	net_trouble(sim, 0, 0);
+	machines_calm(sim);
 	for (uint32_t i = 0; i < sim->server_count; i++) {
 		struct server *server = sim->servers[i];
 		faults_withdraw(server);

@@ -27,6 +27,7 @@ struct packet {
 	bool exchange, answer;
 	uint32_t life;           /* of `from` */
 	msec due;
+	uint64_t number;         /* of datagrams: in the order in which they were sent */
 	TAILQ_ENTRY(packet) link;
 };
 
@@ -57,6 +58,8 @@ struct sim_net {
 	bool blocked[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
 	uint64_t known[SIM_SERVERS_MAX][SIM_SERVERS_MAX];    /* which member a server believes to be at the address of the other; 0: none */
 	struct packets flying;   /* datagrams and exchanges */
+	uint64_t datagrams;      /* sent so far */
+	uint64_t newest[SIM_SERVERS_MAX][SIM_SERVERS_MAX]; /* that has arrived */
 	msec exchange_due[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
 	uint32_t latency;        /* milliseconds, at most, as a rule */
 	uint32_t loss, lateness; /* per thousand */
@@ -436,6 +439,7 @@ void net_datagram(struct server *server, const char *address, struct slice bytes
 	for (; copies > 0; copies--) {
 		struct packet *packet = packet_create(server->number, to->number);
 		buffer_append_slice(&packet->bytes, bytes);
+		packet->number = ++sim->net->datagrams;
 		fly(sim, packet, latency(sim));
 	}
 }
@@ -496,9 +500,14 @@ static void arrive(void *subject, uint64_t pointer, uint64_t unused)
 	if (passes) {
 		to->touched = true;
 		sim->counts[COUNT_DATAGRAMS]++;
+		uint64_t *newest = &sim->net->newest[packet->from][packet->to];
 		if (packet->exchange)
 			take_exchange(sim, packet);
+		else if (packet->number < *newest)
+			sim->counts[COUNT_REORDERED]++;
 		else
+			*newest = packet->number;
+		if (!packet->exchange)
 			node_datagram(to->node, from->address, buffer_slice(&packet->bytes));
 	} else if (packet->exchange && !packet->answer && server_is_up(from) && from->life == packet->life) {
 		server_after(from, (msec)sim_below(sim, 1000), tell_exchange_failed, to->number, 0);

@@ -119,7 +119,8 @@ static void tell_rows(sqlite3 *database, const char *table, const char *one, con
 static void tell_difference(struct sim *sim, const char *vfs, const char *name, const char *other, const char *when)
 {
 	static const char *const tables[] = {"meta",       "setting", "unit",   "process", "pi_instance", "pi_call",
-	                                     "pi_history", "timer",   "signal", "session", "node"};
+	                                     "pi_history", "timer",   "signal", "session", "node",
+	                                     "kv",         "kv_change", "lease", "lease_key"};
 	sqlite3 *database;
 	char *attach = mem_format("ATTACH 'file:%s?vfs=%s' AS other", other, REPLAY_VFS);
 	sqlite3_open_v2(name, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, vfs);

@@ -70,6 +70,11 @@ void server_broken(struct server *server, const struct error *error)
 		server_go_down(server, DOWN_POWER);
 		return;
 	}
+	if (server->damaged && error->code == ERR_CORRUPT) {
+		server_trace(server, "failed: %s", error->text);
+		server_go_down(server, DOWN_BROKEN);
+		return;
+	}
 	if (!server->may_break || (error->code != ERR_IO && error->code != ERR_NO_SPACE))
 		server_fail(server, "the node ended by itself: %s", error->text);
 	server_trace(server, "failed: %s", error->text);
@@ -238,7 +243,8 @@ static void host_snapshot_install(void *context, const struct raft_snapshot *sna
 
 static void host_left(void *context)
 {
-	server_fail(context, "left, though nobody asked it to");
+	if (host_enter(context))
+		machines_left(context);
 }
 
 static void host_status(void *context, struct buffer *out)
@@ -359,7 +365,7 @@ static int open_node(struct server *server, struct log_facts *facts, struct erro
 		.generation = server->vote.starts,
 		.seeds = seeds,
 		.seed_count = addresses_of_others(server, seeds),
-		.expect = sim->forms ? sim->founder_count : 0,
+		.expect = sim->forms && server->number < sim->founder_count ? sim->founder_count : 0,
 	};
 	memcpy(config.identity.cluster_id, server->vote.cluster_id, NODE_CLUSTER_ID_SIZE - 1);
 	memcpy(config.identity.pledged_id, server->vote.pledged_id, NODE_CLUSTER_ID_SIZE - 1);
@@ -389,8 +395,13 @@ static void bring_down(struct server *server)
 	snapshot_down(server);
 	faults_withdraw(server);
 	if (how == DOWN_POWER) {
+		struct faulty_losses losses_of_log = {0, 0};
 		faulty_fs_crash(server->fs);
 		faulty_fs_crash(server->log_fs);
+		faulty_fs_losses(server->fs, &losses_of_log);
+		faulty_fs_losses(server->log_fs, &losses_of_log);
+		sim->counts[COUNT_TORN] += losses_of_log.torn;
+		sim->counts[COUNT_UNSYNCED] += losses_of_log.lost;
 		faulty_vfs_power_on(server->vfs, SIM_CATALOG, losses[sim_below(sim, 4)]);
 	} else if (how == DOWN_KILL) {
 		faulty_vfs_power_on(server->vfs, SIM_CATALOG, FAULTY_LOSE_NOTHING);
@@ -398,10 +409,15 @@ static void bring_down(struct server *server)
 	calls_down(server);
 	workers_down(server);
 	clients_down(server);
+	keys_down(server);
 	server->down = UP;
 	server->due = MSEC_NEVER;
 	server->paused_until = 0;
 	server->drain_until = MSEC_NEVER;
+	if (server->damaged && how == DOWN_BROKEN)
+		machines_lost(server);
+	if (server->gone)
+		return;
 	msec away = sim_faulty(sim, SIM_POWER) && sim->server_count > 1 && sim_chance(sim, 20) ? 20000 : 400;
 	server_after_any(server, 1 + (msec)sim_below(sim, (uint64_t)away), start_again, 0, 0);
 }
@@ -482,7 +498,7 @@ struct server *server_create(struct sim *sim, uint32_t number)
 	struct server *server = mem_zero(sizeof *server);
 	server->sim = sim;
 	server->number = number;
-	server->id = sim->founders[number];
+	server->id = number < sim->founder_count ? sim->founders[number] : 1000 * (number + 1) + sim_below(sim, 1000);
 	snprintf(server->name, sizeof server->name, "n%u", number + 1);
 	snprintf(server->address, sizeof server->address, "10.0.0.%u:9189", number + 1);
 	snprintf(server->vfs_name, sizeof server->vfs_name, "sim-%u", number + 1);

@@ -20,7 +20,8 @@ struct sim_ring {
 
 const char *const sim_count_names[COUNT_COUNT] = {
 	"power", "kill", "stop", "broken", "io", "space", "slow", "pause", "clock", "drift",
-	"copies", "installed", "partition", "lost", "late", "doubled", "break", "leaders", "messages", "datagrams", "workers", "clients",
+	"torn", "unsynced", "flipped", "joined", "left", "machines-lost", "handed-over", "copies", "installed", "partition", "lost",
+	"late", "doubled", "reordered", "break", "leaders", "messages", "datagrams", "workers", "clients",
 };
 
 static struct sim *running; /* for an assertion that fails */

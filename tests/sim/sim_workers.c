@@ -292,7 +292,7 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 	bool faulty = sim_faulty(sim, SIM_WORKERS);
 	(void)unused;
 	sim_after(sim, 5 + (msec)sim_below(sim, 150), act, which, 0);
-	struct server *chosen = worker->server != NULL ? worker->server : sim->servers[sim_below(sim, sim->server_count)];
+	struct server *chosen = worker->server != NULL ? worker->server : machines_some(sim);
 	if (!server_answers(chosen))
 		return;
 	if (worker->server == NULL) {

@@ -16,7 +16,8 @@
 #define DRAIN_MS 3000
 
 const char *const sim_fault_names[] = {"power",   "kill",    "stop",      "io",  "space", "clock", "calls",
-                                       "workers", "clients", "partition", "net", "pause", "slow",  NULL};
+                                       "workers", "clients", "partition", "net", "pause", "slow",
+                                       "members", "flip",    NULL};
 
 const char *const sim_plant_names[PLANT_COUNT] = {
 	"none",           "synced-early",  "sync-ignored",   "vote-lost",       "result-astray",
@@ -133,10 +134,18 @@ static bool trouble_over(const struct sim *sim)
 static bool all_up(const struct sim *sim)
 {
 	for (uint32_t i = 0; i < sim->server_count; i++) {
-		if (!server_is_up(sim->servers[i]))
+		if (server_stays(sim->servers[i]) && (!server_is_up(sim->servers[i]) || sim->servers[i]->damaged))
 			return false;
 	}
 	return true;
+}
+
+static struct server *first_of(const struct sim *sim)
+{
+	uint32_t i = 0;
+	while (!server_stays(sim->servers[i]))
+		i++;
+	return sim->servers[i];
 }
 
 static bool none_up(const struct sim *sim)
@@ -155,7 +164,9 @@ static bool converged(const struct sim *sim)
 		return false;
 	for (uint32_t i = 0; i < sim->server_count; i++) {
 		const struct server *server = sim->servers[i];
-		if (!node_ready(server->node) || node_applied_index(server->node) != log_last(&sim->servers[0]->durable) ||
+		if (!server_stays(server))
+			continue;
+		if (!node_ready(server->node) || node_applied_index(server->node) != log_last(&first_of(sim)->durable) ||
 		    log_last(&server->durable) != log_last(&server->log))
 			return false;
 	}
@@ -164,7 +175,7 @@ static bool converged(const struct sim *sim)
 
 static bool all_done(const struct sim *sim)
 {
-	return clients_done(sim) && converged(sim);
+	return clients_done(sim) && keys_done(sim) && converged(sim);
 }
 
 static bool empty(const struct sim *sim)
@@ -172,7 +183,7 @@ static bool empty(const struct sim *sim)
 	if (!all_done(sim))
 		return false;
 	for (uint32_t i = 0; i < sim->server_count; i++) {
-		if (catalog_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0)
+		if (server_stays(sim->servers[i]) && catalog_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0)
 			return false;
 	}
 	return true;
@@ -180,8 +191,10 @@ static bool empty(const struct sim *sim)
 
 static void compare_all(struct sim *sim, const char *when)
 {
-	for (uint32_t i = 0; i < sim->server_count; i++)
-		reference_compare(sim->servers[i], true, when);
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		if (server_stays(sim->servers[i]))
+			reference_compare(sim->servers[i], true, when);
+	}
 }
 
 static void finish_run(struct sim *sim)
@@ -191,15 +204,15 @@ static void finish_run(struct sim *sim)
 	sim_trace(sim, "--- nothing fails any more");
 	run_steps(sim, all_done, CALM_LIMIT_MS, "what the clients wanted");
 	compare_all(sim, "when all is done");
-	audit_catalog(sim->servers[0]);
-	audit_end(sim->servers[0]);
-	checks_finish(sim);
+	audit_catalog(first_of(sim));
+	audit_end(first_of(sim));
+	keys_check(sim);
 	/* History goes. */
 	sim_trace(sim, "--- history expires");
 	sim->expired = true;
 	clients_settle(sim, "retention", "1s");
 	run_steps(sim, empty, CALM_LIMIT_MS, "the expiry of history");
-	audit_empty(sim->servers[0]);
+	audit_empty(first_of(sim));
 	/* They stop as they should, and what they left is what the log says. */
 	for (uint32_t i = 0; i < sim->server_count; i++)
 		server_drain(sim->servers[i], DRAIN_MS);
@@ -257,7 +270,9 @@ void simulation_run(const struct sim_options *options)
 	reference_init(sim);
 	workers_init(sim);
 	clients_init(sim);
+	keys_init(sim);
 	faults_init(sim);
+	machines_init(sim);
 	for (uint32_t i = 0; i < sim->server_count; i++)
 		server_start(sim->servers[i]);
 	run_steps(sim, trouble_over, MSEC_NEVER, "the run");
@@ -267,6 +282,7 @@ void simulation_run(const struct sim_options *options)
 	for (uint32_t i = 0; i < sim->server_count; i++)
 		server_destroy(sim->servers[i]);
 	clients_finish(sim);
+	keys_finish(sim);
 	workers_finish(sim);
 	reference_finish(sim);
 	net_finish(sim);

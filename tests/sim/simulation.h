@@ -24,7 +24,9 @@ enum sim_fault {
 	SIM_NET = 1 << 10,       /* connections break, what is sent is late, lost, doubled, out of order */
 	SIM_PAUSE = 1 << 11,     /* a process does nothing for a while, and then goes on */
 	SIM_SLOW = 1 << 12,      /* a disk is slow for a while */
-	SIM_ALL = (1 << 13) - 1
+	SIM_MEMBERS = 1 << 13,   /* machines join, leave and are replaced, leaders hand over */
+	SIM_FLIP = 1 << 14,      /* bits on disks flip */
+	SIM_ALL = (1 << 15) - 1
 };
 
 /* Mistakes that a host or a node could make, to see that the simulator finds them. */
