@@ -97,8 +97,11 @@ static int use_wal(struct catalog *catalog)
 	if (code == SQLITE_OK) {
 		code = sqlite3_step(statement);
 		bool on = code == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
-		int finished = sqlite3_finalize(statement);
+		/* The row comes before the file says so: only the end of the statement is its success. */
 		if (on)
+			code = sqlite3_step(statement);
+		int finished = sqlite3_finalize(statement);
+		if (on && code == SQLITE_DONE && finished == SQLITE_OK)
 			return 0;
 		if (code == SQLITE_ROW || code == SQLITE_DONE)
 			code = finished != SQLITE_OK ? finished : SQLITE_CANTOPEN;

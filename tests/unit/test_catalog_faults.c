@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "catalog/copy.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PATH "one/catalog.db"
@@ -188,6 +189,35 @@ static void every_operation_may_fail_at_any_time(void **state)
 	}
 }
 
+/* A catalog that is open has a WAL, whatever failed once while it was made. */
+static void catalog_without_a_wal_is_never_open(void **state)
+{
+	static const int codes[FAULTY_OPERATIONS] = {SQLITE_CANTOPEN, SQLITE_IOERR_READ, SQLITE_IOERR_WRITE,
+	                                             SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_FSYNC};
+	struct disk *disk = *state;
+	unsigned int refused = 0;
+	for (unsigned int i = 0; i < FAULTY_OPERATIONS * 60; i++) {
+		enum faulty_operation operation = (enum faulty_operation)(i % FAULTY_OPERATIONS);
+		struct catalog *made = NULL;
+		struct error error;
+		char path[32];
+		char wal[48];
+		snprintf(path, sizeof path, "new/%u.db", i);
+		snprintf(wal, sizeof wal, "%s-wal", path);
+		faulty_vfs_fail(disk->vfs, operation, i / FAULTY_OPERATIONS + 1, codes[operation], false);
+		if (catalog_open(path, "faulty", &made, &error) != 0) {
+			refused++;
+		} else {
+			faulty_vfs_fail(disk->vfs, operation, 0, 0, false);
+			assert_int_equal(write_index(made, 1), 0);
+			assert_true(faulty_vfs_size(disk->vfs, wal) > 0);
+		}
+		catalog_close(made);
+		faulty_vfs_fail(disk->vfs, operation, 0, 0, false);
+	}
+	assert_true(refused > 10);
+}
+
 static void death_of_the_process_loses_no_commit(void **state)
 {
 	struct disk *disk = *state;
@@ -342,6 +372,7 @@ int main(void)
 		TEST(read_that_fails_is_an_io_error),
 		TEST(damaged_page_is_corrupt),
 		TEST(every_operation_may_fail_at_any_time),
+		TEST(catalog_without_a_wal_is_never_open),
 		TEST(death_of_the_process_loses_no_commit),
 		TEST(loss_of_power_takes_nothing_that_a_complete_checkpoint_had),
 		TEST(loss_of_power_within_a_checkpoint_harms_nothing),
