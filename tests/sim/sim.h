@@ -7,6 +7,7 @@
  *   sim_log.c      logs as the simulation knows them
  *   sim_net.c      connections between servers
  *   sim_checks.c   what must hold of all servers together
+ *   sim_bugs.c     mistakes planted into the program
  *   sim_faults.c   what goes wrong, and when
  *   sim_calls.c    calls on the servers' machines
  *   sim_workers.c  connected workers
@@ -137,6 +138,7 @@ struct server {
 	struct faulty_vfs *vfs;
 	struct wal *wal;
 	struct vote_state vote;  /* as it was last given to the disk */
+	struct vote_state vote_saved; /* as it was last said to be on it */
 	struct disk_job *jobs;
 	bool disk_works;
 	msec slow_until;
@@ -160,6 +162,7 @@ struct server {
 	/* What the checks know of it. */
 	uint64_t checked;      /* entries applied, up to here they are what all others apply */
 	uint64_t led_term;
+	uint64_t configuration; /* index of the newest in this life */
 };
 
 struct sim {

@@ -109,9 +109,22 @@ void checks_applied(struct server *server)
 		check_applied(server);
 }
 
+/* A leader changes the group when the last change is committed. */
+static void check_configuration(struct server *server)
+{
+	const struct raft *raft = server->node->raft;
+	uint64_t index = raft_configuration(raft)->index;
+	bool begun = raft_role(raft) == RAFT_LEADER && server->led_term == raft_term(raft) && index > server->configuration;
+	if (begun && server->configuration > raft_commit_index(raft))
+		server_fail(server, "changes the group with entry %" PRIu64 ", when entry %" PRIu64 " with the last change is not "
+		            "committed", index, server->configuration);
+	server->configuration = index;
+}
+
 void checks_turn(struct server *server)
 {
 	checks_applied(server);
+	check_configuration(server);
 	if (raft_role(server->node->raft) == RAFT_LEADER && server->led_term != raft_term(server->node->raft))
 		check_leader(server);
 }
@@ -128,6 +141,7 @@ void checks_restarted(struct server *server)
 		server_fail(server, "the catalog has entry %" PRIu64 " applied, but no server applied it", applied);
 	server->checked = applied;
 	server->led_term = 0;
+	server->configuration = 0;
 	if (!sim->expired && (alone || sim_chance(sim, 20)))
 		audit_catalog(server);
 	if (alone || sim_chance(sim, 50))

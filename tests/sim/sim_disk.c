@@ -298,6 +298,7 @@ static int vote(struct server *server, const struct disk_job *job, struct error 
 {
 	if (job->step == 0)
 		return server->sim->options.plant == PLANT_VOTE_LOST && !job->identity ? 0 : vote_save(server->fs, &job->vote, error);
+	server->vote_saved = job->vote;
 	if (job->identity)
 		node_identity_saved(server->node);
 	else
@@ -514,6 +515,12 @@ int disk_empty_log(struct server *server, uint64_t applied, struct wal_recovery 
 	return 0;
 }
 
+static bool is_after(const struct vote_state *vote, const struct vote_state *saved)
+{
+	return vote->term > saved->term ||
+	       (vote->term == saved->term && (saved->voted_for == 0 || vote->voted_for == saved->voted_for));
+}
+
 int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct error *error)
 {
 	struct wal_options options = {
@@ -528,6 +535,9 @@ int disk_start(struct server *server, struct wal_recovery *ret_recovery, struct 
 		found(server);
 		code = 0;
 	}
+	if (code == 0 && !is_after(&server->vote, &server->vote_saved) && !server->damaged)
+		server_fail(server, "it voted for %" PRIu64 " in term %" PRIu64 ", and its disk says %" PRIu64 " in term %" PRIu64,
+		            server->vote_saved.voted_for, server->vote_saved.term, server->vote.voted_for, server->vote.term);
 	server->vote.starts++;
 	if (code == 0)
 		code = vote_save(server->fs, &server->vote, error);

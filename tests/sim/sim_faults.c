@@ -1,10 +1,11 @@
 #include "sim/sim.h"
 
+#include "daemon/node_internal.h"
+
 #include <sqlite3.h>
 
 /* What goes wrong, and when. */
 
-#define PAUSE_MS 1500
 
 static void cut_in_host_call(struct server *server, enum sim_down how)
 {
@@ -145,10 +146,12 @@ static void on_server(struct server *server, unsigned int kind)
 		break;
 	case SIM_IO:
 		sim->counts[COUNT_IO]++;
+		server_trace(server, "something of its disk will fail");
 		io(server);
 		break;
 	case SIM_SPACE:
 		sim->counts[COUNT_SPACE]++;
+		server_trace(server, "its disk is almost full");
 		space(server);
 		break;
 	case SIM_CLOCK:
@@ -170,6 +173,16 @@ static void on_server(struct server *server, unsigned int kind)
 	}
 }
 
+/* Who does nothing and still believes to lead is the most dangerous one. */
+static struct server *to_pause(struct sim *sim, struct server *server)
+{
+	for (uint32_t i = 0; i < sim->server_count && sim_chance(sim, 80); i++) {
+		if (server_answers(sim->servers[i]) && raft_role(sim->servers[i]->node->raft) == RAFT_LEADER)
+			return sim->servers[i];
+	}
+	return server;
+}
+
 /* A trouble of a random kind. An armed cut in SQLite is left alone, so that nothing is taken for it. */
 static void trouble(void *subject, uint64_t unused1, uint64_t unused2)
 {
@@ -187,6 +200,8 @@ static void trouble(void *subject, uint64_t unused1, uint64_t unused2)
 	sim_after(sim, 1 + (msec)sim_below(sim, (uint64_t)sim->trouble_pause), trouble, 0, 0);
 	if ((sim->options.faults & kind) == 0)
 		return;
+	if (kind == SIM_PAUSE)
+		server = to_pause(sim, server);
 	if (kind == SIM_PARTITION || kind == SIM_NET)
 		network(sim, kind);
 	else if (kind == SIM_MEMBERS || kind == SIM_FLIP)

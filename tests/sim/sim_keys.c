@@ -76,9 +76,9 @@ struct sim_keys {
 	} holders[LOCKS];
 };
 
-static bool answers(const struct key_client *client)
+static bool reaches(const struct key_client *client)
 {
-	return client->server != NULL && server_answers(client->server);
+	return client->server != NULL && server_is_up(client->server);
 }
 
 static msec now_of(const struct sim *sim)
@@ -266,7 +266,7 @@ static void fill(const struct key_client *client, struct key_request *request, s
 	}
 }
 
-static void send(struct sim *sim, struct key_client *client, struct key_request *request)
+static void hand_over(const struct key_client *client, struct key_request *request)
 {
 	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
 	struct bodies bodies;
@@ -278,12 +278,31 @@ static void send(struct sim *sim, struct key_client *client, struct key_request 
 	message.sequence = request->sequence;
 	message.answered_below = request->sequence;
 	message.consistency = request->consistency;
+	client->server->touched = true;
+	node_request(client->server->node, client->connection, request->stream, &message, payload);
+}
+
+/* What was sent to a process while it did nothing is the first thing that it finds. */
+static void find(void *subject, uint64_t which, uint64_t stream)
+{
+	struct server *server = subject;
+	struct key_client *client = &server->sim->keyed->clients[which];
+	for (int slot = 0; slot < SLOT_COUNT && client->server == server; slot++) {
+		if (client->requests[slot].what != NOTHING && client->requests[slot].stream == stream)
+			hand_over(client, &client->requests[slot]);
+	}
+}
+
+static void send(struct sim *sim, struct key_client *client, struct key_request *request)
+{
 	request->stream = ++sim->keyed->next_stream;
 	request->sent = sim->now;
 	sim_trace(sim, "keys %" PRIu64 ": %s %s %s (%" PRIu64 "), sequence %" PRIu64 " of session %" PRIu64, client->number,
 	          words[request->what], request->key, request->value, request->expected, request->sequence, client->session);
-	client->server->touched = true;
-	node_request(client->server->node, client->connection, request->stream, &message, payload);
+	if (server_answers(client->server))
+		hand_over(client, request);
+	else
+		server_after(client->server, 0, find, (uint64_t)(client - sim->keyed->clients), request->stream);
 }
 
 /* --- what a client wants next -------------------------------------------------------------------------------------- */
@@ -307,7 +326,7 @@ static void name_key(const struct sim *sim, char *name, char kind, uint64_t numb
 
 static void want_key(struct sim *sim, struct key_client *client)
 {
-	static const enum what choices[] = {GET, GET, GET, GET, LIST, PUT, PUT, CAS, CAS, TRANSACT, DELETE};
+	static const enum what choices[] = {GET, GET, GET, GET, GET, GET, LIST, PUT, PUT, CAS, CAS, TRANSACT, DELETE};
 	uint64_t which = sim_below(sim, KEYS);
 	struct key_request *request =
 		begin(sim, client, SLOT_OPERATION, choices[sim_below(sim, sizeof choices / sizeof choices[0])]);
@@ -667,7 +686,7 @@ static void send_waiting(struct sim *sim, struct key_client *client)
 	for (int slot = SLOT_COUNT - 1; slot >= 0; slot--) {
 		struct key_request *request = &client->requests[slot];
 		bool due = request->what != NOTHING && request->stream == 0 && sim->now >= request->again_at;
-		if (due && answers(client) && (slot == SLOT_OPEN || client->session != 0))
+		if (due && reaches(client) && (slot == SLOT_OPEN || client->session != 0))
 			send(sim, client, request);
 	}
 }
@@ -684,7 +703,7 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 		give_up(sim, client);
 	if (client->server == NULL) {
 		struct server *server = machines_some(sim);
-		if (!server_answers(server))
+		if (!server_is_up(server)) /* one that does nothing is connected to, all the same */
 			return;
 		client->server = server;
 		client->connection = sim->next_connection++;
@@ -693,7 +712,7 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 		leave(sim, client);
 		return;
 	}
-	if (!answers(client))
+	if (!reaches(client))
 		return;
 	if (client->session == 0 && client->requests[SLOT_OPEN].what == NOTHING)
 		begin(sim, client, SLOT_OPEN, OPEN);

@@ -25,7 +25,8 @@ static const char usage[] =
 	"  --plant NAME    a mistake to be made, to see that it is found\n"
 	"  --trace         tell on stderr what happens\n"
 	"  --tail N        of what happened before a failure, tell so much (40)\n"
-	"  --bite COUNT    make each mistake in up to COUNT seeds: each must be found\n"
+	"  --bite COUNT    make each mistake in up to COUNT seeds: each must be found. With --nodes: those of several servers.\n"
+	"                  With --plant: that one\n"
 	"\n"
 	"Exit code 0: all that must hold held. 1: it did not; the seed says where. 2: wrong usage.\n"
 	"\n"
@@ -35,6 +36,7 @@ struct arguments {
 	struct sim_options options;
 	uint64_t seeds;
 	uint64_t bite;
+	bool several; /* servers were asked for */
 	uint32_t tail;
 };
 
@@ -110,7 +112,7 @@ static void parse(int count, char **words, struct arguments *ret)
 		else if (strcmp(word, "--seeds") == 0)
 			ret->seeds = number(value);
 		else if (strcmp(word, "--nodes") == 0)
-			ret->options.nodes = nodes_of(value);
+			ret->several = (ret->options.nodes = nodes_of(value)) != 1;
 		else if (strcmp(word, "--seconds") == 0)
 			ret->options.duration_ms = 1000 * (int64_t)number(value);
 		else if (strcmp(word, "--tail") == 0)
@@ -168,21 +170,32 @@ static void tell_again(const struct arguments *arguments)
 		fprintf(stderr, "%u --trace\n", options.nodes);
 }
 
+/* Those of one server and those of several, and of the former those that several servers could hide. */
+static bool concerns(enum sim_plant plant, bool several)
+{
+	bool both = plant == PLANT_SYNCED_EARLY || plant == PLANT_SYNC_IGNORED || plant == PLANT_VOTE_LOST ||
+	            plant == PLANT_SEQUENCE_RENEWED;
+	return both || (plant >= PLANT_FIRST_OF_SEVERAL) == several;
+}
+
 /* Every planted mistake is found. */
 static int bite(const struct arguments *arguments)
 {
 	int missed = 0;
 	for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++) {
+		if (!concerns((enum sim_plant)plant, arguments->several) ||
+		    (arguments->options.plant != PLANT_NONE && arguments->options.plant != (enum sim_plant)plant))
+			continue;
 		struct sim_options options = arguments->options;
 		uint64_t tried = 0;
 		bool held = true;
 		options.plant = (enum sim_plant)plant;
-		options.nodes = 1;
+		options.nodes = arguments->several ? options.nodes : 1;
 		for (; tried < arguments->bite && held; tried++) {
 			options.seed = arguments->options.seed + tried;
 			held = run_seed(&options, true);
 		}
-		printf("%-18s %s after %" PRIu64 " seeds\n", sim_plant_names[plant], held ? "NOT found" : "found", tried);
+		printf("%-22s %s after %" PRIu64 " seeds\n", sim_plant_names[plant], held ? "NOT found" : "found", tried);
 		missed += held;
 	}
 	return missed == 0 ? 0 : 1;

@@ -168,14 +168,27 @@ void reference_finish(struct sim *sim)
 	mem_free(sim->reference);
 }
 
+static bool has_configuration(struct server *server)
+{
+	struct buffer text = BUFFER_EMPTY;
+	int code = catalog_meta_text(server->catalog, "raft_configuration", &text);
+	bool there = text.size > 0;
+	if (code != 0)
+		server_fail(server, "the catalog cannot be read: %s", catalog_error(server->catalog));
+	buffer_finish(&text);
+	return there;
+}
+
 void reference_compare(struct server *server, bool thoroughly, const char *when)
 {
 	struct sim *sim = server->sim;
 	uint64_t applied = 0;
 	if (catalog_meta_number(server->catalog, "applied_index", &applied) != 0)
 		server_fail(server, "the catalog cannot be read: %s", catalog_error(server->catalog));
-	if (applied == 0)
-		return; /* it may not have been founded */
+	/* It may not have been founded. Who began the cluster is not in the log: a machine that came later is told of it with the first
+	 * change of the group, or with a copy. */
+	if (applied == 0 || (server->number >= sim->founder_count && !has_configuration(server)))
+		return;
 	if (applied >= machine_applied_index(need_reference(sim)->machine)) {
 		apply_entries(sim, sim->reference, applied, batch_of(sim));
 		if (differ(sim, server->catalog, sim->reference))

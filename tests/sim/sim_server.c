@@ -324,6 +324,26 @@ static int note_facts(struct server *server, struct wal_recovery *recovery, stru
 	return code;
 }
 
+/* The vote was told of the cluster first, and the power may have gone before the catalog was (daemon/data_dir.c). */
+static int note_cluster_id(struct server *server, struct error *error)
+{
+	struct buffer known = BUFFER_EMPTY;
+	struct slice own = slice_of(server->vote.cluster_id);
+	int code = catalog_meta_text(server->catalog, "cluster_id", &known);
+	if (code == 0 && known.size == 0 && own.size != 0) {
+		code = catalog_begin(server->catalog);
+		if (code == 0)
+			code = catalog_meta_set_text(server->catalog, "cluster_id", own);
+		if (code == 0)
+			code = catalog_commit(server->catalog);
+	} else if (code == 0 && !slice_equal(buffer_slice(&known), own)) {
+		server_fail(server, "its catalog is of cluster %.*s, and its vote of %s", SLICE_ARGS(buffer_slice(&known)),
+		            server->vote.cluster_id);
+	}
+	buffer_finish(&known);
+	return code != 0 ? error_set(error, code, "the catalog cannot be noted: %s", catalog_error(server->catalog)) : 0;
+}
+
 static size_t addresses_of_others(const struct server *server, const char **addresses)
 {
 	size_t count = 0;
@@ -343,6 +363,8 @@ static int open_node(struct server *server, struct log_facts *facts, struct erro
 	disk_use(server);
 	if (code == 0)
 		code = catalog_open(SIM_CATALOG, server->vfs_name, &server->catalog, error);
+	if (code == 0)
+		code = note_cluster_id(server, error);
 	if (code == 0)
 		code = note_facts(server, &recovery, facts, error);
 	if (code != 0)

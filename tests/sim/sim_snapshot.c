@@ -22,6 +22,8 @@ static bool back_up(struct server *server)
 	sqlite3_backup *backup = good ? sqlite3_backup_init(to, "main", from, "main") : NULL;
 	good = backup != NULL && sqlite3_backup_step(backup, -1) == SQLITE_DONE;
 	sqlite3_backup_finish(backup);
+	if (good && server->sim->options.plant == PLANT_COPY_WITHOUT_SESSIONS)
+		good = sqlite3_exec(to, "DELETE FROM session", NULL, NULL, NULL) == SQLITE_OK;
 	good = good && sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK;
 	sqlite3_close(to);
 	sqlite3_close(from);

@@ -1,4 +1,5 @@
 #include "sim/sim.h"
+#include "sim/sim_bugs.h"
 
 #include "base/memory.h"
 
@@ -22,6 +23,10 @@ const char *const sim_fault_names[] = {"power",   "kill",    "stop",      "io", 
 const char *const sim_plant_names[PLANT_COUNT] = {
 	"none",           "synced-early",  "sync-ignored",   "vote-lost",       "result-astray",
 	"catalog-unsynced", "log-rewritten", "entry-repeated", "sequence-renewed",
+	"votes-twice", "old-term-committed", "prev-not-checked", "quorum-small", "two-changes", "no-first-entry",
+	"read-unconfirmed", "lease-outlived", "applied-unsynced", "stamps-not-heard", "copy-without-sessions",
+	"sequence-forgotten", "presence-ignored", "attempt-again", "lease-cut-short", "lease-not-kept", "condition-ignored",
+	"token-again",
 };
 
 /* --- what is to happen --------------------------------------------------------------------------------------------- */
@@ -250,6 +255,7 @@ static void prepare(struct sim *sim, const struct sim_options *options)
 		sim->options.ticks = sim->founder_count == 1 ? DEFAULT_TICKS : 0;
 		sim->options.duration_ms = DEFAULT_DURATION_MS;
 	}
+	sim_planted = options->plant;
 	sim->schedule = schedule_create();
 	sim->next_connection = 1;
 	sim->forms = sim->founder_count > 1 && sim_chance(sim, 50);

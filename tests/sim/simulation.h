@@ -40,6 +40,26 @@ enum sim_plant {
 	PLANT_LOG_REWRITTEN,   /* an entry is stored that does not say what it was to say */
 	PLANT_ENTRY_REPEATED,  /* an entry that is read from the log is given twice */
 	PLANT_SEQUENCE_RENEWED, /* a request that is sent again gets a new sequence number */
+	/* Of several servers (sim_bugs.c). */
+	PLANT_FIRST_OF_SEVERAL,
+	PLANT_VOTES_TWICE = PLANT_FIRST_OF_SEVERAL, /* a vote that was given is forgotten */
+	PLANT_OLD_TERM_COMMITTED, /* entries of earlier terms are committed by counting */
+	PLANT_PREV_NOT_CHECKED,   /* entries are taken whatever goes before them */
+	PLANT_QUORUM_SMALL,       /* one vote less than a majority suffices */
+	PLANT_TWO_CHANGES,        /* a change of the group begins before the last one is committed */
+	PLANT_NO_FIRST_ENTRY,     /* a term does not begin with an entry of its own */
+	PLANT_READ_UNCONFIRMED,   /* a leader does not ask whether it still leads before a read */
+	PLANT_LEASE_OUTLIVED,     /* it believes in its lease for too long */
+	PLANT_APPLIED_UNSYNCED,   /* what is committed is applied before it is on the own disk */
+	PLANT_STAMPS_NOT_HEARD,   /* the clock does not follow the stamps of others */
+	PLANT_COPY_WITHOUT_SESSIONS, /* a copy of the catalog has no sessions */
+	PLANT_SEQUENCE_FORGOTTEN, /* the next leader does not know what was answered */
+	PLANT_PRESENCE_IGNORED,   /* a leader takes no notice of clients at other nodes */
+	PLANT_ATTEMPT_AGAIN,      /* a call is handed out again with the attempt that may be running */
+	PLANT_LEASE_CUT_SHORT,    /* a new leader does not grant leases their time */
+	PLANT_LEASE_NOT_KEPT,     /* a lease that is said to be kept alive is not */
+	PLANT_CONDITION_IGNORED,  /* a lock is given whoever has it */
+	PLANT_TOKEN_AGAIN,        /* the version of a change is told as that of an earlier one */
 	PLANT_COUNT
 };
 
