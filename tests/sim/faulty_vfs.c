@@ -63,6 +63,7 @@ struct faulty_vfs {
 	struct random random;
 	struct wish wishes[FAULTY_OPERATIONS];
 	uint64_t counts[FAULTY_OPERATIONS];
+	bool reliable; /* nothing is kept of what was not synced */
 	LIST_HEAD(, memory_file) files;
 };
 
@@ -117,6 +118,8 @@ static void put(struct buffer *bytes, uint64_t offset, const void *data, size_t 
 
 static void note_change(struct memory_file *file, uint64_t offset, const void *data, size_t size)
 {
+	if (file->vfs->reliable)
+		return;
 	mem_grow(file->changes, file->change_capacity, file->change_count + 1);
 	file->changes[file->change_count++] = (struct change){
 		.offset = offset,
@@ -537,6 +540,11 @@ struct faulty_vfs *faulty_vfs_create(const char *name, bool by_default, uint64_t
 	int code = sqlite3_vfs_register(&vfs->base, by_default);
 	assert(code == SQLITE_OK);
 	return vfs;
+}
+
+void faulty_vfs_set_reliable(struct faulty_vfs *vfs)
+{
+	vfs->reliable = true;
 }
 
 void faulty_vfs_use(struct faulty_vfs *vfs)

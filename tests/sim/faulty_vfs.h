@@ -12,6 +12,8 @@ struct faulty_vfs;
 
 /* Registers it with SQLite as `name`; `by_default`: for all who name none. */
 struct faulty_vfs *faulty_vfs_create(const char *name, bool by_default, uint64_t seed);
+/* The power of it will never go, which costs less. */
+void faulty_vfs_set_reliable(struct faulty_vfs *vfs);
 /* It becomes the default one. */
 void faulty_vfs_use(struct faulty_vfs *vfs);
 void faulty_vfs_destroy(struct faulty_vfs *vfs); /* its files are closed */

@@ -142,8 +142,8 @@ void checks_restarted(struct server *server)
 	server->checked = applied;
 	server->led_term = 0;
 	server->configuration = 0;
-	if (!sim->expired && (alone || sim_chance(sim, 20)))
+	if (!sim->expired && (alone || sim_chance(sim, 5)))
 		audit_catalog(server);
-	if (alone || sim_chance(sim, 50))
-		reference_compare(server, alone || sim_chance(sim, 10), "after the restart");
+	if (alone || sim_chance(sim, 25))
+		reference_compare(server, alone || sim_chance(sim, 8), "after the restart");
 }

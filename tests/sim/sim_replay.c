@@ -145,12 +145,13 @@ void reference_init(struct sim *sim)
 {
 	sim->reference = mem_zero(sizeof *sim->reference);
 	sim->reference->vfs = faulty_vfs_create(REPLAY_VFS, true, 1);
+	faulty_vfs_set_reliable(sim->reference->vfs);
 }
 
 /* One command at a time; where many seeds are to be run quickly, only with some of them. */
 static uint64_t batch_of(const struct sim *sim)
 {
-	return sim->founder_count == 1 || sim->options.seed % 8 == 0 ? 1 : 16;
+	return sim->founder_count == 1 || sim->options.seed % 8 == 0 ? 1 : 64;
 }
 
 /* It begins when the cluster has begun. */
