@@ -132,15 +132,6 @@ void __wrap_node_propose(struct node *node, struct command *command, bool urgent
 	__real_node_propose(node, command, urgent);
 }
 
-void __real_presence_heard(struct node *node, const Clusterd__Wire__Presence *presence);
-void __wrap_presence_heard(struct node *node, const Clusterd__Wire__Presence *presence);
-
-void __wrap_presence_heard(struct node *node, const Clusterd__Wire__Presence *presence)
-{
-	if (sim_planted != PLANT_PRESENCE_IGNORED)
-		__real_presence_heard(node, presence);
-}
-
 void __real_clock_raise(struct clock *clock, uint64_t stamp);
 void __wrap_clock_raise(struct clock *clock, uint64_t stamp);
 

@@ -309,7 +309,7 @@ static void want_setting(struct sim *sim, struct sim_client *client)
 		const char *name;
 		uint32_t low, high;
 	} choices[] = {{"each_window", 1, 8}, {"each_window", 1, 4}, {"instances_cached", 100, 200}, {"reductions_max", 3000, 100000},
-	               {"session_ttl", 8000, 60000}, {"value_max", 5000, 1000000}};
+	               {"session_ttl", 8000, 60000}, {"value_max", 5000, 1000000}, {"voters", 3, 6}, {"voters", 3, 6}};
 	size_t which = sim_below(sim, sizeof choices / sizeof choices[0]);
 	struct client_request *request = request_add(client, REQUEST_SETTING, NULL);
 	request->setting = choices[which].name;

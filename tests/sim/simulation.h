@@ -54,7 +54,6 @@ enum sim_plant {
 	PLANT_STAMPS_NOT_HEARD,   /* the clock does not follow the stamps of others */
 	PLANT_COPY_WITHOUT_SESSIONS, /* a copy of the catalog has no sessions */
 	PLANT_SEQUENCE_FORGOTTEN, /* the next leader does not know what was answered */
-	PLANT_PRESENCE_IGNORED,   /* a leader takes no notice of clients at other nodes */
 	PLANT_ATTEMPT_AGAIN,      /* a call is handed out again with the attempt that may be running */
 	PLANT_LEASE_CUT_SHORT,    /* a new leader does not grant leases their time */
 	PLANT_LEASE_NOT_KEPT,     /* a lease that is said to be kept alive is not */
