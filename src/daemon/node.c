@@ -220,6 +220,8 @@ static void after_transaction(struct node *node)
 {
 	replica_applied(node);
 	node_effects(node);
+	if (node->failed)
+		return;
 	machine_trim(node->machine);
 	reads_applied(node);
 	tell_configured(node);

@@ -49,7 +49,7 @@ static void tell(struct node *node, uint64_t leader, uint64_t *sessions, size_t 
 static void tell_at_once(struct node *node, uint64_t session)
 {
 	uint64_t leader = node_leader(node);
-	if (node->leader || leader == node->id)
+	if (node->failed || node->leader || leader == node->id)
 		return;
 	if (leader != 0 && forward_reaches(node, leader))
 		tell(node, leader, &session, 1);
