@@ -178,13 +178,20 @@ static bool concerns(enum sim_plant plant, bool several)
 	return both || (plant >= PLANT_FIRST_OF_SEVERAL) == several;
 }
 
+/* They show only when a leader that has lost its office is asked at the right moment: some dozens of seeds are needed. */
+static bool is_rare(enum sim_plant plant)
+{
+	return plant == PLANT_READ_UNCONFIRMED || plant == PLANT_LEASE_OUTLIVED;
+}
+
 /* Every planted mistake is found. */
 static int bite(const struct arguments *arguments)
 {
 	int missed = 0;
 	for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++) {
-		if (!concerns((enum sim_plant)plant, arguments->several) ||
-		    (arguments->options.plant != PLANT_NONE && arguments->options.plant != (enum sim_plant)plant))
+		bool named = arguments->options.plant == (enum sim_plant)plant;
+		if (!named && (arguments->options.plant != PLANT_NONE || is_rare((enum sim_plant)plant) ||
+		               !concerns((enum sim_plant)plant, arguments->several)))
 			continue;
 		struct sim_options options = arguments->options;
 		uint64_t tried = 0;
