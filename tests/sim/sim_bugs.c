@@ -194,7 +194,8 @@ int __wrap_apply_put(struct machine *machine, const struct command *command, str
 	if (sim_planted == PLANT_CONDITION_IGNORED && changed.put.lease != 0)
 		changed.put.condition.given = false;
 	int code = __real_apply_put(machine, &changed, ret_answer);
-	if (sim_planted == PLANT_TOKEN_AGAIN && code == 0 && ret_answer->number == machine->applied_index && machine->applied_index % 4 == 0)
+	bool given = code == 0 && ret_answer->number == machine->applied_index;
+	if (sim_planted == PLANT_TOKEN_AGAIN && given && machine->applied_index % 4 == 0)
 		ret_answer->number--;
 	return code;
 }

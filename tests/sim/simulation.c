@@ -107,7 +107,8 @@ static void step(struct sim *sim)
 	if (next > sim->now)
 		sim->now = next;
 	sim->ticks++;
-	for (uint64_t count = one_wakes(sim) ? 64 : 1 + sim_below(sim, 4); count > 0 && schedule_take(sim->schedule, sim->now, &event); count--) {
+	uint64_t count = one_wakes(sim) ? 64 : 1 + sim_below(sim, 4);
+	for (; count > 0 && schedule_take(sim->schedule, sim->now, &event); count--) {
 		carry_out(sim, &event);
 		if (event.server != NULL && event.server->down != UP)
 			break;
