@@ -6,7 +6,7 @@
 #include "daemon/output.h"
 #include "daemon/piped.h"
 
-/* Starting one takes the system up to a millisecond; the loop has other things to do in between. */
+/* The directory, files and pipes of each are made on the loop, which has other things to do in between. */
 #define STARTS_PER_TURN 8
 
 struct exec_call {

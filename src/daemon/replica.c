@@ -319,8 +319,9 @@ static void send_message(struct node *node, struct raft_message *message, struct
 		return;
 	}
 	uint32_t wanted = message->append_request.count;
-	uint32_t count = collect(node, message, entries);
-	if (wanted > 0 && (count == 0 || backlog_waits(node, message->to))) {
+	bool waits = wanted > 0 && backlog_waits(node, message->to);
+	uint32_t count = waits ? 0 : collect(node, message, entries);
+	if (wanted > 0 && count == 0) {
 		backlog_add(node, message);
 		return;
 	}
