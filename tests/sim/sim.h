@@ -238,6 +238,8 @@ void sim_after(struct sim *sim, msec delay, schedule_action *action, uint64_t fi
 /* By the process of a server, in this life of it, or (…_any) whatever becomes of it. Not while it is paused. */
 void server_after(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second);
 void server_after_any(struct server *server, msec delay, schedule_action *action, uint64_t first, uint64_t second);
+/* Its process does not listen now, and finds out later that nobody waits at the connection any more. */
+void server_closes_later(struct server *server, uint64_t connection);
 static inline bool sim_faulty(const struct sim *sim, enum sim_fault fault)
 {
 	return !sim->calm && (sim->options.faults & (unsigned int)fault) != 0;

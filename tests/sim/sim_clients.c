@@ -409,14 +409,6 @@ static void disconnect(struct sim *sim, struct sim_client *client)
 	node_connection_closed(server->node, connection);
 }
 
-/* The process does not listen, and finds out later that nobody waits for it. */
-static void close_later(void *subject, uint64_t connection, uint64_t unused)
-{
-	struct server *server = subject;
-	(void)unused;
-	node_connection_closed(server->node, connection);
-}
-
 static void leave_silently(struct sim *sim, struct sim_client *client)
 {
 	struct server *server = client->server;
@@ -424,7 +416,7 @@ static void leave_silently(struct sim *sim, struct sim_client *client)
 	sim_trace(sim, "client %" PRIu64 " gives up on %s", client->number, server->name);
 	forget_connection(client);
 	if (server_is_up(server))
-		server_after(server, 1, close_later, connection, 0);
+		server_closes_later(server, connection);
 }
 
 /* Leaves for longer than its session lives, when all that it waits for can be asked again in another one. */

@@ -650,13 +650,6 @@ static void forget_connection(struct key_client *client)
 		client->requests[slot].stream = 0;
 }
 
-static void close_later(void *subject, uint64_t connection, uint64_t unused)
-{
-	struct server *server = subject;
-	(void)unused;
-	node_connection_closed(server->node, connection);
-}
-
 static void leave(struct sim *sim, struct key_client *client)
 {
 	struct server *server = client->server;
@@ -667,7 +660,7 @@ static void leave(struct sim *sim, struct key_client *client)
 		server->touched = true;
 		node_connection_closed(server->node, connection);
 	} else if (server_is_up(server)) {
-		server_after(server, 1, close_later, connection, 0);
+		server_closes_later(server, connection);
 	}
 }
 

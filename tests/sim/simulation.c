@@ -53,6 +53,18 @@ void server_after_any(struct server *server, msec delay, schedule_action *action
 	add_event(server->sim, server, 0, delay, action, first, second);
 }
 
+static void close_connection(void *subject, uint64_t connection, uint64_t unused)
+{
+	struct server *server = subject;
+	(void)unused;
+	node_connection_closed(server->node, connection);
+}
+
+void server_closes_later(struct server *server, uint64_t connection)
+{
+	server_after(server, 1, close_connection, connection, 0);
+}
+
 /* --- time ---------------------------------------------------------------------------------------------------------- */
 
 static msec next_time(const struct sim *sim)

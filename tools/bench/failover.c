@@ -1,6 +1,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "input.h"
 #include "link.h"
 #include "net/loop.h"
 #include "process.h"
@@ -41,7 +42,7 @@ struct node {
 struct writer {
 	struct loop *loop;
 	struct loop_timer *timer;
-	struct loop_watch *input;
+	struct input *input;
 	struct node nodes[NODES_MAX];
 	size_t node_count;
 	size_t at;          /* the node that was asked last */
@@ -52,7 +53,6 @@ struct writer {
 	uint64_t sequence;
 	double struck_us;   /* 0: nothing to be measured */
 	double counts_us;   /* puts that begin later count; 0: not known yet */
-	struct buffer line;
 	struct arena arena;
 	int code;
 };
@@ -205,8 +205,9 @@ static void tick(void *context)
 
 /* --- what happens -------------------------------------------------------------------------------------------------- */
 
-static void take_line(struct writer *writer, char *line)
+static void take_line(void *context, char *line)
 {
+	struct writer *writer = context;
 	bool kills = strncmp(line, "kill ", 5) == 0;
 	double now = clock_us();
 	if (kills || strncmp(line, "stop ", 5) == 0) {
@@ -223,42 +224,21 @@ static void take_line(struct writer *writer, char *line)
 	}
 }
 
-static void input_is_ready(void *context, bool readable, bool writable)
-{
-	struct writer *writer = context;
-	char *end;
-	(void)readable;
-	(void)writable;
-	ssize_t size = read(STDIN_FILENO, buffer_reserve(&writer->line, 256), 256);
-	if (size <= 0) {
-		loop_stop(writer->loop);
-		return;
-	}
-	writer->line.size += (size_t)size;
-	while ((end = memchr(writer->line.data, '\n', writer->line.size)) != NULL) {
-		*end = '\0';
-		take_line(writer, writer->line.data);
-		buffer_consume(&writer->line, (size_t)(end - writer->line.data) + 1);
-	}
-}
-
 static int run(struct writer *writer)
 {
 	if (loop_create(&writer->loop) != 0)
 		return 1;
 	writer->timer = loop_timer_create(writer->loop, tick, writer);
-	writer->input = loop_watch_create(writer->loop, STDIN_FILENO, input_is_ready, writer);
-	loop_watch_set(writer->input, true, false);
+	writer->input = input_create(writer->loop, take_line, writer);
 	tick(writer);
 	loop_run(writer->loop);
 	for (size_t i = 0; i < writer->node_count; i++) {
 		link_destroy(writer->nodes[i].link);
 		link_destroy(writer->nodes[i].ended_link);
 	}
-	loop_watch_destroy(writer->input);
+	input_destroy(writer->input);
 	loop_timer_destroy(writer->timer);
 	loop_destroy(writer->loop);
-	buffer_finish(&writer->line);
 	arena_finish(&writer->arena);
 	return writer->code;
 }

@@ -1,6 +1,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "input.h"
 #include "link.h"
 #include "net/loop.h"
 #include "process.h"
@@ -42,14 +43,13 @@ struct observer {
 struct watcher {
 	struct loop *loop;
 	struct loop_timer *timer;
-	struct loop_watch *input;
+	struct input *input;
 	struct observer observers[OBSERVERS_MAX];
 	size_t count;
 	char subject[NAME_MAX_SIZE]; /* of the change; empty: none */
 	const char *state;           /* that it is to have */
 	double since_us;
 	double first_us;
-	struct buffer line;
 	struct arena arena;
 	int code;
 };
@@ -181,8 +181,9 @@ static void observe(struct watcher *watcher, const char *name, const char *addre
 	observer->address = mem_string(address);
 }
 
-static void take_line(struct watcher *watcher, char *line)
+static void take_line(void *context, char *line)
 {
+	struct watcher *watcher = context;
 	char *rest = line;
 	const char *verb = strsep(&rest, " ");
 	const char *first = strsep(&rest, " ");
@@ -200,25 +201,6 @@ static void take_line(struct watcher *watcher, char *line)
 	}
 }
 
-static void input_is_ready(void *context, bool readable, bool writable)
-{
-	struct watcher *watcher = context;
-	char *end;
-	(void)readable;
-	(void)writable;
-	ssize_t size = read(STDIN_FILENO, buffer_reserve(&watcher->line, 256), 256);
-	if (size <= 0) {
-		loop_stop(watcher->loop);
-		return;
-	}
-	watcher->line.size += (size_t)size;
-	while ((end = memchr(watcher->line.data, '\n', watcher->line.size)) != NULL) {
-		*end = '\0';
-		take_line(watcher, watcher->line.data);
-		buffer_consume(&watcher->line, (size_t)(end - watcher->line.data) + 1);
-	}
-}
-
 int main(int count, char **words)
 {
 	static struct watcher watcher;
@@ -228,8 +210,7 @@ int main(int count, char **words)
 	if (loop_create(&watcher.loop) != 0)
 		return 1;
 	watcher.timer = loop_timer_create(watcher.loop, tick, &watcher);
-	watcher.input = loop_watch_create(watcher.loop, STDIN_FILENO, input_is_ready, &watcher);
-	loop_watch_set(watcher.input, true, false);
+	watcher.input = input_create(watcher.loop, take_line, &watcher);
 	tick(&watcher);
 	loop_run(watcher.loop);
 	for (size_t i = 0; i < watcher.count; i++) {
@@ -237,9 +218,8 @@ int main(int count, char **words)
 		link_destroy(watcher.observers[i].ended_link);
 		mem_free(watcher.observers[i].address);
 	}
-	loop_watch_destroy(watcher.input);
+	input_destroy(watcher.input);
 	loop_timer_destroy(watcher.timer);
 	loop_destroy(watcher.loop);
-	buffer_finish(&watcher.line);
 	return watcher.code;
 }
