@@ -31,15 +31,17 @@ enum job_placement {
 	JOB_PINNED, /* task i on the i-th of `nodes` */
 };
 
-enum job_overlap {                   /* it is time, and the last one still runs */
-	           JOB_OVERLAP_SKIP, /* the default */
-	           JOB_OVERLAP_ALLOW,
-	           JOB_OVERLAP_REPLACE,
+/* It is time, and the last one still runs. */
+enum job_overlap {
+	JOB_OVERLAP_SKIP, /* the default */
+	JOB_OVERLAP_ALLOW,
+	JOB_OVERLAP_REPLACE,
 };
 
-enum job_group_policy {                    /* one process of a group has ended before its time */
-	                JOB_GROUP_RESTART, /* all of the group are ended, and begun again together, as `retries` says */
-	                JOB_GROUP_STOP,    /* all of the group are ended, and the job has failed */
+/* One process of a group has ended before its time. */
+enum job_group_policy {
+	JOB_GROUP_RESTART, /* all of the group are ended, and begun again together, as `retries` says */
+	JOB_GROUP_STOP,    /* all of the group are ended, and the job has failed */
 };
 
 enum job_check_kind { JOB_CHECK_NONE, JOB_CHECK_EXEC, JOB_CHECK_TCP, JOB_CHECK_HTTP };
@@ -88,8 +90,9 @@ struct job_settings {
 	struct job_port *ports;
 	uint32_t port_count;
 
-	uint32_t retries;       /* BATCH, PERIODIC: further attempts of a task; default 2.
-	                                   SERVICE, SYSTEM: restarts within `retry_window`; default unlimited (JOB_UNLIMITED) */
+	/* BATCH, PERIODIC: further attempts of a task; default 2. SERVICE, SYSTEM: restarts within `retry_window`; default
+	 * JOB_UNLIMITED. */
+	uint32_t retries;
 	msec retry_window;      /* `retries_within`; default 0: for ever */
 	msec backoff;           /* default 1 s, doubles */
 	msec backoff_max;       /* default 1 min */
@@ -98,8 +101,9 @@ struct job_settings {
 	msec stop_grace;        /* from it to SIGKILL; default 10 s */
 	struct job_check check; /* `health = {tcp: "http", interval: 5s}`; SERVICE, SYSTEM */
 
-	bool group; /* `group = restart | stop`: its tasks are one group (Strymon's worker groups): all are placed and
-	                                   begun together, and the job runs when all of them have registered */
+	/* `group = restart | stop`: its tasks are one group (Strymon's worker groups): all are placed and begun together, and the
+	 * job runs when all of them have registered. */
+	bool group;
 	enum job_group_policy group_policy;
 	msec register_timeout; /* of the barrier; default 30 s */
 	uint32_t workers;      /* threads that each process is told to have; default 1 */
