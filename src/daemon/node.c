@@ -95,6 +95,8 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->datacenter = mem_string(config->datacenter);
 	node->tags = mem_string(config->tags);
 	node->generation = config->generation;
+	node->born_term = config->term;
+	node->born_index = raft_last_index(node->raft);
 	node->next_timer = MSEC_NEVER;
 	node->next_nonce = first_nonce(config);
 	runner_init(node, config->exec_slots, config->pool_calls);
@@ -120,6 +122,7 @@ void node_destroy(struct node *node)
 	sites_finish(node);
 	cluster_destroy(node);
 	replica_destroy(node);
+	standings_destroy(node);
 	HASH_ITER(hh, node->sessions, session, next) {
 		HASH_DELETE(hh, node->sessions, session);
 		mem_free(session);

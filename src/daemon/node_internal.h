@@ -83,6 +83,7 @@ struct node_counts {
 	uint64_t elections;
 	uint64_t results_ignored;
 	uint64_t messages_refused; /* of other nodes: what cannot be */
+	uint64_t set_back;         /* members that came back with less than they had */
 };
 
 struct node {
@@ -142,6 +143,8 @@ struct node {
 	bool reading_last;          /* the stamp of the log's last entry, before the first one of the term is made */
 	bool installing;            /* the catalog is becoming another: nobody may touch it */
 	struct backlog *backlogs;   /* of members */
+	struct standing *standings; /* likewise */
+	uint64_t born_term, born_index; /* of vote and log when this life began */
 	struct pending_read *reads; /* in the order in which they were asked */
 	uint64_t committed_seen;
 	bool leader;
@@ -200,6 +203,13 @@ void node_stepped_down(struct node *node); /* it does not any more */
 void node_apply_read(struct node *node, const struct wal_record *records, size_t count);
 int node_found_group(struct node *node, struct error *error);
 int node_load_machine(struct node *node, struct error *error); /* the state from the catalog, anew when there was one */
+
+/* standing.c: members that come back with less than they had said to be durable */
+void standing_sign(const struct node *node, Clusterd__Wire__RaftMessage *packed);
+bool standing_allows(struct node *node, uint64_t member, const Clusterd__Wire__RaftMessage *packed);
+void standing_heard(struct node *node, const struct raft_message *message);
+void standing_told(struct node *node, uint64_t member); /* that it is such a one */
+void standings_destroy(struct node *node);
 
 /* replica.c */
 int replica_create(struct node *node, const struct node_config *config, struct error *error);

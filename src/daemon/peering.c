@@ -55,6 +55,9 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 	case FRAME_FETCHED:
 		supply_got(node, (const Clusterd__Wire__Fetched *)message, payload);
 		break;
+	case FRAME_SET_BACK:
+		standing_told(node, member);
+		break;
 	case FRAME_FORM:
 		forming_message(node, member, (const Clusterd__Wire__Form *)message);
 		break;

@@ -150,6 +150,7 @@ static void send_packed(struct node *node, const struct raft_message *message, c
 {
 	Clusterd__Wire__RaftMessage *packed = raft_pack(message, entries, &node->encoding);
 	packed->stamp = clock_next(&node->clock, node->host->wall(node->context));
+	standing_sign(node, packed);
 	node->host->peer_send(node->context, message->to, FRAME_RAFT, 0, &packed->base, payload, payload_count);
 	arena_reset(&node->encoding);
 }
@@ -522,17 +523,19 @@ void replica_message(struct node *node, uint64_t member, const Clusterd__Wire__R
 	struct raft_message message;
 	struct error error = {0};
 	struct incoming incoming = {.message = &message, .payload = payload};
-	if (!node->entered) {
-		/* A founder that took entries before it knows the group would never hear who began it. */
+	/* A founder that took entries before it knows the group would never hear who began it. */
+	if (!node->entered || !standing_allows(node, member, packed)) {
 		node->counts.messages_refused++;
 		return;
 	}
 	if (packed->stamp != 0)
 		clock_observe(&node->clock, packed->stamp, node->host->wall(node->context)); /* too far ahead: it is counted */
-	if (raft_unpack(packed, member, node->id, payload, &node->arena, &message, &incoming.bodies, &error) == 0)
+	if (raft_unpack(packed, member, node->id, payload, &node->arena, &message, &incoming.bodies, &error) == 0) {
+		standing_heard(node, &message);
 		step(node, &(struct raft_event){.kind = RAFT_MESSAGE, .message = &message}, &incoming);
-	else
+	} else {
 		node->counts.messages_refused++;
+	}
 	arena_reset(&node->arena);
 }
 

@@ -81,6 +81,7 @@ void status_print(struct node *node, struct buffer *out)
 	field_number(out, "snapshots_installed", raft_counts(node->raft)->snapshots);
 	field_number(out, "raft_messages_refused", raft_counts(node->raft)->refused + node->counts.messages_refused);
 	field_number(out, "raft_messages_stale", raft_counts(node->raft)->stale);
+	field_number(out, "members_set_back", node->counts.set_back);
 	field_number(out, "members_live", members.live);
 	field_number(out, "members_dead", members.dead);
 	field_number(out, "gossip_health", members.health);

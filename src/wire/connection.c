@@ -431,7 +431,8 @@ static int check_header(const struct connection *connection, const struct frame_
 	}
 	if ((own && header->stream != 0) || (asked && header->stream == 0))
 		return error_set(error, ERR_INVALID, "a %s frame on stream %u", name, (unsigned)header->stream);
-	if ((header->type == FRAME_CANCEL || header->type == FRAME_FORWARD_CANCEL) && size != 0)
+	bool is_bare = header->type == FRAME_CANCEL || header->type == FRAME_FORWARD_CANCEL || header->type == FRAME_SET_BACK;
+	if (is_bare && size != 0)
 		return error_set(error, ERR_INVALID, "a %s frame with %llu bytes in it", name,
 		                 (unsigned long long)size);
 	return 0;

@@ -49,6 +49,7 @@ enum frame_type {
 	FRAME_SURVEY,        /* Survey: the leader asks for it */
 	FRAME_FETCH,         /* Fetch: a node without a catalog asks for definitions and files */
 	FRAME_FETCHED,       /* Fetched: some bytes of them; payload: the bytes */
+	FRAME_SET_BACK,      /* the receiver has less than it had said to be durable: nothing is taken from it; no message */
 	FRAME_TYPE_END,
 };
 

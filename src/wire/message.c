@@ -402,6 +402,7 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 	case FRAME_CANCEL:
 	case FRAME_EXCHANGE:
 	case FRAME_FORWARD_CANCEL:
+	case FRAME_SET_BACK:
 	case FRAME_TYPE_END:
 		break;
 	}

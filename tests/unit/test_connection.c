@@ -349,21 +349,21 @@ static void role_decides_which_frames_may_come(void **state)
 	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat, proof; from raft on:
 	 * exchange is the second of them */
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnnnn");
+	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, true, letters);
-	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnnnn");
+	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, true, letters);
-	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyyyy");
+	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyyyyy");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, true, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, false, letters);
-	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnn");
 }
 
 static void frame_that_the_role_forbids_is_named(void **state)
