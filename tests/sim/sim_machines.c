@@ -73,6 +73,22 @@ static bool is_stable(const struct sim *sim)
 	return first != NULL && node_applied_index(first->node) >= configuration_of(first)->index;
 }
 
+/* One voter may be lost for good, now or until what is damaged is noticed: the others are still most of them, and nobody is about to take
+ * his vote away. */
+static bool bears_a_loss(const struct sim *sim)
+{
+	uint32_t voters = 0;
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		const struct server *server = sim->servers[i];
+		if (!server_stays(server))
+			continue;
+		if (server->node->leaving)
+			return false;
+		voters += has_vote(server, server->vote.node_id);
+	}
+	return voters > 2;
+}
+
 static void join(struct sim *sim)
 {
 	struct server *server = server_create(sim, sim->server_count);
@@ -206,7 +222,7 @@ void machines_trouble(struct sim *sim, unsigned int kind)
 	if (!is_stable(sim) || !server_answers(server))
 		return;
 	if (kind == SIM_FLIP) {
-		if (room)
+		if (room && bears_a_loss(sim))
 			damage(server);
 		return;
 	}
@@ -223,7 +239,7 @@ void machines_trouble(struct sim *sim, unsigned int kind)
 			ask_to_leave(server);
 		break;
 	default:
-		if (room) {
+		if (room && bears_a_loss(sim)) {
 			server_go_down(server, DOWN_POWER);
 			machines_lost(server);
 		}
