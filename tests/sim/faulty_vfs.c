@@ -12,12 +12,14 @@
 #define SECTOR_SIZE 512
 #define REGIONS_MAX 1024
 #define TRUNCATION SIZE_MAX
+#define IN_CONTENT SIZE_MAX
+#define ROOM (4u << 20) /* of a new file: it grows without being moved, and what is not touched costs nothing */
 
 /* A write, or a truncation to `offset`, that was not synced. */
 struct change {
 	uint64_t offset;
 	size_t size; /* TRUNCATION: no data */
-	size_t at;   /* where its data begins, in those of the file's changes */
+	size_t at;   /* where its data begins in `overwritten`; IN_CONTENT: they are what is there */
 };
 
 struct memory_file {
@@ -27,7 +29,8 @@ struct memory_file {
 	struct buffer durable; /* as it would be after a loss of power, before `changes` */
 	struct change *changes;
 	size_t change_count, change_capacity;
-	struct buffer changed; /* their data, one after another */
+	uint64_t changes_end;      /* no change reaches further */
+	struct buffer overwritten; /* data of changes that later ones wrote over */
 	int handles;
 	bool off;
 
@@ -80,8 +83,9 @@ static struct memory_file *find(const struct faulty_vfs *vfs, const char *name)
 
 static void forget_changes(struct memory_file *file)
 {
-	buffer_clear(&file->changed);
+	buffer_clear(&file->overwritten);
 	file->change_count = 0;
+	file->changes_end = 0;
 }
 
 static void destroy_file(struct memory_file *file)
@@ -89,7 +93,7 @@ static void destroy_file(struct memory_file *file)
 	LIST_REMOVE(file, link);
 	forget_changes(file);
 	mem_free(file->changes);
-	buffer_finish(&file->changed);
+	buffer_finish(&file->overwritten);
 	for (int i = 0; i < file->region_count; i++)
 		mem_free(file->regions[i]);
 	buffer_finish(&file->content);
@@ -116,18 +120,32 @@ static void put(struct buffer *bytes, uint64_t offset, const void *data, size_t 
 	memcpy(bytes->data + offset, data, size);
 }
 
-static void note_change(struct memory_file *file, uint64_t offset, const void *data, size_t size)
+/* Before something else is written from `begin` to `end`, what changes have written there is put aside. */
+static void put_aside(struct memory_file *file, uint64_t begin, uint64_t end)
+{
+	for (size_t i = 0; i < file->change_count && begin < file->changes_end; i++) {
+		struct change *change = &file->changes[i];
+		bool there = change->size != TRUNCATION && change->at == IN_CONTENT;
+		if (!there || change->offset >= end || change->offset + change->size <= begin)
+			continue;
+		change->at = file->overwritten.size;
+		buffer_append(&file->overwritten, file->content.data + change->offset, change->size);
+	}
+}
+
+static const char *data_of(const struct memory_file *file, const struct change *change)
+{
+	return change->at == IN_CONTENT ? file->content.data + change->offset : file->overwritten.data + change->at;
+}
+
+static void note_change(struct memory_file *file, uint64_t offset, size_t size)
 {
 	if (file->vfs->reliable)
 		return;
 	mem_grow(file->changes, file->change_capacity, file->change_count + 1);
-	file->changes[file->change_count++] = (struct change){
-		.offset = offset,
-		.size = size,
-		.at = file->changed.size,
-	};
-	if (size != TRUNCATION)
-		buffer_append(&file->changed, data, size);
+	file->changes[file->change_count++] = (struct change){offset, size, IN_CONTENT};
+	if (size != TRUNCATION && offset + size > file->changes_end)
+		file->changes_end = offset + size;
 }
 
 /* A write reaches the disk sector by sector. */
@@ -144,7 +162,7 @@ static void keep_some(struct memory_file *file, const struct change *change)
 		if (piece > change->size - done)
 			piece = change->size - done;
 		if (random_below(random, 2) == 0)
-			put(&file->durable, change->offset + done, file->changed.data + change->at + done, piece);
+			put(&file->durable, change->offset + done, data_of(file, change) + done, piece);
 		done += piece;
 	}
 }
@@ -189,8 +207,9 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
 	int code = fault(file->vfs, FAULTY_WRITE, file);
 	if (code != SQLITE_OK)
 		return code;
+	put_aside(file, (uint64_t)offset, (uint64_t)offset + (uint64_t)size);
 	put(&file->content, (uint64_t)offset, data, (size_t)size);
-	note_change(file, (uint64_t)offset, data, (size_t)size);
+	note_change(file, (uint64_t)offset, (size_t)size);
 	return SQLITE_OK;
 }
 
@@ -200,8 +219,9 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 	int code = fault(file->vfs, FAULTY_TRUNCATE, file);
 	if (code != SQLITE_OK)
 		return code;
+	put_aside(file, (uint64_t)size, UINT64_MAX);
 	resize(&file->content, (uint64_t)size);
-	note_change(file, (uint64_t)size, NULL, TRUNCATION);
+	note_change(file, (uint64_t)size, TRUNCATION);
 	return SQLITE_OK;
 }
 
@@ -218,7 +238,7 @@ static int file_sync(sqlite3_file *base, int flags)
 			if (change->size == TRUNCATION)
 				resize(&file->durable, change->offset);
 			else
-				put(&file->durable, change->offset, file->changed.data + change->at, change->size);
+				put(&file->durable, change->offset, data_of(file, change), change->size);
 		}
 	}
 	forget_changes(file);
@@ -450,6 +470,9 @@ static int vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *ret_file,
 		file = mem_zero(sizeof *file);
 		file->name = mem_string(name);
 		file->vfs = vfs;
+		buffer_reserve(&file->content, ROOM);
+		if (!vfs->reliable)
+			buffer_reserve(&file->durable, ROOM);
 		LIST_INSERT_HEAD(&vfs->files, file, link);
 	}
 	file->handles++;
@@ -650,6 +673,7 @@ void faulty_vfs_damage(struct faulty_vfs *vfs, const char *name, uint64_t offset
 {
 	struct memory_file *file = find(vfs, name);
 	assert(file != NULL && offset + size <= file->content.size);
+	put_aside(file, offset, offset + size);
 	put(&file->content, offset, data, size);
 	put(&file->durable, offset, data, size);
 }

@@ -390,13 +390,25 @@ static void carry_on(void *subject, uint64_t unused1, uint64_t unused2)
 
 /* --- upkeep, and the node's lives ---------------------------------------------------------------------------------- */
 
+static void give_checkpoint(struct server *server)
+{
+	for (const struct disk_job *job = server->jobs; job != NULL; job = job->next) {
+		if (job->kind == JOB_CHECKPOINT && job->step == 0)
+			return; /* it will take all with it */
+	}
+	give(server, JOB_CHECKPOINT);
+}
+
 static void upkeep(void *subject, uint64_t unused1, uint64_t unused2)
 {
 	struct server *server = subject;
 	struct sim *sim = server->sim;
 	(void)unused1;
 	(void)unused2;
-	give(server, sim_chance(sim, 30) ? JOB_CHECKPOINT : JOB_IDLE);
+	if (sim_chance(sim, 30))
+		give_checkpoint(server);
+	else
+		give(server, JOB_IDLE);
 	server_after(server, 20 + (msec)sim_below(sim, sim->server_count > 1 ? 8000 : 800), upkeep, 0, 0);
 }
 
@@ -408,7 +420,7 @@ void disk_turn(struct server *server)
 	if (size < server->wal_at_checkpoint + CHECKPOINT_WAL_BYTES)
 		return;
 	server->wal_at_checkpoint = size;
-	give(server, JOB_CHECKPOINT);
+	give_checkpoint(server);
 }
 
 void disk_init(struct server *server)

@@ -211,7 +211,7 @@ static int bite(const struct arguments *arguments)
 int main(int count, char **words)
 {
 	/* Memory that was given back would only be asked for again. */
-	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	mallopt(M_TOP_PAD, 16 << 20);
 	struct arguments arguments;

@@ -1,4 +1,5 @@
 #include "sim/sim.h"
+#include "sim/pages.h"
 #include "sim/sim_bugs.h"
 
 #include "base/memory.h"
@@ -15,6 +16,7 @@
 #define CALM_LIMIT_MS (5 * 60 * 1000)
 #define SPINS_MAX 20000
 #define DRAIN_MS 3000
+#define SMALL_PAGE 1024
 
 const char *const sim_fault_names[] = {"power",   "kill",    "stop",      "io",  "space", "clock", "calls",
                                        "workers", "clients", "partition", "net", "pause", "slow",
@@ -279,6 +281,8 @@ static void prepare(struct sim *sim, const struct sim_options *options)
 		sim->options.duration_ms = DEFAULT_DURATION_MS;
 	}
 	sim_planted = options->plant;
+	/* Small pages, but for some seeds, and for one node, whose catalog is the matter. */
+	pages_set_size(sim->founder_count > 1 && options->seed % 8 != 0 ? SMALL_PAGE : 0);
 	sim->schedule = schedule_create();
 	sim->next_connection = 1;
 	sim->forms = sim->founder_count > 1 && sim_chance(sim, 50);
