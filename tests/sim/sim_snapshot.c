@@ -65,6 +65,8 @@ static void make(void *subject, uint64_t number, uint64_t unused)
 	server->sim->counts[COUNT_COPIES] += good;
 	if (!good)
 		server->making = 0;
+	if (!good && server->cut_in_catalog) /* this was what the power was to go at */
+		server_go_down(server, DOWN_POWER);
 	if (server_is_up(server))
 		node_snapshot_made(server->node, good ? &snapshot : NULL);
 }
