@@ -358,6 +358,7 @@ void clients_response(struct server *server, uint64_t connection, uint32_t strea
 void keys_init(struct sim *sim);
 void keys_finish(struct sim *sim);
 void keys_down(struct server *server);
+void keys_tempt(struct server *leader, msec time); /* others do not hear it for so long */
 bool keys_done(const struct sim *sim);
 void keys_check(struct sim *sim); /* of all that was seen */
 /* false: the connection is another one's. */

@@ -66,15 +66,32 @@ static void jump(struct server *server)
 	server_trace(server, "the wall clock is %lld ms off", (long long)server->wall_offset);
 }
 
+static bool leads(const struct server *server)
+{
+	return server_answers(server) && raft_role(server->node->raft) == RAFT_LEADER;
+}
+
+/* Who cannot be heard and still believes to lead is the most dangerous one. */
+static struct server *rather_leader(struct sim *sim, struct server *server, uint32_t percent)
+{
+	for (uint32_t i = 0; i < sim->server_count && sim_chance(sim, percent); i++) {
+		if (leads(sim->servers[i]))
+			return sim->servers[i];
+	}
+	return server;
+}
+
 /* Some of the servers do not hear some others: all pairs across a line, one server, one direction, or all but one bridge. */
-static void partition(struct sim *sim)
+static void partition(struct sim *sim, msec time)
 {
 	uint32_t count = sim->server_count;
-	uint32_t one = machines_some(sim)->number;
+	uint32_t one = rather_leader(sim, machines_some(sim), 50)->number;
 	uint32_t other = (one + 1 + (uint32_t)sim_below(sim, count - 1)) % count;
 	uint64_t side = sim_below(sim, UINT64_C(1) << count);
 	uint64_t shape = sim_below(sim, 5);
 	sim->counts[COUNT_PARTITION]++;
+	if (leads(sim->servers[one]))
+		keys_tempt(sim->servers[one], time);
 	net_heal(sim);
 	for (uint32_t from = 0; from < count; from++) {
 		for (uint32_t to = 0; to < count; to++) {
@@ -116,8 +133,9 @@ static msec duration(struct sim *sim)
 static void network(struct sim *sim, unsigned int kind)
 {
 	if (kind == SIM_PARTITION) {
-		partition(sim);
-		sim_after(sim, duration(sim), heal, 0, 0);
+		msec time = duration(sim);
+		partition(sim, time);
+		sim_after(sim, time, heal, 0, 0);
 	} else if (sim_chance(sim, 50)) {
 		net_break_some(sim);
 	} else {
@@ -161,6 +179,8 @@ static void on_server(struct server *server, unsigned int kind)
 	case SIM_PAUSE:
 		server_trace(server, "--- does nothing for %lld ms", (long long)time);
 		sim->counts[COUNT_PAUSE]++;
+		if (leads(server))
+			keys_tempt(server, time);
 		server->paused_until = sim->now + time;
 		break;
 	case SIM_SLOW:
@@ -171,16 +191,6 @@ static void on_server(struct server *server, unsigned int kind)
 	default:
 		break;
 	}
-}
-
-/* Who does nothing and still believes to lead is the most dangerous one. */
-static struct server *to_pause(struct sim *sim, struct server *server)
-{
-	for (uint32_t i = 0; i < sim->server_count && sim_chance(sim, 80); i++) {
-		if (server_answers(sim->servers[i]) && raft_role(sim->servers[i]->node->raft) == RAFT_LEADER)
-			return sim->servers[i];
-	}
-	return server;
 }
 
 /* A trouble of a random kind. An armed cut in SQLite is left alone, so that nothing is taken for it. */
@@ -201,7 +211,7 @@ static void trouble(void *subject, uint64_t unused1, uint64_t unused2)
 	if ((sim->options.faults & kind) == 0)
 		return;
 	if (kind == SIM_PAUSE)
-		server = to_pause(sim, server);
+		server = rather_leader(sim, server, 80);
 	if (kind == SIM_PARTITION || kind == SIM_NET)
 		network(sim, kind);
 	else if (kind == SIM_MEMBERS || kind == SIM_FLIP)

@@ -11,9 +11,17 @@
 /* Clients of keys and locks. Each asks one thing after the other, asks again until it is answered, and sometimes gives up without knowing
  * what came of it. What they saw must have an order in which one copy of the data gives the same answers (sim/linear.h), and nobody gets a
  * lock while another one may believe to hold it. Keys have other names every 30 s, so that what is not known of some does not concern
- * the later ones. */
+ * the later ones.
+ *
+ * Whenever a leader is cut off or stands still, two of them go about finding it out: one stays with it and reads, the other one writes what
+ * it reads, elsewhere. Who leads no more, and answers from what it has, is caught by that. */
 
 #define KEY_CLIENTS 5
+#define READER 2             /* who stays with a leader that may be none any more: as an index */
+#define WRITER 4             /* and who shuns it */
+#define TEMPTED_READ_MS 120  /* a read of it that is not answered by then is given up, for a newer one */
+#define TEMPTED_PAUSE_MS 250
+#define TEMPTED_FOR_MS 1500  /* beyond what happens to it */
 #define KEYS 3
 #define LOCKS 2
 #define AGE_MS 30000
@@ -67,6 +75,8 @@ struct sim_keys {
 	uint32_t count;
 	uint32_t next_stream;
 	msec pause;          /* between two operations, at most */
+	struct server *tempted; /* that led when it was cut off */
+	msec tempted_until;
 	/* Of each lock the one that believes to hold it. */
 	struct {
 		char lock[24];
@@ -75,6 +85,12 @@ struct sim_keys {
 		msec until;
 	} holders[LOCKS];
 };
+
+static bool tempts(const struct sim *sim, const struct key_client *client, size_t as)
+{
+	const struct sim_keys *keyed = sim->keyed;
+	return sim->now < keyed->tempted_until && client == &keyed->clients[as] && as < keyed->count;
+}
 
 static bool reaches(const struct key_client *client)
 {
@@ -327,9 +343,11 @@ static void name_key(const struct sim *sim, char *name, char kind, uint64_t numb
 static void want_key(struct sim *sim, struct key_client *client)
 {
 	static const enum what choices[] = {GET, GET, GET, GET, GET, GET, LIST, PUT, PUT, CAS, CAS, TRANSACT, DELETE};
-	uint64_t which = sim_below(sim, KEYS);
-	struct key_request *request =
-		begin(sim, client, SLOT_OPERATION, choices[sim_below(sim, sizeof choices / sizeof choices[0])]);
+	bool reads = tempts(sim, client, READER);
+	bool writes = tempts(sim, client, WRITER);
+	uint64_t which = reads || writes ? 0 : sim_below(sim, KEYS);
+	enum what what = reads ? GET : writes ? PUT : choices[sim_below(sim, sizeof choices / sizeof choices[0])];
+	struct key_request *request = begin(sim, client, SLOT_OPERATION, what);
 	name_key(sim, request->key, 'k', which);
 	snprintf(request->value, sizeof request->value, "%" PRIu64 ".%" PRIu64, client->number, client->written);
 	switch (request->what) {
@@ -664,8 +682,40 @@ static void leave(struct sim *sim, struct key_client *client)
 	}
 }
 
+/* Who is to be where another one is goes there, as soon as it waits for nothing that may have been done. */
+static bool is_elsewhere(const struct sim *sim, const struct key_client *client)
+{
+	const struct key_request *request = &client->requests[SLOT_OPERATION];
+	if (tempts(sim, client, READER))
+		return client->server != sim->keyed->tempted && request->what == NOTHING;
+	return tempts(sim, client, WRITER) && client->server == sim->keyed->tempted;
+}
+
+/* A read that waits at a server that stands still is too old to find out anything. */
+static void read_again(struct sim *sim, struct key_client *client)
+{
+	struct key_request *request = &client->requests[SLOT_OPERATION];
+	if ((request->what != GET && request->what != LIST) || sim->now - request->invoked <= TEMPTED_READ_MS)
+		return;
+	forget_reads(sim, request);
+	request->what = NOTHING;
+}
+
+static struct server *server_for(struct sim *sim, const struct key_client *client)
+{
+	struct server *tempted = sim->keyed->tempted;
+	struct server *server = machines_some(sim);
+	if (tempts(sim, client, READER) && server_stays(tempted))
+		return tempted;
+	for (int i = 0; i < 8 && tempts(sim, client, WRITER) && server == tempted; i++)
+		server = machines_some(sim);
+	return server;
+}
+
 static bool impatient(const struct sim *sim, const struct key_client *client)
 {
+	if (tempts(sim, client, READER) && client->server == sim->keyed->tempted)
+		return false;
 	for (int slot = 0; slot < SLOT_COUNT; slot++) {
 		const struct key_request *request = &client->requests[slot];
 		if (request->what != NOTHING && request->stream != 0 && sim->now - request->sent > client->patience)
@@ -684,18 +734,23 @@ static void send_waiting(struct sim *sim, struct key_client *client)
 	}
 }
 
-static void act(void *subject, uint64_t which, uint64_t unused)
+static void act_once(void *subject, uint64_t which, uint64_t unused)
 {
 	struct sim *sim = subject;
 	struct key_client *client = &sim->keyed->clients[which];
 	struct key_request *request = &client->requests[SLOT_OPERATION];
+	bool reads = tempts(sim, client, READER);
 	(void)unused;
-	bool busy = request->what != NOTHING;
-	sim_after(sim, 5 + (msec)sim_below(sim, (uint64_t)(busy ? 100 : sim->keyed->pause)), act, which, 0);
-	if (busy && sim->now >= request->given_up_at)
+	if (request->what != NOTHING && sim->now >= request->given_up_at)
 		give_up(sim, client);
+	if (reads)
+		read_again(sim, client);
+	if (client->server != NULL && is_elsewhere(sim, client)) {
+		leave(sim, client);
+		return;
+	}
 	if (client->server == NULL) {
-		struct server *server = machines_some(sim);
+		struct server *server = server_for(sim, client);
 		if (!server_is_up(server)) /* one that does nothing is connected to, all the same */
 			return;
 		client->server = server;
@@ -713,6 +768,27 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 		want(sim, client);
 	keep_lease(sim, client);
 	send_waiting(sim, client);
+}
+
+static void act(void *subject, uint64_t which, uint64_t unused)
+{
+	struct sim *sim = subject;
+	const struct key_client *client = &sim->keyed->clients[which];
+	bool busy = client->requests[SLOT_OPERATION].what != NOTHING || tempts(sim, client, READER);
+	msec pause = busy ? 100 : tempts(sim, client, WRITER) ? TEMPTED_PAUSE_MS : sim->keyed->pause;
+	sim_after(sim, 5 + (msec)sim_below(sim, (uint64_t)pause), act, which, 0);
+	act_once(subject, which, unused);
+}
+
+void keys_tempt(struct server *leader, msec time)
+{
+	struct sim *sim = leader->sim;
+	sim->keyed->tempted = leader;
+	sim->keyed->tempted_until = sim->now + time + TEMPTED_FOR_MS;
+	for (uint64_t i = 0; i < sim->keyed->count; i++) {
+		if (i == READER || i == WRITER)
+			sim_after(sim, 5 + (msec)sim_below(sim, 50), act_once, i, 0);
+	}
 }
 
 void keys_down(struct server *server)
@@ -740,7 +816,7 @@ void keys_init(struct sim *sim)
 	struct sim_keys *keyed = sim->keyed = mem_zero(sizeof *sim->keyed);
 	keyed->history = linear_create();
 	keyed->count = sim->founder_count > 1 ? KEY_CLIENTS : 2;
-	keyed->pause = (msec[]){2000, 3000, 4000}[sim_below(sim, 3)];
+	keyed->pause = (msec[]){1000, 2000, 3000}[sim_below(sim, 3)];
 	for (uint32_t i = 0; i < keyed->count; i++) {
 		struct key_client *client = &keyed->clients[i];
 		client->number = i + 1;

@@ -11,8 +11,8 @@
 /* clusterd-sim: runs seeds, each in a process of its own. */
 
 static const char usage[] =
-	"usage: clusterd-sim [--seed N] [--seeds COUNT] [--nodes N] [--seconds N | --ticks N] [--faults LIST] [--plant NAME]\n"
-	"                    [--trace | --tail N]\n"
+	"usage: clusterd-sim [--seed N] [--seeds COUNT] [--nodes N] [--seconds N | --ticks N] [--operations N]\n"
+	"                    [--faults LIST] [--plant NAME] [--trace | --tail N]\n"
 	"       clusterd-sim --bite COUNT [--seed N]\n"
 	"\n"
 	"  --seed N        the first seed (1)\n"
@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --nodes N       servers: 1 to 7, or mix: 1, 3 or 5, as the seed says (3)\n"
 	"  --seconds N     how long things go wrong, in virtual time (600)\n"
 	"  --ticks N       the same in events (3000 for one node)\n"
+	"  --operations N  and so many operations on keys, at least (1000 for several nodes, unless it is said how long)\n"
 	"  --faults LIST   what goes wrong, of power,kill,stop,io,space,clock,calls,workers,clients,partition,net,pause,slow,\n"
 	"                  members,flip; or none (all)\n"
 	"  --plant NAME    a mistake to be made, to see that it is found\n"
@@ -119,6 +120,8 @@ static void parse(int count, char **words, struct arguments *ret)
 			ret->tail = (uint32_t)number(value);
 		else if (strcmp(word, "--ticks") == 0)
 			ret->options.ticks = number(value);
+		else if (strcmp(word, "--operations") == 0)
+			ret->options.operations = number(value);
 		else if (strcmp(word, "--faults") == 0)
 			ret->options.faults = faults_of(value);
 		else if (strcmp(word, "--plant") == 0)
@@ -178,20 +181,13 @@ static bool concerns(enum sim_plant plant, bool several)
 	return both || (plant >= PLANT_FIRST_OF_SEVERAL) == several;
 }
 
-/* They show only when a leader that has lost its office is asked at the right moment: some dozens of seeds are needed. */
-static bool is_rare(enum sim_plant plant)
-{
-	return plant == PLANT_READ_UNCONFIRMED || plant == PLANT_LEASE_OUTLIVED;
-}
-
 /* Every planted mistake is found. */
 static int bite(const struct arguments *arguments)
 {
 	int missed = 0;
 	for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++) {
 		bool named = arguments->options.plant == (enum sim_plant)plant;
-		if (!named && (arguments->options.plant != PLANT_NONE || is_rare((enum sim_plant)plant) ||
-		               !concerns((enum sim_plant)plant, arguments->several)))
+		if (!named && (arguments->options.plant != PLANT_NONE || !concerns((enum sim_plant)plant, arguments->several)))
 			continue;
 		struct sim_options options = arguments->options;
 		uint64_t tried = 0;

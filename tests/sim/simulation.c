@@ -12,6 +12,8 @@
 
 #define DEFAULT_TICKS 3000           /* of one server */
 #define DEFAULT_DURATION_MS 600000   /* of several */
+#define DEFAULT_OPERATIONS 1000      /* of several: where almost all fails it takes them longer */
+#define LONGEST_MS (6 * DEFAULT_DURATION_MS)
 /* Once nothing fails any more everything must be finished within this time; then history expires. */
 #define CALM_LIMIT_MS (5 * 60 * 1000)
 #define SPINS_MAX 20000
@@ -147,7 +149,7 @@ static void run_steps(struct sim *sim, bool (*done)(const struct sim *sim), msec
 		if (spins > SPINS_MAX * sim->server_count)
 			sim_fail(sim, "the nodes turn without end, though no time passes");
 		if (sim->now - begun > limit) {
-			for (uint32_t i = 0; i < sim->server_count; i++) {
+			for (uint32_t i = 0; i < sim->server_count && sim->calm; i++) {
 				if (server_is_up(sim->servers[i]))
 					audit_end(sim->servers[i]);
 			}
@@ -158,6 +160,8 @@ static void run_steps(struct sim *sim, bool (*done)(const struct sim *sim), msec
 
 static bool trouble_over(const struct sim *sim)
 {
+	if (sim->operations < sim->options.operations)
+		return false;
 	return sim->options.ticks > 0 ? sim->ticks >= sim->options.ticks : sim->now >= sim->options.duration_ms;
 }
 
@@ -279,6 +283,8 @@ static void prepare(struct sim *sim, const struct sim_options *options)
 	if (options->ticks == 0 && options->duration_ms == 0) {
 		sim->options.ticks = sim->founder_count == 1 ? DEFAULT_TICKS : 0;
 		sim->options.duration_ms = DEFAULT_DURATION_MS;
+		if (options->operations == 0 && sim->founder_count > 1)
+			sim->options.operations = DEFAULT_OPERATIONS;
 	}
 	sim_planted = options->plant;
 	/* Small pages, but for some seeds, and for one node, whose catalog is the matter. */
@@ -308,7 +314,7 @@ void simulation_run(const struct sim_options *options)
 	machines_init(sim);
 	for (uint32_t i = 0; i < sim->server_count; i++)
 		server_start(sim->servers[i]);
-	run_steps(sim, trouble_over, MSEC_NEVER, "the run");
+	run_steps(sim, trouble_over, sim->options.operations > 0 ? LONGEST_MS : MSEC_NEVER, "what the clients of keys are to do");
 	finish_run(sim);
 	tell_summary(sim);
 	calls_finish(sim);
