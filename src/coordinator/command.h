@@ -66,7 +66,7 @@ struct command_attachment {
 
 struct command_returned {
 	uint32_t ref;
-	uint64_t attempt;
+	uint64_t attempt;      /* that ran; or that was not started in time, and would have run */
 	bool failed;
 	bool final;
 	enum failure_cause cause;

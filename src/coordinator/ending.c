@@ -112,9 +112,11 @@ int call_failed(struct machine *machine, struct call *call, const struct command
 	call->error = text_create(returned->value);
 	call_dirty(machine, call);
 	call_withdraw(machine, call);
-	/* An attempt that timed out before it was started has not begun: it counts as one all the same. */
-	if (call->state == CALL_READY)
+	/* An attempt that timed out before it was started has not begun: it counts as one all the same, and its number is used up. */
+	if (call->state == CALL_READY) {
 		call->attempts++;
+		call->attempt = returned->attempt;
+	}
 	if (!running->failing && !returned->final && call->attempts <= call->process->settings.retries)
 		return back_off(machine, call, returned);
 	call->state = CALL_FAILED;

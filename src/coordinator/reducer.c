@@ -255,12 +255,12 @@ static void call_over(struct machine *machine, uint64_t instance, uint32_t ref, 
 }
 
 /* Only of the current attempt, and once: told again while the call waits for its next attempt, it is known. That it could not
- * be started in time is said of a call that does not run. */
+ * be started in time is said of a call that does not run, with the number of the attempt that it would have been. */
 static bool failure_counts(const struct call *call, const struct command_returned *returned)
 {
-	if (returned->attempt != call->attempt)
-		return false;
-	return call->state == CALL_RUNNING || (call->state == CALL_READY && returned->cause == CAUSE_TIMEOUT);
+	if (call->state == CALL_RUNNING)
+		return returned->attempt == call->attempt;
+	return call->state == CALL_READY && returned->attempt > call->attempt && returned->cause == CAUSE_TIMEOUT;
 }
 
 static int take_returned(struct machine *machine, struct running *running, const struct command_returned *returned,

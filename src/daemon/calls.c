@@ -420,9 +420,10 @@ void node_calls_expire(struct node *node)
 		if (call == NULL)
 			continue;
 		if (expiry == EXPIRY_START) {
-			struct call_id waiting = {id.instance, id.ref, call->attempt};
 			dispatch_close(node->dispatch, id);
-			add_failure(node, waiting, CAUSE_TIMEOUT, false,
+			if (id.attempt <= call->attempt)
+				id.attempt = attempt_after(call->attempt, raft_term(node->raft));
+			add_failure(node, id, CAUSE_TIMEOUT, false,
 			            "it was not started within its start_timeout of %lld ms",
 			            (long long)process->settings.start_timeout);
 			continue;

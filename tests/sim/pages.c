@@ -1,6 +1,5 @@
-/* A catalog has large pages since disks like them. To a disk in memory they are only bytes to be moved about: four times as many as the rows
- * that changed. And in a small catalog small pages are more, so more of them are split, shared and torn. The linker gives the catalog's calls
- * of sqlite3_exec to the one here (--wrap). */
+/* A catalog has large pages since disks like them. To a disk in memory they are only bytes to be moved about. And in a small catalog there
+ * are more of the small ones, so more are split and torn. The linker gives the catalog's calls of sqlite3_exec to the one here (--wrap). */
 #include "sim/pages.h"
 
 #include "base/memory.h"

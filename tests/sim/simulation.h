@@ -69,7 +69,7 @@ struct sim_options {
 	uint32_t nodes;        /* servers; 0: 1, 3 or 5, as the seed says */
 	uint64_t ticks;        /* events while things fail; 0: as long as `duration_ms` says */
 	int64_t duration_ms;   /* virtual time while things fail; 0: a default */
-	uint64_t operations;   /* that must be answered while things fail, however long it takes; 0: a default, or any when it is said how long */
+	uint64_t operations;   /* on keys, to be answered while things fail, however long it takes; 0: a default, unless a time is given */
 	unsigned int faults;   /* of enum sim_fault */
 	enum sim_plant plant;
 	bool trace;            /* tell on stderr what happens */

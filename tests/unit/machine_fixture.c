@@ -281,6 +281,11 @@ void fails_for_good(struct machine_fixture *fixture, uint64_t instance, uint32_t
 
 void fails_to_start(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt)
 {
+	times_out(fixture, instance, ref, attempt);
+}
+
+void times_out(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt)
+{
 	fail_with(fixture, instance,
 	          (struct command_returned){.ref = ref, .attempt = attempt, .cause = CAUSE_TIMEOUT, .value = SLICE("late")});
 }

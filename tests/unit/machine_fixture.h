@@ -46,6 +46,7 @@ void returns(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, u
 void fails(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt, const char *message);
 void fails_for_good(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt,
                     const char *message);
+void times_out(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt);
 void fails_to_start(struct machine_fixture *fixture, uint64_t instance, uint32_t ref, uint64_t attempt);
 void results(struct machine_fixture *fixture, uint64_t instance, const struct command_returned *returned, size_t count);
 void passes(struct machine_fixture *fixture, msec time); /* and timers fire */

@@ -294,10 +294,38 @@ static void call_that_is_not_started_in_time_has_had_an_attempt(void **state)
 {
 	struct machine_fixture *fixture = prepared(state);
 	starts(fixture, "One", "{\"x\":1}");
-	fails_to_start(fixture, 1, 1, 0);
+	fails_to_start(fixture, 1, 1, attempt_after(0, 1));
 	assert_tells(fixture, "SELECT state, attempts, error FROM pi_call", "backoff|1|late");
 	passes(fixture, 1000);
 	assert_effects(fixture, "ready 1/1");
+	assert_tells(fixture, "SELECT attempt, attempts FROM pi_call", "65537|1");
+}
+
+/* The next leader says so too, or its worker has come elsewhere with it and it expires there once more. */
+static void timeout_that_is_told_twice_does_not_count_against_the_next_attempt(void **state)
+{
+	struct machine_fixture *fixture = prepared(state);
+	starts(fixture, "One", "{\"x\":1}");
+	uint64_t first = assigns(fixture, 1, 1);
+	times_out(fixture, 1, 1, first);
+	passes(fixture, 1000);
+	assert_tells(fixture, "SELECT state, attempts FROM pi_call", "ready|1");
+	times_out(fixture, 1, 1, first);
+	assert_tells(fixture, "SELECT state, attempts FROM pi_call", "ready|1");
+	assert_int_equal(assigns(fixture, 1, 1), first + 1);
+	assert_tells(fixture, "SELECT state, attempt, attempts FROM pi_call", "running|65538|2");
+}
+
+static void call_that_twice_is_not_started_in_time_is_told_so_twice(void **state)
+{
+	struct machine_fixture *fixture = prepared(state);
+	starts(fixture, "One", "{\"x\":1}");
+	fails_to_start(fixture, 1, 1, attempt_after(0, 1));
+	passes(fixture, 1000);
+	fails_to_start(fixture, 1, 1, attempt_after(0, 1));
+	assert_tells(fixture, "SELECT state, attempts FROM pi_call", "ready|1");
+	fails_to_start(fixture, 1, 1, attempt_after(0, 1) + 1);
+	assert_tells(fixture, "SELECT state, attempts FROM pi_call", "backoff|2");
 }
 
 static void attempts_are_numbered_upwards_whatever_the_terms(void **state)
@@ -449,6 +477,8 @@ int main(void)
 		MACHINE_TEST(number_of_an_abandoned_attempt_is_used_up),
 		MACHINE_TEST(assignment_after_the_result_is_the_same_in_one_transaction_and_in_two),
 		MACHINE_TEST(call_that_is_not_started_in_time_has_had_an_attempt),
+		MACHINE_TEST(timeout_that_is_told_twice_does_not_count_against_the_next_attempt),
+		MACHINE_TEST(call_that_twice_is_not_started_in_time_is_told_so_twice),
 		cmocka_unit_test(attempts_are_numbered_upwards_whatever_the_terms),
 		MACHINE_TEST(failed_attempt_waits_then_is_ready_again),
 		MACHINE_TEST(waits_double_and_lose_a_tenth_at_most),
