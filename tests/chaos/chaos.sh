@@ -17,7 +17,7 @@ placed=${CLUSTERD_NAMESPACES:-}
 . "$scripts/nodes.sh"
 state=$seed
 names=$(echo a b c d e f g | cut -d ' ' -f "1-$nodes")
-load= leader=
+load="" leader=""
 cleanup_chaos() {
 	local name
 	[ -n "$load" ] && kill -9 "$load"

@@ -10,7 +10,8 @@ socket_of() { echo "$work/$1/clusterd.sock"; }
 others_of() { echo a b c | tr ' ' '\n' | grep -v "^$1$" | tr '\n' ' '; }
 # The nodes, this one first.
 nodes_from() {
-	local list=$(socket_of "$1") other
+	local list other
+	list=$(socket_of "$1")
 	for other in $(others_of "$1"); do list=$list,$(socket_of "$other"); done
 	echo "$list"
 }
@@ -119,7 +120,8 @@ wait $waiter || fail "who waits is not answered by another node"
 same "who waits while its node dies" "$(cat "$work/moved")" '"moved"'
 
 # Without a majority: a node says so in time, and tells what it has when that is enough.
-agree $(others_of "$follower") || fail "no leader"
+read -ra others <<<"$(others_of "$follower")"
+agree "${others[@]}" || fail "no leader"
 last=$(others_of "$follower" | tr ' ' '\n' | grep -v "^$leader$" | head -n 1)
 kill_member "$leader"
 message=$(timeout=2s of "$last" kv get some/key 2>&1)

@@ -15,7 +15,7 @@ namespaces_begin
 trap "exec 2>/dev/null; cleanup_namespaces" EXIT
 
 measure_etcd() {
-	local i pids= cluster="m1=http://127.0.0.1:2391,m2=http://127.0.0.1:2392,m3=http://127.0.0.1:2393"
+	local i pids="" cluster="m1=http://127.0.0.1:2391,m2=http://127.0.0.1:2392,m3=http://127.0.0.1:2393"
 	for i in 1 2 3; do
 		etcd --name "m$i" --data-dir "$work/etcd$i" --log-level error --logger zap --initial-cluster-state new \
 			--initial-cluster "$cluster" --initial-advertise-peer-urls "http://127.0.0.1:239$i" \

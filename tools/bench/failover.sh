@@ -35,7 +35,7 @@ strike() {
 	cut)
 		say begin
 		isolate_wholly "$leader"
-		say done
+		say "done"
 		;;
 	esac
 }
