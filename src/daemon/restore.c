@@ -18,6 +18,7 @@
 #define NODE_ID_LIMIT ((uint64_t)1 << 53)
 #define CATALOG_FILE "catalog.db"
 #define UNFINISHED_FILE "catalog.db.restoring"
+#define PARTIAL_FILE UNFINISHED_FILE ".partial"
 
 static int system_failure(struct error *error, const char *doing, const char *path)
 {
@@ -92,7 +93,7 @@ static int restore_vote(const char *directory, const struct vote_state *vote, st
 	return code;
 }
 
-static const char *const made[] = {"vote", "vote.new", UNFINISHED_FILE, UNFINISHED_FILE ".partial", CATALOG_FILE, "lock"};
+static const char *const made[] = {"vote", "vote.new", UNFINISHED_FILE, PARTIAL_FILE, CATALOG_FILE, "lock"};
 
 /* Restored by root, the files belong to whom the directory is of. */
 static int give_away(const char *directory, struct error *error)

@@ -52,9 +52,8 @@ static void collect(struct gossip *gossip, uint64_t version)
 
 static int change(struct gossip *gossip, struct gossip_pair pair)
 {
-	const struct profile *profile = record_of(gossip, gossip->self)->profile;
 	for (int attempt = 0; attempt < 2; attempt++) {
-		profile = record_of(gossip, gossip->self)->profile;
+		const struct profile *profile = record_of(gossip, gossip->self)->profile;
 		pair.version = profile->version + 1;
 		const struct gossip_profile news = {
 			.base = profile->version,

@@ -195,8 +195,9 @@ static void explain(const struct search *search, struct buffer *out)
 	for (size_t i = 0; i < search->best_count; i++) {
 		const struct linear_operation *operation = &search->operations[search->best[i]];
 		done[search->best[i]] = true;
-		if (!search_applies(operation, writer, &writer))
-			assert(!"the order that was found is one");
+		bool applies = search_applies(operation, writer, &writer);
+		assert(applies); /* the order that was found is one */
+		(void)applies;
 		if (i + TOLD_BEFORE >= search->best_count)
 			tell_line(operation, out);
 	}

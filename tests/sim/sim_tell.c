@@ -37,7 +37,7 @@ static void tell_tail(const struct sim *sim)
 		fprintf(stderr, "%s\n", ring->lines[i % ring->size]);
 }
 
-static void fail(struct sim *sim, const char *name, const char *format, va_list args)
+static void __attribute__((format(printf, 3, 0))) fail(struct sim *sim, const char *name, const char *format, va_list args)
 {
 	fflush(stdout);
 	tell_tail(sim);
