@@ -41,11 +41,6 @@ static void attachments_print(const struct command *command, struct buffer *out)
 	buffer_append_char(out, ']');
 }
 
-static const char *kind_name(const struct definition *definition)
-{
-	return definition->kind == DEFINITION_WORKFLOW ? "workflow" : "process";
-}
-
 static void registration_print(const struct registration *registration, struct slice warnings, struct buffer *out)
 {
 	buffer_append_string(out, "{\"processes\":[");
@@ -53,7 +48,7 @@ static void registration_print(const struct registration *registration, struct s
 		const struct definition *definition = registration->entries[i].definition;
 		buffer_append_string(out, i > 0 ? ",{" : "{");
 		append_field(out, "name", definition->name);
-		buffer_format(out, ",\"version\":%u,\"kind\":\"%s\",", definition->version, kind_name(definition));
+		buffer_format(out, ",\"version\":%u,\"kind\":\"%s\",", definition->version, definition_kind_name(definition->kind));
 		append_field(out, "signature", definition->signature);
 		buffer_format(out, ",\"is_new\":%s}", registration->entries[i].is_new ? "true" : "false");
 	}
@@ -82,7 +77,7 @@ static int store_unit(struct machine *machine, const struct command *command, co
 		struct catalog_process row = {
 			.name = definition->name,
 			.version = definition->version,
-			.kind = slice_of(kind_name(definition)),
+			.kind = slice_of(definition_kind_name(definition->kind)),
 			.signature = definition->signature,
 			.source = definition->source,
 			.registered_ms = machine->now,

@@ -206,7 +206,8 @@ int apply_start(struct machine *machine, const struct command *command, struct a
 		return 0;
 	}
 	if (workflow->kind != DEFINITION_WORKFLOW) {
-		*ret_answer = answer_error(ERR_INVALID, "%.*s is a process; only a workflow can be started", SLICE_ARGS(name));
+		*ret_answer = answer_error(ERR_INVALID, "%.*s is a %s; only a workflow can be started", SLICE_ARGS(name),
+		                           definition_kind_name(workflow->kind));
 		return 0;
 	}
 	id = machine->next_instance++;

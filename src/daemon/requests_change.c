@@ -191,7 +191,8 @@ static void request_start(const struct request *request)
 		return;
 	}
 	if (workflow->kind != DEFINITION_WORKFLOW) {
-		request_refuse(request, ERR_INVALID, "%s is a process; only a workflow can be started", body->process);
+		request_refuse(request, ERR_INVALID, "%s is a %s; only a workflow can be started", body->process,
+		               definition_kind_name(workflow->kind));
 		return;
 	}
 	if (strlen(body->key) > KEY_MAX) {

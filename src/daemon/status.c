@@ -104,13 +104,14 @@ int inspect_process(struct node *node, const Clusterd__Wire__InspectProcess *wha
 	const struct definition *definition =
 		registry_find(machine_registry(node->machine), slice_of(what->name), what->version);
 	if (definition == NULL)
-		return error_set(error, ERR_NOT_FOUND, "there is no process or workflow %s", what->name);
+		return error_set(error, ERR_NOT_FOUND, "there is no process, workflow or job %s", what->name);
 	if (!what->term) {
 		buffer_append_slice(out, definition->source);
 		return 0;
 	}
 	if (definition->kind != DEFINITION_WORKFLOW)
-		return error_set(error, ERR_INVALID, "%s is a process: only a workflow is a term", what->name);
+		return error_set(error, ERR_INVALID, "%s is a %s: only a workflow is a term", what->name,
+		                 definition_kind_name(definition->kind));
 	program_print(definition->program, out);
 	return 0;
 }

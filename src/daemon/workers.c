@@ -139,7 +139,8 @@ static int check_offer(const struct node *node, const Clusterd__Wire__Offer *off
 		const Clusterd__Wire__OfferedProcess *offered = offer->processes[i];
 		const struct definition *definition = registry_find(machine_registry(node->machine), slice_of(offered->name), 0);
 		if (definition != NULL && definition->kind != DEFINITION_PROCESS)
-			return error_set(error, ERR_INVALID, "%s is a workflow; a worker serves processes", offered->name);
+			return error_set(error, ERR_INVALID, "%s is a %s; a worker serves processes", offered->name,
+			                 definition_kind_name(definition->kind));
 	}
 	return 0;
 }

@@ -374,6 +374,17 @@ int parser_parse_settings(const struct source *source, struct arena *arena, stru
 	return result;
 }
 
+bool parser_is_name(struct slice text)
+{
+	struct source source = {.text = text};
+	struct lexer lexer;
+	if (text.size > SYNTAX_SOURCE_SIZE_MAX)
+		return false;
+	lexer_init(&lexer, &source, 0, (uint32_t)text.size, NULL);
+	struct token token = lexer_next(&lexer);
+	return token.kind == TOKEN_LOWER && token.offset == 0 && token.size == text.size;
+}
+
 void parser_visit_tokens(struct span span, void (*visit)(struct slice token, void *context), void *context)
 {
 	struct lexer lexer;

@@ -30,6 +30,9 @@ void parser_visit_tokens(struct span span, void (*visit)(struct slice token, voi
  * DURATION_MAX_MS. */
 int parser_duration(struct slice text, int64_t *ret_ms);
 
+/* Whether it is a LOWER: a name that is no reserved word. */
+bool parser_is_name(struct slice text);
+
 /* The characters of a string as it stands in a source (a valid one, with its quotes), in `arena`: quotes and escapes
  * undone. A string without escapes is a part of `string` itself. */
 struct slice parser_unquote(struct slice string, struct arena *arena);

@@ -24,9 +24,11 @@ struct span check_head(struct span span, uint32_t size)
 
 /* Names. */
 
-static const char *kind_word(const struct declared *declared)
+static enum definition_kind kind_of(const struct syntax_declaration *syntax)
 {
-	return declared->syntax->kind == SYNTAX_WORKFLOW ? "workflow" : "process";
+	return syntax->kind == SYNTAX_WORKFLOW ? DEFINITION_WORKFLOW
+	       : syntax->kind == SYNTAX_JOB    ? DEFINITION_JOB
+	                                       : DEFINITION_PROCESS;
 }
 
 static void declare(struct checker *checker, const struct syntax_declaration *syntax)
@@ -40,12 +42,12 @@ static void declare(struct checker *checker, const struct syntax_declaration *sy
 		struct diagnostic *diagnostic = diagnostics_error(checker->diagnostics, syntax->name.span,
 		                                                  "`%.*s` is declared twice", SLICE_ARGS(name));
 		diagnostics_note(checker->diagnostics, diagnostic, there->syntax->name.span, "%s, here first",
-		                 kind_word(there));
+		                 definition_kind_name(kind_of(there->syntax)));
 		return;
 	}
 	struct declared *declared = &checker->declared[checker->declared_count];
 	struct definition *definition = arena_alloc(&checker->unit->arena, sizeof *definition);
-	definition->kind = syntax->kind == SYNTAX_WORKFLOW ? DEFINITION_WORKFLOW : DEFINITION_PROCESS;
+	definition->kind = kind_of(syntax);
 	definition->name = unit_keep(checker->unit, name);
 	definition->source = span_text(syntax->span);
 	declared->syntax = syntax;
@@ -71,10 +73,8 @@ static void declare_all(struct checker *checker, const struct syntax *syntax)
 			const struct syntax_declaration *declaration = &syntax->files[i].declarations[j];
 			if (declaration->kind == SYNTAX_TYPE)
 				check_declare_alias(checker, declaration);
-			else if (declaration->kind != SYNTAX_JOB)
+			else
 				declare(checker, declaration);
-			else if (!declaration->broken)
-				check_refuse(checker, declaration->name.span, "a `job`");
 		}
 	}
 }
@@ -148,10 +148,9 @@ void check_link(struct checker *checker, struct declared *from, struct target ta
 
 /* Signatures. */
 
-static bool check_param(struct checker *checker, const struct syntax_declaration *syntax, struct definition *definition,
+static bool check_param(struct checker *checker, const struct syntax_param *from, struct definition *definition,
                         uint32_t index)
 {
-	const struct syntax_param *from = &syntax->params[index];
 	struct param *param = &definition->params[index];
 	param->name = unit_keep(checker->unit, from->name.text);
 	param->type = check_type(checker, from->type);
@@ -170,19 +169,28 @@ static bool check_param(struct checker *checker, const struct syntax_declaration
 	return from->default_value == NULL || param->has_default;
 }
 
-static bool check_params(struct checker *checker, const struct syntax_declaration *syntax,
-                         struct definition *definition)
+bool check_params(struct checker *checker, struct span span, const struct syntax_param *params, uint32_t count,
+                  struct definition *definition)
 {
 	bool fine = true;
-	if (syntax->param_count > CHECK_PARAMS_MAX) {
-		diagnostics_error(checker->diagnostics, syntax->name.span, "`%.*s` has %u parameters; the limit is %u",
-		                  SLICE_ARGS(definition->name), syntax->param_count, CHECK_PARAMS_MAX);
+	if (count > CHECK_PARAMS_MAX) {
+		diagnostics_error(checker->diagnostics, span, "`%.*s` has %u parameters; the limit is %u",
+		                  SLICE_ARGS(definition->name), count, CHECK_PARAMS_MAX);
 		return false;
 	}
-	definition->params = arena_alloc(&checker->unit->arena, (syntax->param_count + 1) * sizeof *definition->params);
-	definition->param_count = syntax->param_count;
-	for (uint32_t i = 0; i < syntax->param_count; i++)
-		fine = check_param(checker, syntax, definition, i) && fine;
+	definition->params = arena_alloc(&checker->unit->arena, (count + 1) * sizeof *definition->params);
+	definition->param_count = count;
+	for (uint32_t i = 0; i < count; i++)
+		fine = check_param(checker, &params[i], definition, i) && fine;
+	return fine;
+}
+
+static bool check_type_of(struct checker *checker, const struct syntax_declaration *syntax,
+                          struct definition *definition)
+{
+	bool fine = check_params(checker, syntax->name.span, syntax->params, syntax->param_count, definition);
+	if (definition->params == NULL)
+		return false;
 	definition->result = check_type(checker, syntax->result);
 	return fine && definition->result != NULL;
 }
@@ -191,7 +199,8 @@ static bool check_params(struct checker *checker, const struct syntax_declaratio
 static bool write_signature(struct checker *checker, struct declared *declared)
 {
 	struct definition *definition = declared->definition;
-	size_t size = check_type_size(checker, definition->result) + 8;
+	const struct type *result = definition->result;
+	size_t size = (result != NULL ? check_type_size(checker, result) : 0) + 8;
 	for (uint32_t i = 0; i < definition->param_count; i++)
 		size += definition->params[i].name.size + check_type_size(checker, definition->params[i].type) + 4;
 	bool fitted = checker->signatures_size <= CHECK_SIGNATURES_SIZE_MAX;
@@ -209,8 +218,9 @@ static bool write_signature(struct checker *checker, struct declared *declared)
 		buffer_format(&out, "%s%.*s: ", i > 0 ? ", " : "", SLICE_ARGS(definition->params[i].name));
 		type_print(definition->params[i].type, &out);
 	}
-	buffer_append_string(&out, ") -> ");
-	type_print(definition->result, &out);
+	buffer_append_string(&out, result != NULL ? ") -> " : ")");
+	if (result != NULL)
+		type_print(result, &out);
 	definition->signature.data = arena_string(&checker->unit->arena, buffer_slice(&out));
 	definition->signature.size = out.size;
 	buffer_finish(&out);
@@ -226,8 +236,8 @@ static bool take_base(struct checker *checker, struct declared *declared)
 	if (base.definition == NULL)
 		return false;
 	if (base.definition->kind != DEFINITION_PROCESS) {
-		diagnostics_error(checker->diagnostics, ref->span, "`%.*s` is a workflow; only processes have variants",
-		                  SLICE_ARGS(ref->name));
+		diagnostics_error(checker->diagnostics, ref->span, "`%.*s` is a %s; only processes have variants",
+		                  SLICE_ARGS(ref->name), definition_kind_name(base.definition->kind));
 		return false;
 	}
 	if (base.declared != NULL && base.declared->state == DECLARED_UNDER_WAY) {
@@ -256,6 +266,23 @@ static bool take_base(struct checker *checker, struct declared *declared)
 	return true;
 }
 
+/* What its signature is made of, and settings. */
+static bool check_parts(struct checker *checker, struct declared *declared)
+{
+	const struct syntax_declaration *syntax = declared->syntax;
+	struct definition *definition = declared->definition;
+	if (syntax->kind == SYNTAX_JOB)
+		return check_job(checker, declared);
+	if (syntax->kind != SYNTAX_VARIANT)
+		check_settings_default(&definition->settings);
+	bool fine = syntax->kind == SYNTAX_VARIANT ? take_base(checker, declared)
+	                                           : check_type_of(checker, syntax, definition);
+	/* Without parameters or base their names would be told as unknown. */
+	if (syntax->kind != SYNTAX_WORKFLOW && (fine || definition->params != NULL))
+		check_settings(checker, declared, syntax->settings);
+	return fine;
+}
+
 void check_signature(struct checker *checker, struct declared *declared)
 {
 	struct declared *outer = checker->current;
@@ -263,14 +290,7 @@ void check_signature(struct checker *checker, struct declared *declared)
 		return;
 	declared->state = DECLARED_UNDER_WAY;
 	checker->current = declared;
-	bool variant = declared->syntax->kind == SYNTAX_VARIANT;
-	if (!variant)
-		check_settings_default(&declared->definition->settings);
-	bool fine = variant ? take_base(checker, declared)
-	                    : check_params(checker, declared->syntax, declared->definition);
-	/* Without parameters or base their names would be told as unknown. */
-	if (declared->syntax->kind != SYNTAX_WORKFLOW && (fine || declared->definition->params != NULL))
-		check_settings(checker, declared, declared->syntax->settings);
+	bool fine = check_parts(checker, declared);
 	declared->broken = !fine || !write_signature(checker, declared);
 	declared->state = DECLARED_DONE;
 	checker->current = outer;

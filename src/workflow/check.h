@@ -2,7 +2,7 @@
  *   check.c             declarations: names, parameters, signatures, bodies
  *   check_type.c        type expressions, aliases, when two types are the same
  *   check_constant.c    constants as JSON, defaults
- *   check_settings.c    settings of processes
+ *   check_settings.h    settings of processes and jobs, in several files
  *   check_scope.c       variables and patterns
  *   check_expression.c  expressions
  *   check_value.c       values that are put together
@@ -35,7 +35,7 @@ struct link {
 
 enum declared_state { DECLARED_NEW, DECLARED_UNDER_WAY, DECLARED_DONE };
 
-/* A process or workflow of the unit. */
+/* A process, workflow or job of the unit. */
 struct declared {
 	UT_hash_handle hh;
 	const struct syntax_declaration *syntax;
@@ -146,14 +146,25 @@ void check_render_value(const struct syntax_value *value, struct buffer *out);
 bool check_default(struct checker *checker, const struct syntax_value *value, const struct type *type,
                    struct slice name, struct slice *ret_json);
 
-/* check_settings.c */
+/* Parameters; `span` is where to say that there are too many. False: something is wrong with them, and reported. ->params stays
+ * NULL when there are too many. */
+bool check_params(struct checker *checker, struct span span, const struct syntax_param *params, uint32_t count,
+                  struct definition *definition);
+
+/* check_process.c */
 /* `settings` may be NULL. What is there already (a variant's base) stays unless it is set. */
 void check_settings(struct checker *checker, struct declared *declared, const struct syntax_settings *settings);
 void check_settings_default(struct process_settings *settings);
-/* What is wrong with a path of `files`; NULL: nothing. */
-const char *check_path_fault(struct slice path);
 /* Names only: of `with`. */
 void check_with(struct checker *checker, const struct syntax_settings *settings);
+
+/* check_command.c */
+/* What is wrong with a path of `files`; NULL: nothing. */
+const char *check_path_fault(struct slice path);
+
+/* check_job.c */
+/* The settings of a job, parameters among them. False: what others need of it, type and parameters, is not known. */
+bool check_job(struct checker *checker, struct declared *declared);
 
 /* check_scope.c */
 struct variable *check_bind(struct checker *checker, struct slice name, struct span span, const struct type *type);

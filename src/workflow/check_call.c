@@ -114,6 +114,14 @@ struct core *check_call(struct checker *checker, const struct syntax_expr *expr,
 {
 	struct target target = check_ref(checker, &expr->call.ref);
 	struct call_args args = {.callee = target.definition, .declared = target.declared, .fine = true};
+	if (target.definition != NULL && target.definition->kind == DEFINITION_JOB) {
+		struct diagnostic *diagnostic =
+			diagnostics_error(checker->diagnostics, expr->call.ref.span, "`%.*s` is a job, and workflows call processes",
+		                          SLICE_ARGS(target.definition->name));
+		diagnostics_hint(checker->diagnostics, diagnostic, "a process with `job = %.*s` is run by it",
+		                 SLICE_ARGS(target.definition->name));
+		args.callee = NULL;
+	}
 	if (target.declared != NULL && target.declared->broken)
 		args.callee = NULL;
 	if (args.callee != NULL) {

@@ -4,6 +4,12 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
+const char *definition_kind_name(enum definition_kind kind)
+{
+	static const char *const names[] = {"process", "workflow", "job"};
+	return names[kind];
+}
+
 /* Which parameter a key names; param_count: none. */
 static uint32_t find_param(const struct definition *definition, struct slice key)
 {

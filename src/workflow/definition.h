@@ -1,4 +1,4 @@
-/* What is registered: processes (atomic) and workflows (composite), immutable, each with a version. */
+/* What is registered: processes (atomic), workflows (composite) and jobs, immutable, each with a version. */
 #ifndef CLUSTERD_WORKFLOW_DEFINITION_H
 #define CLUSTERD_WORKFLOW_DEFINITION_H
 
@@ -6,7 +6,10 @@
 #include "workflow/program.h"
 #include "workflow/type.h"
 
-enum definition_kind { DEFINITION_PROCESS, DEFINITION_WORKFLOW };
+enum definition_kind { DEFINITION_PROCESS, DEFINITION_WORKFLOW, DEFINITION_JOB };
+
+/* "process", … */
+const char *definition_kind_name(enum definition_kind kind);
 
 enum stdout_form { STDOUT_JSON, STDOUT_TEXT, STDOUT_LINES, STDOUT_NONE };
 
@@ -32,6 +35,7 @@ struct process_settings {
 	uint32_t exec_count;
 	struct command_word *pool; /* literals only */
 	uint32_t pool_count;
+	const struct definition *job; /* a batch job; NULL: not given */
 	struct process_file *files;
 	uint32_t file_count;
 	struct process_variable *env;
@@ -60,17 +64,20 @@ struct signal_type {
 	const struct type *type;
 };
 
+struct job_settings;
+
 struct definition {
 	enum definition_kind kind;
 	struct slice name;
 	uint32_t version;           /* 1, 2, …; given by the registry */
 	struct param *params;
 	uint32_t param_count;
-	const struct type *result;
-	struct slice signature;     /* "(x: X) -> A * B" */
+	const struct type *result;  /* NULL: jobs */
+	struct slice signature;     /* "(x: X) -> A * B"; jobs: "(x: X)" */
 	struct slice source;        /* the text of the declaration */
 	uint64_t fingerprint;       /* of its tokens, the types and attachments it uses and the versions it is bound to */
 	struct process_settings settings; /* processes */
+	struct job_settings *job;         /* jobs: workflow/job.h */
 	struct program *program;          /* workflows */
 	struct signal_type *signals;      /* workflows */
 	uint32_t signal_count;

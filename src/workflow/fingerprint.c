@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "lang/parser.h"
+#include "workflow/job.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -19,13 +20,16 @@ static void add_token(struct slice token, void *context)
 
 static uint64_t own_hash(const struct declared *declared)
 {
-	const struct process_settings *settings = &declared->definition->settings;
+	const struct definition *definition = declared->definition;
+	bool job = definition->kind == DEFINITION_JOB;
+	const struct process_file *files = job ? definition->job->files : definition->settings.files;
+	uint32_t file_count = job ? definition->job->file_count : definition->settings.file_count;
 	struct buffer content = BUFFER_EMPTY;
 	parser_visit_tokens(declared->syntax->span, add_token, &content);
 	buffer_append_u64(&content, declared->types_hash);
-	for (uint32_t i = 0; i < settings->file_count; i++) {
-		add_slice(&content, settings->files[i].path);
-		add_slice(&content, settings->files[i].hash);
+	for (uint32_t i = 0; i < file_count; i++) {
+		add_slice(&content, files[i].path);
+		add_slice(&content, files[i].hash);
 	}
 	uint64_t hash = XXH3_64bits(content.data, content.size);
 	buffer_finish(&content);

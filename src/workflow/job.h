@@ -14,7 +14,13 @@
 #define JOB_CONSTRAINTS_MAX 32u
 #define JOB_PRIORITY_MAX 100u
 #define JOB_CPU_MAX 1000000u /* thousandths of a processor */
+#define JOB_MEMORY_MIN (UINT64_C(1) << 20) /* bytes */
+#define JOB_MEMORY_MAX (UINT64_C(1) << 50)
 #define JOB_DELAY_MAX (24 * 3600 * 1000)
+#define JOB_CHECK_INTERVAL_MIN 100
+#define JOB_CHECK_FAILURES_MAX 1000u
+#define JOB_WORKERS_MAX 4096u /* threads of one process */
+#define JOB_NAME_SIZE_MAX 64u /* of a port, a node, a tag, a datacenter, a zone */
 #define JOB_SCHEDULE_SIZE_MAX 256u
 
 enum job_type {

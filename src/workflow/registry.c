@@ -278,8 +278,9 @@ static void add_path(struct slice path, struct arena *arena, struct path **paths
 static void add_paths(const struct syntax_declaration *declaration, struct arena *arena, struct path **paths,
                       struct buffer *out)
 {
-	bool process = declaration->kind == SYNTAX_PROCESS || declaration->kind == SYNTAX_VARIANT;
-	if (!process || declaration->settings == NULL)
+	bool runs = declaration->kind == SYNTAX_PROCESS || declaration->kind == SYNTAX_VARIANT ||
+	            declaration->kind == SYNTAX_JOB;
+	if (!runs || declaration->settings == NULL)
 		return;
 	for (uint32_t i = 0; i < declaration->settings->count; i++) {
 		const struct syntax_setting *setting = &declaration->settings->entries[i];

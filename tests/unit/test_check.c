@@ -413,6 +413,9 @@ static void settings_are_checked(void **state)
 		{"backoff = 2s backoff_max = 1s", "`backoff_max` is shorter than `backoff`\n"},
 		{"concurrency = 3", "`concurrency` is not supported by this version of clusterd\n"},
 		{"job = \"x\"", "`job` is not supported by this version of clusterd\n"},
+		{"stdout = jsn", "`stdout` takes json, text, lines or none\n  hint: did you mean `json`?\n"},
+		{"stdout = \"json\"", "`stdout` takes json, text, lines or none\n  hint: without quotes\n"},
+		{"schedule = \"@daily\"", "there is no setting `schedule`\n  hint: jobs have it, processes do not\n"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char *source = mem_format("process P(numbr: X) -> Text{ %s }", rows[i][0]);
@@ -444,7 +447,6 @@ static void what_comes_later_is_refused_once_each(void **state)
 	assert_workflow("workflow W(x: Number) -> Bool { Ok@latest(x) with {timeout = 1s} }",
 	                "33: error: `@latest` is not supported by this version of clusterd\n"
 	                "51: error: `with` is not supported by this version of clusterd\n");
-	assert_diagnosed("job backup { command = 1 }", "1:5: error: a `job` is not supported by this version of clusterd\n");
 }
 
 static void what_comes_later_is_checked_all_the_same(void **state)

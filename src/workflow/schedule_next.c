@@ -1,0 +1,161 @@
+#include "workflow/schedule.h"
+
+#define DAY_MINUTES 1440
+#define DAY_SECONDS 86400
+#define SEARCH_DAYS 36525 /* a century */
+
+static int32_t no_offset(void *context, int64_t utc)
+{
+	(void)context;
+	(void)utc;
+	return 0;
+}
+
+const struct schedule_zone schedule_utc = {no_offset, NULL};
+
+static int64_t floor_divide(int64_t value, int64_t by)
+{
+	return value / by - (value % by < 0);
+}
+
+struct date {
+	uint32_t month; /* 1 to 12 */
+	uint32_t day;   /* 1 to 31 */
+	uint32_t weekday;
+};
+
+/* Of a day since 1970. Years begin in March here, so that the day that some years have more is their last one; 400 years are
+ * 146097 days. */
+static struct date date_of(int64_t day)
+{
+	int64_t since = day + 719468; /* since the 1st of March of the year 0 */
+	int64_t era = floor_divide(since, 146097);
+	int64_t of_era = since - era * 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;
+	return (struct date){
+		.month = (uint32_t)(month < 10 ? month + 3 : month - 9),
+		.day = (uint32_t)(of_year - (153 * month + 2) / 5 + 1),
+		.weekday = (uint32_t)(day + 4 - 7 * floor_divide(day + 4, 7)),
+	};
+}
+
+static bool fits_day(const struct schedule *schedule, int64_t day)
+{
+	struct date date = date_of(day);
+	bool in_days = (schedule->days >> date.day & 1) != 0;
+	bool in_weekdays = (schedule->weekdays >> date.weekday & 1) != 0;
+	return (schedule->months >> date.month & 1) != 0 &&
+	       (schedule->either_day ? in_days || in_weekdays : in_days && in_weekdays);
+}
+
+static bool fits_minute(const struct schedule *schedule, int64_t of_day)
+{
+	return (schedule->hours >> (of_day / 60) & 1) != 0 && (schedule->minutes >> (of_day % 60) & 1) != 0;
+}
+
+bool schedule_fits(const struct schedule *schedule, int64_t wall)
+{
+	int64_t minute = floor_divide(wall, 60);
+	int64_t day = floor_divide(minute, DAY_MINUTES);
+	return fits_day(schedule, day) && fits_minute(schedule, minute - day * DAY_MINUTES);
+}
+
+/* The first that fits, of minutes since 1970 on the wall, from `minute` on; INT64_MAX: none within a century. */
+static int64_t find_minute(const struct schedule *schedule, int64_t minute)
+{
+	int64_t first = floor_divide(minute, DAY_MINUTES);
+	int64_t of_day = minute - first * DAY_MINUTES;
+	for (int64_t day = first; day < first + SEARCH_DAYS; day++, of_day = 0) {
+		if (!fits_day(schedule, day))
+			continue;
+		for (; of_day < DAY_MINUTES; of_day++) {
+			if (fits_minute(schedule, of_day))
+				return day * DAY_MINUTES + of_day;
+		}
+	}
+	return INT64_MAX;
+}
+
+static int64_t wall_at(const struct schedule_zone *zone, int64_t utc)
+{
+	return utc + zone->offset(zone->context, utc);
+}
+
+/* When the clock on the wall shows `wall` for the first time, or would have: then the end of the gap. */
+static int64_t utc_of(const struct schedule_zone *zone, int64_t wall)
+{
+	int64_t early = wall - zone->offset(zone->context, wall - DAY_SECONDS);
+	int64_t late = wall - zone->offset(zone->context, wall + DAY_SECONDS);
+	int64_t lower = early < late ? early : late;
+	int64_t upper = early < late ? late : early;
+	if (wall_at(zone, lower) == wall)
+		return lower;
+	if (wall_at(zone, upper) == wall)
+		return upper;
+	/* In a gap: from `lower`, before it, to `upper`, after it, the clock jumps over `wall` once. */
+	while (lower + 1 < upper) {
+		int64_t middle = lower + (upper - lower) / 2;
+		if (wall_at(zone, middle) < wall)
+			lower = middle;
+		else
+			upper = middle;
+	}
+	return upper;
+}
+
+/* Of a day at most, whose ends have different offsets: when the second one begins. */
+static int64_t change_between(const struct schedule_zone *zone, int64_t lower, int64_t upper)
+{
+	int32_t offset = zone->offset(zone->context, lower);
+	while (lower + 1 < upper) {
+		int64_t middle = lower + (upper - lower) / 2;
+		if (zone->offset(zone->context, middle) == offset)
+			lower = middle;
+		else
+			upper = middle;
+	}
+	return upper;
+}
+
+/* From `from` on, whatever the wall shows counts. */
+static int64_t next_shown(const struct schedule *schedule, const struct schedule_zone *zone, int64_t from)
+{
+	for (;;) {
+		int32_t offset = zone->offset(zone->context, from);
+		int64_t minute = find_minute(schedule, -floor_divide(-(from + offset), 60));
+		if (minute == INT64_MAX)
+			return INT64_MAX;
+		int64_t found = minute * 60 - offset;
+		int64_t end = found < from + DAY_SECONDS ? found : from + DAY_SECONDS;
+		if (zone->offset(zone->context, end) != offset)
+			from = change_between(zone, from, end);
+		else if (end == found)
+			return found;
+		else /* The wall shows nothing that fits until a day before, however its offset changes. */
+			from = found - DAY_SECONDS;
+	}
+}
+
+/* What the wall shows for the first time after `after`, or passes over. */
+static int64_t next_reached(const struct schedule *schedule, const struct schedule_zone *zone, int64_t after)
+{
+	int64_t minute = floor_divide(wall_at(zone, after), 60);
+	for (;;) {
+		minute = find_minute(schedule, minute + 1);
+		if (minute == INT64_MAX)
+			return INT64_MAX;
+		int64_t utc = utc_of(zone, minute * 60);
+		if (utc > after)
+			return utc;
+	}
+}
+
+msec schedule_next(const struct schedule *schedule, const struct schedule_zone *zone, msec after)
+{
+	int64_t second = floor_divide(after, 1000);
+	int64_t found = schedule->hours == 0xffffff ? next_shown(schedule, zone, second + 1)
+	                                            : next_reached(schedule, zone, second);
+	return found == INT64_MAX ? MSEC_NEVER : found * 1000;
+}
