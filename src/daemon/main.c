@@ -4,6 +4,7 @@
 #include "daemon/host.h"
 #include "daemon/salvage.h"
 #include "net/child.h"
+#include "net/supervisor.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
 	struct config config;
 	struct error error = {0};
 	child_shim_main(argc, argv);
+	supervisor_main(argc, argv);
 	if (config_read(argc, argv, &config, &error) != 0) {
 		fprintf(stderr, "clusterd: %s\n", error.text);
 		return 2;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static int own_group(char *ret_path, size_t size)
 	return found;
 }
 
-int cgroup_find(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
+int cgroup_find_named(const char *name, char ret_path[CGROUP_PATH_SIZE])
 {
 	char group[512];
 	const char *top = hierarchy();
@@ -51,8 +52,29 @@ int cgroup_find(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
 	if (top == NULL || own_group(group, sizeof group) != 0)
 		return -1;
 	const char *slash = strcmp(group, "/") == 0 ? "" : "/";
-	snprintf(ret_path, CGROUP_PATH_SIZE, "%s%s%sclusterd-%d", top, group, slash, (int)pid);
-	return 0;
+	if (snprintf(ret_path, CGROUP_PATH_SIZE, "%s%s%sclusterd-%s", top, group, slash, name) < CGROUP_PATH_SIZE)
+		return 0;
+	ret_path[0] = '\0';
+	return -1;
+}
+
+int cgroup_create_named(const char *name, char ret_path[CGROUP_PATH_SIZE])
+{
+	if (cgroup_find_named(name, ret_path) == 0) {
+		if (mkdir(ret_path, 0755) == 0)
+			return 0;
+		if (errno == EEXIST && rmdir(ret_path) == 0 && mkdir(ret_path, 0755) == 0)
+			return 0;
+	}
+	ret_path[0] = '\0';
+	return -1;
+}
+
+int cgroup_find(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
+{
+	char name[16];
+	snprintf(name, sizeof name, "%d", (int)pid);
+	return cgroup_find_named(name, ret_path);
 }
 
 int cgroup_create(pid_t pid, char ret_path[CGROUP_PATH_SIZE])
@@ -68,6 +90,57 @@ static int open_file(const char *path, const char *name)
 	char file[CGROUP_PATH_SIZE + 32];
 	snprintf(file, sizeof file, "%s/%s", path, name);
 	return open(file, O_WRONLY | O_CLOEXEC);
+}
+
+static bool put(const char *path, const char *name, uint64_t value)
+{
+	char text[24];
+	int file = path[0] != '\0' ? open_file(path, name) : -1;
+	if (file < 0)
+		return false;
+	int size = snprintf(text, sizeof text, "%" PRIu64, value);
+	bool done = write(file, text, (size_t)size) == size;
+	close(file);
+	return done;
+}
+
+/* When one of its processes is killed for want of memory, all are: what is left of a program is of no use. */
+bool cgroup_limit_memory(const char *path, uint64_t bytes)
+{
+	if (!put(path, "memory.max", bytes))
+		return false;
+	put(path, "memory.oom.group", 1);
+	return true;
+}
+
+bool cgroup_limit_processes(const char *path, uint64_t count)
+{
+	return put(path, "pids.max", count);
+}
+
+bool cgroup_weigh(const char *path, uint32_t cpu)
+{
+	uint64_t weight = cpu / 10;
+	if (weight < 1)
+		weight = 1;
+	return put(path, "cpu.weight", weight < 10000 ? weight : 10000);
+}
+
+bool cgroup_was_out_of_memory(const char *path)
+{
+	char file_name[CGROUP_PATH_SIZE + 32];
+	char line[128];
+	unsigned long long count = 0;
+	if (path[0] == '\0')
+		return false;
+	snprintf(file_name, sizeof file_name, "%s/memory.events", path);
+	FILE *file = fopen(file_name, "re");
+	if (file == NULL)
+		return false;
+	while (fgets(line, sizeof line, file) != NULL && sscanf(line, "oom_kill %llu", &count) != 1)
+		;
+	fclose(file);
+	return count > 0;
 }
 
 int cgroup_entrance(const char *path)

@@ -3,27 +3,22 @@
 #include "net/cgroup.h"
 #include "net/child.h"
 #include "net/descendants.h"
+#include "net/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
-
-#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
-#define KERNEL_SIGSET_SIZE (size_t)8
 
 struct shim {
 	char **command;
@@ -38,102 +33,10 @@ struct shim {
 	struct child_exit exit;
 };
 
-static const char *variable(const char *name)
-{
-	size_t length = strlen(name);
-	for (char **entry = environ; *entry != NULL; entry++) {
-		if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
-			return *entry + length + 1;
-	}
-	return NULL;
-}
-
-/* Returns only when it failed, with errno's value. Without a "/" the name is looked up in the command's own PATH, as
- * execvp does it, but a file that is neither a program nor has a "#!" line is not given to a shell. */
-static int execute(char **command)
-{
-	char candidate[PATH_MAX];
-	int failure = ENOENT;
-	if (strchr(command[0], '/') != NULL) {
-		execve(command[0], command, environ);
-		return errno;
-	}
-	const char *path = variable("PATH");
-	if (path == NULL || path[0] == '\0')
-		path = DEFAULT_PATH;
-	while (command[0][0] != '\0') {
-		int length = (int)strcspn(path, ":");
-		const char *place = length > 0 ? path : ".";
-		int size = snprintf(candidate, sizeof candidate, "%.*s/%s", length > 0 ? length : 1, place, command[0]);
-		if (size < (int)sizeof candidate) {
-			execve(candidate, command, environ);
-			if (errno == EACCES)
-				failure = EACCES;
-			else if (errno != ENOENT && errno != ENOTDIR)
-				return errno;
-		}
-		if (path[length] == '\0')
-			break;
-		path += length + 1;
-	}
-	return failure;
-}
-
-static void set_limit(__rlimit_resource_t resource, uint64_t value)
-{
-	struct rlimit limit;
-	if (value == 0 || getrlimit(resource, &limit) != 0)
-		return;
-	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value)
-		limit.rlim_max = value;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(resource, &limit);
-}
-
-/* In the new process, which shares the shim's memory until it executes: system calls only. */
-static int become_command(const struct shim *shim)
-{
-	sigset_t none;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != shim->self)
-		_exit(1); /* the shim died before the line above */
-	setsid();
-	if (shim->cgroup_entrance >= 0 && write(shim->cgroup_entrance, "0", 1) != 1) {
-		/* then the tree of processes alone must do */
-	}
-	set_limit(RLIMIT_AS, shim->limits.address_space);
-	set_limit(RLIMIT_NOFILE, shim->limits.open_files);
-	set_limit(RLIMIT_NPROC, shim->limits.processes);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	return execute(shim->command);
-}
-
-/* vfork: the shim stands still until the command executes or has failed to; `failure` is written in shared memory. */
-static __attribute__((noinline)) pid_t start_command(const struct shim *shim, int *ret_failure)
-{
-	volatile int failure = 0;
-	pid_t pid = vfork();
-	if (pid == 0) {
-		failure = become_command(shim);
-		_exit(127);
-	}
-	*ret_failure = pid < 0 ? errno : failure;
-	return pid;
-}
-
 static void not_started(struct shim *shim, const char *what, int failure)
 {
-	const char *hint = "";
-	if (what == shim->command[0]) {
-		if (failure == ENOENT && strchr(what, '/') != NULL && access(what, F_OK) == 0)
-			hint = " (the program that its #! line names)";
-		else if (failure == ENOEXEC)
-			hint = " (no program, and without a #! line)";
-	}
 	shim->exit = (struct child_exit){.code = -1, .not_started = true};
-	snprintf(shim->exit.text, sizeof shim->exit.text, "could not be executed: %.150s: %s%s", what, strerror(failure),
-	         hint);
+	launch_describe(shim->exit.text, sizeof shim->exit.text, what, NULL, failure);
 }
 
 static void note_end(void *context, pid_t pid, int status)
@@ -196,25 +99,6 @@ static void watch_over(struct shim *shim)
 	end_all(shim);
 }
 
-/* All of them, also the two that glibc keeps to itself and its posix_spawn leaves ignored: so not by sigaction. */
-static void reset_signals(void)
-{
-	const unsigned long defaults[8] = {0}; /* the kernel's struct sigaction is no larger */
-	for (int number = 1; number < NSIG; number++)
-		syscall(SYS_rt_sigaction, number, defaults, NULL, KERNEL_SIGSET_SIZE);
-}
-
-static int open_signals(void)
-{
-	static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
-	sigset_t set;
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		sigaddset(&set, numbers[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void run(struct shim *shim)
 {
 	int failure = 0;
@@ -225,7 +109,16 @@ static void run(struct shim *shim)
 	shim->cgroup_entrance = -1;
 	if (!shim->without_group && cgroup_create(shim->self, shim->cgroup) == 0)
 		shim->cgroup_entrance = cgroup_entrance(shim->cgroup);
-	shim->pid = start_command(shim, &failure);
+	const struct launch launch = {
+		.argv = shim->command,
+		.env = environ,
+		.cgroup_entrance = shim->cgroup_entrance,
+		.standard = {-1, -1, -1},
+		.address_space = shim->limits.address_space,
+		.open_files = shim->limits.open_files,
+		.processes = shim->limits.processes,
+	};
+	shim->pid = launch_start(&launch, &failure);
 	close_range(0, 2, 0); /* the pipes are the command's alone: they end when it and what it started have ended */
 	if (shim->cgroup_entrance >= 0)
 		close(shim->cgroup_entrance);
@@ -254,8 +147,8 @@ void child_shim_main(int argc, char **argv)
 	shim.without_group = strtoul(limits + 1, &limits, 10) != 0;
 	for (char **entry = environ; *entry != NULL; entry++)
 		*entry += **entry == SHIM_VARIABLE_PREFIX;
-	reset_signals();
-	shim.signals = open_signals();
+	launch_reset_signals();
+	shim.signals = launch_open_signals();
 	shim.exit.code = -1;
 	if (shim.signals < 0)
 		not_started(&shim, "a signal descriptor", errno);

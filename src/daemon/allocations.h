@@ -1,0 +1,110 @@
+/* The allocations that run on this node: tasks of jobs as processes that outlive the daemon. On the loop's thread; what the group has
+ * decided comes in as orders, what happened goes out as reports, again and again until it was acknowledged.
+ *
+ *   order      → (fetch files) → directory and environment → supervisor → running → (health) → ended
+ *   restart of the daemon: what is in its directory is taken up again, and reported */
+#ifndef CLUSTERD_DAEMON_ALLOCATIONS_H
+#define CLUSTERD_DAEMON_ALLOCATIONS_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "net/loop.h"
+#include "workflow/job.h"
+
+struct allocations;
+
+/* What the group has decided. Everything that the node needs is in it: agents have no catalog. Kept in the allocation's directory
+ * (file `order`, JSON), so that it is known after a restart. Borrowed during the call. */
+struct allocation_order {
+	uint64_t id;               /* of the allocation, never given twice */
+	uint64_t job;
+	struct slice job_name;
+	uint32_t version;
+	uint32_t task;             /* index, from 0 */
+	uint32_t count;            /* tasks of the job */
+	uint32_t attempt;          /* from 1 on */
+	const struct slice *argv;
+	uint32_t argv_count;
+	const struct process_variable *env;
+	uint32_t env_count;
+	const struct process_file *files;
+	uint32_t file_count;
+	const struct slice *hosts; /* HOST:PORT of each task of a group, in order of their indices */
+	uint32_t host_count;
+	const struct job_port *ports; /* with their numbers */
+	uint32_t port_count;
+	uint32_t cpu;
+	uint64_t memory;
+	int stop_signal;
+	msec stop_grace;
+	msec timeout;              /* 0: none */
+	struct job_check check;
+	uint32_t workers;
+};
+
+enum allocation_state {
+	ALLOCATION_STARTING,
+	ALLOCATION_RUNNING,
+	ALLOCATION_STOPPING,
+	ALLOCATION_ENDED,
+};
+
+struct allocation_report {
+	uint64_t id;
+	uint64_t job;
+	uint32_t task;
+	enum allocation_state state;
+	bool checked;              /* RUNNING: it has a health check that has answered */
+	bool healthy;
+	int exit_code;             /* ENDED; −1: by a signal, or not started */
+	int exit_signal;
+	struct slice text;         /* ENDED: why, for a person ("there is no file ./run", "out of memory", "unwell: …"); may be empty */
+	msec started_ms;           /* since 1970; 0: it has not */
+	msec ended_ms;
+};
+
+struct allocations_handler {
+	void (*report)(void *context, const struct allocation_report *report);
+	/* Content of a file; 0 or ERR_. */
+	int (*fetch)(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content, struct error *error);
+};
+
+struct allocations_options {
+	const char *directory;     /* DIR/allocations; made when absent; what is in it is taken up again */
+	const char *node_name;     /* CLUSTERD_NODE */
+	const char *address;       /* CLUSTERD_ADDRESS: where the local node listens */
+	const char *socket;        /* CLUSTERD_SOCKET: its Unix socket */
+	uint64_t log_size;         /* of one file; default 10 MiB */
+	uint32_t log_files;        /* default 3 */
+	msec kept;                 /* the directory of one that ended is kept so long for its logs; default 24 h */
+	uint64_t kept_bytes;       /* and all of them together at most; default 1 GiB */
+};
+
+int allocations_create(struct loop *loop, const struct allocations_options *options, const struct allocations_handler *handler,
+                       void *context, struct allocations **ret_allocations, struct error *error);
+/* Everything goes on running. */
+void allocations_destroy(struct allocations *allocations);
+
+/* Begins it; one that is known (also as ended) is reported again and nothing else. */
+void allocations_start(struct allocations *allocations, const struct allocation_order *order);
+void allocations_stop(struct allocations *allocations, uint64_t id);  /* it is reported as ended, later; unknown: as lost, at once */
+/* The end of it is written down by the group: it is not reported any more. */
+void allocations_acknowledge(struct allocations *allocations, uint64_t id);
+/* All that are known, ended ones that were not acknowledged too, are reported now (to a new leader). */
+void allocations_report_all(struct allocations *allocations);
+/* Those that the group does not know (any more) are stopped and forgotten: `known` in ascending order. After a node was declared dead, its
+ * work moved and it came back. */
+void allocations_keep_only(struct allocations *allocations, const uint64_t *known, size_t count);
+uint32_t allocations_running(const struct allocations *allocations);
+
+/* A piece of output, over all rotated files that are left, as if they were one: from `offset` of what was ever written (−1: the last
+ * `size` bytes of what is there). `ret_offset`: where what was read begins; it is later than asked for when that is gone.
+ * `ret_ended`: nothing more will come after it. ERR_NOT_FOUND. Reading is bounded by `size`, at most 1 MiB. */
+int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset, size_t size,
+                            struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended, struct error *error);
+
+/* What this machine has to give: thousandths of processors, bytes. */
+void allocations_capacity(uint32_t *ret_cpu, uint64_t *ret_memory);
+
+#endif
