@@ -24,6 +24,7 @@ struct allocation_order {
 	uint32_t task;             /* index, from 0 */
 	uint32_t count;            /* tasks of the job */
 	uint32_t attempt;          /* from 1 on */
+	bool begun;                /* the group knows that it has begun: if it is not known here, it is lost */
 	const struct slice *argv;
 	uint32_t argv_count;
 	const struct process_variable *env;
@@ -57,6 +58,7 @@ struct allocation_report {
 	enum allocation_state state;
 	bool checked;              /* RUNNING: it has a health check that has answered */
 	bool healthy;
+	bool lost;                 /* ENDED: nobody knows how */
 	int exit_code;             /* ENDED; −1: by a signal, or not started */
 	int exit_signal;
 	struct slice text;         /* ENDED: why, for a person ("there is no file ./run", "out of memory", "unwell: …"); may be empty */

@@ -130,7 +130,8 @@ void launch_describe(char *ret_text, size_t size, const char *program, const cha
 	int place = directory != NULL ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD;
 	bool is_there = strchr(program, '/') != NULL && faccessat(place, program, F_OK, 0) == 0;
 	if (failure == ENOEXEC) {
-		snprintf(ret_text, size, "could not be executed: exec format error: %.150s is neither a program nor has a #! line", program);
+		snprintf(ret_text, size, "could not be executed: exec format error: %.150s is neither a program nor has a #! line",
+		         program);
 	} else if (failure == ENOENT && is_there) {
 		find_interpreter(place, program, interpreter, sizeof interpreter);
 		if (interpreter[0] != '\0')

@@ -41,8 +41,8 @@ void supervisors_destroy(struct supervisors *supervisors);
 struct supervised_options {
 	const char *directory;          /* of the allocation, absolute; exists, with work/ in it */
 	const char *const *argv;        /* NULL at the end; argv[0] is looked up in the PATH of `env`, without a "/" */
-	/* "NAME=value", NULL at the end; nothing else is inherited. HOME should be work/: what a supervisor that was killed leaves behind is
-	 * found by that. */
+	/* "NAME=value", NULL at the end; nothing else is inherited. HOME should be work/: what a supervisor that was killed leaves
+	 * behind is found by that. */
 	const char *const *env;
 	int stop_signal;
 	msec stop_grace;
@@ -84,7 +84,7 @@ void supervised_kill(struct supervised *supervised); /* SIGKILL at once to all b
 /* Runs on without a handle. NULL is fine. */
 void supervised_release(struct supervised *supervised);
 
-/* Puts the record of an end into a directory in which nothing was ever started, or in which nobody is left to do it. ERR_IO, ERR_NO_SPACE. */
+/* Puts the record of an end into a directory in which nothing was ever started, or nobody is left to do it. ERR_IO, ERR_NO_SPACE. */
 int supervised_write_exit(const char *directory, const struct supervised_exit *how, struct error *error);
 /* ERR_NOT_FOUND: there is none, or none that is whole. */
 int supervised_read_exit(const char *directory, struct supervised_exit *ret_how);
