@@ -118,8 +118,8 @@ int clusterd_client_create(const struct clusterd_client_options *options, struct
 		return client_say(error, &failure);
 	struct clusterd_client *client = mem_zero(sizeof *client);
 	if (link_base_init(&client->base, known.addresses, known.name != NULL ? known.name : "libclusterd",
-	                   known.token != NULL ? known.token : "", known.silence_ms != 0 ? known.silence_ms : SILENCE_MS,
-	                   &failure) != 0) {
+	                   known.token != NULL ? known.token : "",
+	                   known.silence_ms != 0 ? known.silence_ms : SILENCE_MS, &failure) != 0) {
 		link_base_finish(&client->base);
 		mem_free(client);
 		return client_say(error, &failure);
@@ -221,10 +221,18 @@ int clusterd_client_poll(struct clusterd_client *client, int timeout_ms)
 	return 0;
 }
 
+int client_may_block(const struct clusterd_client *client, struct error *error)
+{
+	if (!client->turns)
+		return 0;
+	return error_set(error, ERR_CONFLICT, "what blocks cannot be called from inside a callback of the same client");
+}
+
 static int turn(struct clusterd_client *client, const bool *flag, msec deadline, bool patiently, struct error *error)
 {
-	if (client->turns)
-		return error_set(error, ERR_CONFLICT, "what blocks cannot be called from inside a callback of the same client");
+	int code = client_may_block(client, error);
+	if (code != 0)
+		return code;
 	while (!*flag) {
 		msec left = deadline == MSEC_NEVER ? MSEC_NEVER : deadline - client_now();
 		if (left <= 0)
@@ -266,7 +274,8 @@ int clusterd_client_connect(struct clusterd_client *client, int timeout_ms, stru
 		error_set(&failure, ERR_TIMEOUT, "%s did not answer in time", link_address(client->link));
 	if (client->base.address_count > 1 && failure.code == ERR_CLOSED) {
 		struct error last = failure;
-		error_set(&failure, ERR_CLOSED, "none of %zu nodes can be reached; %s", client->base.address_count, last.text);
+		error_set(&failure, ERR_CLOSED, "none of %zu nodes can be reached; %s", client->base.address_count,
+		          last.text);
 	}
 	return client_say(error, &failure);
 }

@@ -26,8 +26,8 @@
  * - Threads: the library starts none. One client, and all that was made with it, is used by one thread at a time; several clients may be
  *   used by several threads at once. No global state, no signal handlers, no output, no exit. When memory is exhausted the process is
  *   aborted.
- * - Errors: functions return 0 or a negative enum clusterd_code, and explain it in `error` (may be NULL). Outputs (`ret_…`) are untouched then,
- *   and may be NULL where they are not wanted.
+ * - Errors: functions return 0 or a negative enum clusterd_code, and explain it in `error` (may be NULL). Outputs (`ret_…`) are untouched
+ *   then, and those of numbers and texts may be NULL where they are not wanted.
  * - Time: milliseconds. A timeout of CLUSTERD_NO_TIMEOUT is none. Until its time is out a request is sent again whenever a node is lost,
  *   does not answer, or cannot serve, to the next address of the list. What changes something is carried out once, however often it was
  *   sent. After CLUSTERD_ERR_TIMEOUT it may have been carried out or not, or may still be; so it is after CLUSTERD_ERR_EXPIRED.
@@ -66,7 +66,7 @@ enum clusterd_code {
 	CLUSTERD_ERR_EXISTS = -9,
 	CLUSTERD_ERR_CONFLICT = -10,   /* the thing is in a state that does not allow this; a condition does not hold */
 	CLUSTERD_ERR_NOT_LEADER = -11, /* the cluster had no leader until the time was out */
-	CLUSTERD_ERR_EXPIRED = -12,    /* of a lease, a lock: it is lost. Of a request: the session was lost, and it may have been carried out */
+	CLUSTERD_ERR_EXPIRED = -12,    /* of a lease, a lock: it is lost. Of a request: its session is, it may have been carried out */
 	CLUSTERD_ERR_VERSION = -13,    /* the two sides have no version of the protocol in common */
 	CLUSTERD_ERR_TIMEOUT = -14,
 	CLUSTERD_ERR_CLOSED = -15,     /* no node can be reached */
@@ -103,7 +103,7 @@ enum clusterd_consistency {
 struct clusterd_client_options {
 	size_t size;
 	const char *addresses; /* "HOST:PORT,HOST:PORT,…" or paths of nodes' sockets ("/var/lib/clusterd/clusterd.sock"); up to 32 */
-	const char *token;     /* what the file `token` in a node's data directory has; needed over TCP where there is a secret. NULL: none */
+	const char *token;     /* what the file `token` of a node's data directory has; over TCP it is asked for. NULL: none */
 	const char *name;      /* of the program, for people. NULL: "libclusterd" */
 	int consistency;       /* enum clusterd_consistency, for all that this client reads */
 	int silence_ms;        /* a node that is to answer and is silent for so long is asked for a sign of life; after twice that it is
@@ -152,7 +152,8 @@ struct clusterd_reply *clusterd_reply_hold(struct clusterd_reply *reply);
 void clusterd_reply_destroy(struct clusterd_reply *reply); /* for each hold, and for each that a function has handed out */
 
 /* What a reply has; of what it does not have, nothing: NULL, 0, false. */
-/* The value of a key, the result of a workflow (JSON), the rows of a query (JSON, an array of arrays), a status, members (JSON). Behind it
+/* The value of a key, the result of a workflow (JSON), the rows of a query (JSON, an array of arrays), what was registered, a
+ * status, members (JSON). Behind it
  * stands a NUL that does not count. Never NULL. */
 const char *clusterd_reply_value(const struct clusterd_reply *reply, size_t *ret_size);
 uint64_t clusterd_reply_version(const struct clusterd_reply *reply);   /* of what was written; of keys: as of which they are */
@@ -161,8 +162,7 @@ bool clusterd_reply_truncated(const struct clusterd_reply *reply);     /* of key
 uint64_t clusterd_reply_instance(const struct clusterd_reply *reply);  /* of a workflow */
 bool clusterd_reply_existed(const struct clusterd_reply *reply);       /* of a start: the key was known */
 const char *clusterd_reply_state(const struct clusterd_reply *reply);  /* of a workflow that has ended: "completed", "failed", … */
-const char *clusterd_reply_failure(const struct clusterd_reply *reply);     /* why it failed */
-const char *clusterd_reply_diagnostics(const struct clusterd_reply *reply); /* of a registration: warnings */
+const char *clusterd_reply_failure(const struct clusterd_reply *reply); /* why it failed */
 uint64_t clusterd_reply_lease(const struct clusterd_reply *reply);
 uint64_t clusterd_reply_ttl_ms(const struct clusterd_reply *reply);    /* of the lease, from when this was asked */
 size_t clusterd_reply_column_count(const struct clusterd_reply *reply);
@@ -293,7 +293,8 @@ struct clusterd_request *clusterd_lease_revoke_begin(struct clusterd_client *cli
 /* --- locks and elections ------------------------------------------------------------------------------------------- */
 
 /* Whoever contends for something of which there is one, first come first served: a lock, the lead of an election. The same queues as
- * `clusterctl lock` and `clusterctl election`. A contender has a key of its own, bound to a lease that is kept alive while it is dispatched.
+ * `clusterctl lock` and `clusterctl election`. A contender has a key of its own, bound to a lease that is kept alive while it is
+ * dispatched.
  *
  * No lock keeps a process from acting that stood still for longer than its lease lasts. So each holder has a fencing token, which rises
  * from one holder to the next: what the lock protects should refuse a token that is lower than the highest it has seen. */
@@ -350,9 +351,10 @@ struct clusterd_source {
 	const char *text;
 	size_t size;
 };
-/* Registers processes and workflows; the same ones again are no change. CLUSTERD_ERR_INVALID, CLUSTERD_ERR_TYPE: `ret_diagnostics` has all
- * errors with their lines (for clusterd_free); else warnings. It is set in both cases, and may be NULL. */
-int clusterd_register(struct clusterd_client *client, const struct clusterd_source *sources, size_t count, char **ret_diagnostics,
+/* Registers processes and workflows; the same ones again are no change. `ret_json`: what there is now of them, an array of objects with
+ * name, version, kind and more (for clusterd_free). CLUSTERD_ERR_INVALID, CLUSTERD_ERR_TYPE: the text has
+ * the first errors with their lines. */
+int clusterd_register(struct clusterd_client *client, const struct clusterd_source *sources, size_t count, char **ret_json,
                       int timeout_ms, struct clusterd_error *error);
 struct clusterd_request *clusterd_register_begin(struct clusterd_client *client, const struct clusterd_source *sources, size_t count,
                                                  int timeout_ms, clusterd_done *done, void *context);

@@ -19,10 +19,10 @@ struct clusterd_contender {
 	char *value;
 	size_t value_size;
 	struct clusterd_lease *lease;
-	char *key;       /* NULL: not known yet */
-	uint64_t token;  /* version of the key; 0: it is not there yet */
+	char *key;      /* NULL: not known yet */
+	uint64_t token; /* version of the key; 0: it is not there yet */
 	enum clusterd_standing standing;
-	bool settled;    /* it does not wait any more */
+	bool settled; /* it does not wait any more */
 	bool lost;
 	struct error why;
 	struct clusterd_request *request;
@@ -51,7 +51,8 @@ static void let_go(struct clusterd_contender *contender)
 static void lose(struct clusterd_contender *contender, int code, const char *reason)
 {
 	struct clusterd_error error = {0};
-	error_set(&contender->why, code, "%.*s is lost: %s", (int)strlen(contender->directory) - 1, contender->directory, reason);
+	error_set(&contender->why, code, "%.*s is lost: %s", (int)strlen(contender->directory) - 1,
+	          contender->directory, reason);
 	client_say(&error, &contender->why);
 	let_go(contender);
 	contender->standing = CLUSTERD_LOST;
@@ -138,7 +139,8 @@ static void take_queue(void *context, struct clusterd_reply *reply, const struct
 		return;
 	}
 	if (error != NULL || reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_KEYS) {
-		lose(contender, error != NULL ? error->code : ERR_INVALID, error != NULL ? error->text : "the node answers something else");
+		lose(contender, error != NULL ? error->code : ERR_INVALID,
+		     error != NULL ? error->text : "the node answers something else");
 		return;
 	}
 	const Clusterd__Wire__Keys *keys = reply->response->keys;
@@ -208,8 +210,9 @@ static void lease_told(void *context, uint64_t lease, const struct clusterd_erro
 	body.conditional = true;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_PUT;
 	message.put = &body;
-	contender->request = request_begin(contender->client, &message, (struct slice){contender->value, contender->value_size},
-	                                   CLUSTERD_NO_TIMEOUT, take_place, contender);
+	contender->request = request_begin(contender->client, &message,
+	                                   (struct slice){contender->value, contender->value_size}, CLUSTERD_NO_TIMEOUT,
+	                                   take_place, contender);
 }
 
 static struct clusterd_contender *contender_create(struct clusterd_client *client, const char *kind,
@@ -228,14 +231,15 @@ static struct clusterd_contender *contender_create(struct clusterd_client *clien
 	contender->context = known.context;
 	gethostname(host, sizeof host - 1);
 	char *owner = mem_format("%s:%ld", host, (long)getpid());
-	contender->lease =
-		clusterd_lease_create(client, known.ttl_ms != 0 ? known.ttl_ms : TTL_MS, owner, lease_told, contender);
+	contender->lease = clusterd_lease_create(client, known.ttl_ms != 0 ? known.ttl_ms : TTL_MS, owner, lease_told,
+	                                         contender);
 	mem_free(owner);
 	client->users++;
 	return contender;
 }
 
-struct clusterd_contender *clusterd_lock_create(struct clusterd_client *client, const struct clusterd_contender_options *options)
+struct clusterd_contender *clusterd_lock_create(struct clusterd_client *client,
+                                                const struct clusterd_contender_options *options)
 {
 	return contender_create(client, "lock", options);
 }
@@ -263,11 +267,13 @@ uint64_t clusterd_contender_left_ms(const struct clusterd_contender *contender)
 	return contender->lease != NULL ? clusterd_lease_left_ms(contender->lease) : 0;
 }
 
-int clusterd_contender_wait(struct clusterd_contender *contender, uint64_t *ret_token, int timeout_ms, struct clusterd_error *error)
+int clusterd_contender_wait(struct clusterd_contender *contender, uint64_t *ret_token, int timeout_ms,
+                            struct clusterd_error *error)
 {
 	struct error failure;
 	client_look_at_clock(contender->client);
-	int code = client_turn_until(contender->client, &contender->settled, client_deadline(contender->client, timeout_ms), &failure);
+	int code = client_turn_until(contender->client, &contender->settled,
+	                             client_deadline(contender->client, timeout_ms), &failure);
 	if (code == ERR_TIMEOUT)
 		error_set(&failure, code, "%.*s is held by others, and the time to wait for it is out",
 		          (int)strlen(contender->directory) - 1, contender->directory);
@@ -284,7 +290,8 @@ int clusterd_contender_hold(struct clusterd_contender *contender, int timeout_ms
 {
 	struct error failure;
 	client_look_at_clock(contender->client);
-	int code = client_turn_for(contender->client, &contender->lost, client_deadline(contender->client, timeout_ms), &failure);
+	int code = client_turn_for(contender->client, &contender->lost, client_deadline(contender->client, timeout_ms),
+	                           &failure);
 	if (code != 0)
 		return client_say(error, &failure);
 	return contender->lost ? client_say(error, &contender->why) : 0;
@@ -294,10 +301,8 @@ int clusterd_contender_leave(struct clusterd_contender *contender, int timeout_m
 {
 	uint64_t lease = contender->lease != NULL ? clusterd_lease_id(contender->lease) : 0;
 	struct error failure;
-	if (contender->client->turns) {
-		error_set(&failure, ERR_CONFLICT, "what blocks cannot be called from inside a callback of the same client");
+	if (client_may_block(contender->client, &failure) != 0)
 		return client_say(error, &failure);
-	}
 	int code = lease != 0 ? clusterd_lease_revoke(contender->client, lease, timeout_ms, error) : 0;
 	if (!contender->lost) {
 		contender->changed = NULL;
@@ -325,7 +330,7 @@ struct leader {
 	const char *directory;
 	uint64_t token; /* 0: nobody */
 	struct buffer value;
-	char *after;    /* the last key of the page; NULL: there are no more */
+	char *after; /* the last key of the page; NULL: there are no more */
 };
 
 /* The key that was created first. */
@@ -347,8 +352,8 @@ static void find_first(struct leader *leader, const struct clusterd_reply *reply
 	leader->after = clusterd_reply_truncated(reply) && count > 0 ? mem_string(key.key) : NULL;
 }
 
-int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value, size_t *ret_size,
-                             int timeout_ms, struct clusterd_error *error)
+int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value,
+                             size_t *ret_size, int timeout_ms, struct clusterd_error *error)
 {
 	char *directory = mem_format("election/%s/", name);
 	struct leader leader = {.directory = directory};

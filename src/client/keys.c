@@ -26,11 +26,12 @@ static struct slice bytes(const void *value, size_t size)
 }
 
 /* What was written, of which only the version matters. */
-static int ask_written(struct clusterd_client *client, Clusterd__Wire__Request *request, struct slice payload, bool *ret_held,
-                       uint64_t *ret_version, int timeout_ms, struct clusterd_error *error)
+static int ask_written(struct clusterd_client *client, Clusterd__Wire__Request *request, struct slice payload,
+                       bool *ret_held, uint64_t *ret_version, int timeout_ms, struct clusterd_error *error)
 {
 	struct clusterd_reply *reply;
-	int code = request_ask_for(client, request, payload, timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN, &reply, error);
+	int code = request_ask_for(client, request, payload, timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN, &reply,
+	                           error);
 	if (code != 0)
 		return code;
 	if (ret_version != NULL)
@@ -63,9 +64,9 @@ int clusterd_key_put(struct clusterd_client *client, const char *key, const void
 	return ask_written(client, &message.request, bytes(value, size), NULL, ret_version, timeout_ms, error);
 }
 
-struct clusterd_request *clusterd_key_put_begin(struct clusterd_client *client, const char *key, const void *value, size_t size,
-                                                uint64_t lease, uint64_t if_version, int timeout_ms, clusterd_done *done,
-                                                void *context)
+struct clusterd_request *clusterd_key_put_begin(struct clusterd_client *client, const char *key, const void *value,
+                                                size_t size, uint64_t lease, uint64_t if_version, int timeout_ms,
+                                                clusterd_done *done, void *context)
 {
 	struct message message;
 	put_message(&message, key, lease, if_version);
@@ -81,14 +82,15 @@ static void get_message(struct message *message, const char *key)
 	message->request.get = &message->get;
 }
 
-int clusterd_key_get(struct clusterd_client *client, const char *key, char **ret_value, size_t *ret_size, uint64_t *ret_version,
-                     int timeout_ms, struct clusterd_error *error)
+int clusterd_key_get(struct clusterd_client *client, const char *key, char **ret_value, size_t *ret_size,
+                     uint64_t *ret_version, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	struct clusterd_reply *reply;
 	struct clusterd_key got;
 	get_message(&message, key);
-	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_KEYS, &reply, error);
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_KEYS,
+	                           &reply, error);
 	if (code != 0)
 		return code;
 	if (clusterd_reply_key_count(reply) != 1) {
@@ -127,8 +129,8 @@ static void delete_message(struct message *message, const char *key, uint64_t if
 	message->request.delete_key = &message->delete_key;
 }
 
-int clusterd_key_delete(struct clusterd_client *client, const char *key, uint64_t if_version, uint64_t *ret_version, int timeout_ms,
-                        struct clusterd_error *error)
+int clusterd_key_delete(struct clusterd_client *client, const char *key, uint64_t if_version, uint64_t *ret_version,
+                        int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	delete_message(&message, key, if_version);
@@ -157,12 +159,13 @@ static void list_message(struct message *message, const char *prefix, const char
 	message->request.list_keys = &message->list;
 }
 
-int clusterd_key_list(struct clusterd_client *client, const char *prefix, const char *after, uint32_t limit, bool keys_only,
-                      struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error)
+int clusterd_key_list(struct clusterd_client *client, const char *prefix, const char *after, uint32_t limit,
+                      bool keys_only, struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	list_message(&message, prefix, after, limit, keys_only);
-	return request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_KEYS, ret_reply, error);
+	return request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_KEYS,
+	                       ret_reply, error);
 }
 
 struct clusterd_request *clusterd_key_list_begin(struct clusterd_client *client, const char *prefix, const char *after,
@@ -221,8 +224,8 @@ static Clusterd__Wire__Write *write_create(struct clusterd_transaction *transact
 	return write;
 }
 
-static Clusterd__Wire__Write *put_create(struct clusterd_transaction *transaction, const char *key, const void *value, size_t size,
-                                         uint64_t lease)
+static Clusterd__Wire__Write *put_create(struct clusterd_transaction *transaction, const char *key, const void *value,
+                                         size_t size, uint64_t lease)
 {
 	Clusterd__Wire__Write *write = write_create(transaction, key);
 	write->value.data = (uint8_t *)arena_string(&transaction->arena, bytes(value, size));
@@ -263,8 +266,8 @@ void clusterd_transaction_delete(struct clusterd_transaction *transaction, const
 	add_write(transaction, delete_create(transaction, key));
 }
 
-void clusterd_transaction_else_put(struct clusterd_transaction *transaction, const char *key, const void *value, size_t size,
-                                   uint64_t lease)
+void clusterd_transaction_else_put(struct clusterd_transaction *transaction, const char *key, const void *value,
+                                   size_t size, uint64_t lease)
 {
 	add_otherwise(transaction, put_create(transaction, key, value, size, lease));
 }
@@ -281,8 +284,8 @@ static void commit_message(Clusterd__Wire__Request *request, const struct cluste
 	request->transact = (Clusterd__Wire__Transact *)(uintptr_t)&transaction->message;
 }
 
-int clusterd_transaction_commit(struct clusterd_client *client, const struct clusterd_transaction *transaction, bool *ret_held,
-                                uint64_t *ret_version, int timeout_ms, struct clusterd_error *error)
+int clusterd_transaction_commit(struct clusterd_client *client, const struct clusterd_transaction *transaction,
+                                bool *ret_held, uint64_t *ret_version, int timeout_ms, struct clusterd_error *error)
 {
 	Clusterd__Wire__Request request;
 	commit_message(&request, transaction);
@@ -290,8 +293,8 @@ int clusterd_transaction_commit(struct clusterd_client *client, const struct clu
 }
 
 struct clusterd_request *clusterd_transaction_commit_begin(struct clusterd_client *client,
-                                                           const struct clusterd_transaction *transaction, int timeout_ms,
-                                                           clusterd_done *done, void *context)
+                                                           const struct clusterd_transaction *transaction,
+                                                           int timeout_ms, clusterd_done *done, void *context)
 {
 	Clusterd__Wire__Request request;
 	commit_message(&request, transaction);

@@ -43,13 +43,14 @@ static void revoke_message(struct message *message, uint64_t lease)
 
 /* --- by hand ------------------------------------------------------------------------------------------------------- */
 
-int clusterd_lease_grant(struct clusterd_client *client, uint64_t ttl_ms, const char *owner, uint64_t *ret_lease, int timeout_ms,
-                         struct clusterd_error *error)
+int clusterd_lease_grant(struct clusterd_client *client, uint64_t ttl_ms, const char *owner, uint64_t *ret_lease,
+                         int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	struct clusterd_reply *reply;
 	grant_message(&message, ttl_ms, owner);
-	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_LEASE, &reply, error);
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_LEASE, &reply, error);
 	if (code != 0)
 		return code;
 	if (ret_lease != NULL)
@@ -71,7 +72,8 @@ int clusterd_lease_keep(struct clusterd_client *client, uint64_t lease, int time
 	struct message message;
 	struct clusterd_reply *reply;
 	keep_message(&message, lease);
-	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_LEASE, &reply, error);
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_LEASE, &reply, error);
 	if (code == 0)
 		clusterd_reply_destroy(reply);
 	return code;
@@ -90,7 +92,8 @@ int clusterd_lease_revoke(struct clusterd_client *client, uint64_t lease, int ti
 	struct message message;
 	struct clusterd_reply *reply;
 	revoke_message(&message, lease);
-	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN, &reply, error);
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_WRITTEN, &reply, error);
 	if (code == 0)
 		clusterd_reply_destroy(reply);
 	return code;
@@ -112,11 +115,11 @@ struct clusterd_lease {
 	struct clusterd_client *client;
 	msec ttl;
 	char *owner;
-	uint64_t id;      /* 0: not granted yet, or lost */
+	uint64_t id; /* 0: not granted yet, or lost */
 	bool announced;
 	bool lost;
-	msec asked;       /* when what is under way was asked */
-	msec kept;        /* when the last that was answered was asked: it lives for its time from then */
+	msec asked; /* when what is under way was asked */
+	msec kept;  /* when the last that was answered was asked: it lives for its time from then */
 	struct clusterd_request *request;
 	struct timer timer; /* the next keep-alive, or the end */
 	clusterd_lease_told *told;
@@ -182,8 +185,8 @@ static void keep(struct clusterd_lease *lease)
 	msec left = lost_at(lease) - lease->client->base.now;
 	lease->asked = lease->client->base.now;
 	keep_message(&message, lease->id);
-	lease->request = request_begin(lease->client, &message.request, SLICE(""), left > 0 ? left / 2 + 1 : lease->ttl / 3,
-	                               take_kept, lease);
+	lease->request = request_begin(lease->client, &message.request, SLICE(""),
+	                               left > 0 ? left / 2 + 1 : lease->ttl / 3, take_kept, lease);
 	timers_set(&lease->client->base.timers, &lease->timer, lease->announced ? lost_at(lease) : MSEC_NEVER);
 }
 
@@ -226,7 +229,8 @@ static void grant(struct clusterd_lease *lease)
 	struct message message;
 	lease->asked = lease->client->base.now;
 	grant_message(&message, (uint64_t)lease->ttl, lease->owner);
-	lease->request = request_begin(lease->client, &message.request, SLICE(""), CLUSTERD_NO_TIMEOUT, take_grant, lease);
+	lease->request = request_begin(lease->client, &message.request, SLICE(""), CLUSTERD_NO_TIMEOUT, take_grant,
+	                               lease);
 }
 
 struct clusterd_lease *clusterd_lease_create(struct clusterd_client *client, uint64_t ttl_ms, const char *owner,

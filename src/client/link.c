@@ -17,17 +17,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_MS 3000   /* for one address */
-#define PAUSE_MIN_MS 50   /* when each address has failed */
+#define CONNECT_MS 3000 /* for one address */
+#define PAUSE_MIN_MS 50 /* when each address has failed */
 #define PAUSE_MAX_MS 1000
 #define READ_SIZE (64u << 10)
 #define TURN_SIZE (1u << 20) /* read in one turn at most */
 #define PROBE_STREAM UINT32_MAX
 
 enum link_state {
-	LINK_IDLE,     /* nothing is to be done, or a pause */
-	LINK_DIALS,    /* connect() is under way */
-	LINK_GREETS,   /* hello is on its way */
+	LINK_IDLE,   /* nothing is to be done, or a pause */
+	LINK_DIALS,  /* connect() is under way */
+	LINK_GREETS, /* hello is on its way */
 	LINK_OPEN,
 };
 
@@ -40,17 +40,17 @@ struct link {
 	bool dead;
 	bool wanted;
 	bool expects;
-	size_t at;            /* of the addresses */
-	size_t failed;        /* how many have, one after another */
+	size_t at;     /* of the addresses */
+	size_t failed; /* how many have, one after another */
 	msec pause;
-	msec resume_at;       /* not connected again before */
+	msec resume_at;                          /* not connected again before */
 	struct address choices[ADDRESS_CHOICES]; /* of the address; those not tried yet */
 	size_t choice_count;
 	size_t choice;
-	int directory;        /* of a socket's file; −1: none */
+	int directory; /* of a socket's file; −1: none */
 	int descriptor;
-	uint32_t events;      /* that epoll watches for */
-	struct timer timer;   /* the end of a pause; or of the time to connect; or of silence */
+	uint32_t events;    /* that epoll watches for */
+	struct timer timer; /* the end of a pause; or of the time to connect; or of silence */
 	msec heard;
 	bool probed;
 	struct connection_config config;
@@ -81,7 +81,8 @@ int link_base_init(struct link_base *base, const char *addresses, const char *na
 	base->name = mem_string(name);
 	base->token = mem_string(token);
 	if (strlen(name) > CONNECTION_NAME_MAX)
-		return error_set(error, ERR_LIMIT, "the name of the program has more than %d bytes", CONNECTION_NAME_MAX);
+		return error_set(error, ERR_LIMIT, "the name of the program has more than %d bytes",
+		                 CONNECTION_NAME_MAX);
 	if (strchr(addresses, ',') == NULL || access(addresses, F_OK) == 0) {
 		code = add_address(base, addresses, strlen(addresses), error);
 	} else {
@@ -182,7 +183,8 @@ static void failed(struct link *link, int code, const char *text)
 	else if (code == ERR_TIMEOUT)
 		error_set(&link->failure, ERR_CLOSED, "%s did not answer in time", address);
 	else
-		error_set(&link->failure, code == ERR_VERSION ? code : ERR_CLOSED, "no node answers at %s: %s", address, text);
+		error_set(&link->failure, code == ERR_VERSION ? code : ERR_CLOSED, "no node answers at %s: %s", address,
+		          text);
 	disconnect(link);
 	timers_set(&link->base->timers, &link->timer, MSEC_NEVER);
 	bool all = next_address(link);
@@ -218,8 +220,9 @@ static bool is_own_echo(int descriptor)
 {
 	struct address own = {.size = sizeof own.storage};
 	struct address peer = {.size = sizeof peer.storage};
-	return getsockname(descriptor, &own.any, &own.size) == 0 && getpeername(descriptor, &peer.any, &peer.size) == 0 &&
-	       own.any.sa_family != AF_UNIX && own.size == peer.size && memcmp(&own.any, &peer.any, own.size) == 0;
+	return getsockname(descriptor, &own.any, &own.size) == 0 &&
+	       getpeername(descriptor, &peer.any, &peer.size) == 0 && own.any.sa_family != AF_UNIX &&
+	       own.size == peer.size && memcmp(&own.any, &peer.any, own.size) == 0;
 }
 
 static void dialled(struct link *link)
@@ -440,7 +443,7 @@ void link_base_end_turn(struct link_base *base)
 {
 	struct link *link;
 	bury(base);
-	TAILQ_FOREACH(link, &base->links, entry) {
+	TAILQ_FOREACH (link, &base->links, entry) {
 		if (can_flush(link))
 			flush(link);
 	}
@@ -449,14 +452,15 @@ void link_base_end_turn(struct link_base *base)
 bool link_base_is_idle(const struct link_base *base)
 {
 	const struct link *link;
-	TAILQ_FOREACH(link, &base->links, entry) {
+	TAILQ_FOREACH (link, &base->links, entry) {
 		if (can_flush(link))
 			return false;
 	}
 	return true;
 }
 
-int link_send(struct link *link, enum frame_type type, uint32_t stream, const ProtobufCMessage *message, struct slice payload)
+int link_send(struct link *link, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
+              struct slice payload)
 {
 	struct buffer frame = BUFFER_EMPTY;
 	int code = message_frame(&frame, type, stream, message, payload);
@@ -474,7 +478,8 @@ void link_send_frame(struct link *link, struct slice frame)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, const struct link_handler *handler, void *context)
+struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, const struct link_handler *handler,
+                         void *context)
 {
 	struct link *link = mem_zero(sizeof *link);
 	link->base = base;

@@ -48,7 +48,8 @@ void link_base_finish(struct link_base *base); /* its links are destroyed */
 void link_base_end_turn(struct link_base *base);
 bool link_base_is_idle(const struct link_base *base); /* nothing waits to be sent at once */
 
-struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, const struct link_handler *handler, void *context);
+struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, const struct link_handler *handler,
+                         void *context);
 void link_destroy(struct link *link); /* NULL is fine */
 /* Connects if it is not; else, when the connection is lost, it stays so until this is called. */
 void link_want(struct link *link);
@@ -63,7 +64,8 @@ const struct error *link_failure(const struct link *link);
 /* This node is of no use: `lost` is not called; connects to the next one. */
 void link_move(struct link *link, const struct error *reason);
 /* Only when it is open; else nothing. ERR_LIMIT. */
-int link_send(struct link *link, enum frame_type type, uint32_t stream, const ProtobufCMessage *message, struct slice payload);
+int link_send(struct link *link, enum frame_type type, uint32_t stream, const ProtobufCMessage *message,
+              struct slice payload);
 void link_send_frame(struct link *link, struct slice frame);
 
 #endif

@@ -27,13 +27,15 @@ bool clusterd_reply_held(const struct clusterd_reply *reply)
 
 bool clusterd_reply_truncated(const struct clusterd_reply *reply)
 {
-	return (BODY(reply, KEYS) && reply->response->keys->truncated) || (BODY(reply, ROWS) && reply->response->rows->truncated);
+	return (BODY(reply, KEYS) && reply->response->keys->truncated) ||
+	       (BODY(reply, ROWS) && reply->response->rows->truncated);
 }
 
 uint64_t clusterd_reply_instance(const struct clusterd_reply *reply)
 {
 	return BODY(reply, STARTED)    ? reply->response->started->instance
-	       : BODY(reply, FINISHED) ? reply->response->finished->instance : 0;
+	       : BODY(reply, FINISHED) ? reply->response->finished->instance
+	                               : 0;
 }
 
 bool clusterd_reply_existed(const struct clusterd_reply *reply)
@@ -48,12 +50,8 @@ const char *clusterd_reply_state(const struct clusterd_reply *reply)
 
 const char *clusterd_reply_failure(const struct clusterd_reply *reply)
 {
-	return BODY(reply, FINISHED) && reply->response->finished->error[0] != '\0' ? reply->response->finished->error : NULL;
-}
-
-const char *clusterd_reply_diagnostics(const struct clusterd_reply *reply)
-{
-	return BODY(reply, REGISTERED) ? reply->response->registered->diagnostics : NULL;
+	return BODY(reply, FINISHED) && reply->response->finished->error[0] != '\0' ? reply->response->finished->error
+	                                                                            : NULL;
 }
 
 uint64_t clusterd_reply_lease(const struct clusterd_reply *reply)
@@ -81,7 +79,8 @@ size_t clusterd_reply_key_count(const struct clusterd_reply *reply)
 	return BODY(reply, KEYS) ? reply->response->keys->n_keys : 0;
 }
 
-bool reply_key(const Clusterd__Wire__Key *message, const struct clusterd_reply *reply, size_t *at, struct clusterd_key *ret_key)
+bool reply_key(const Clusterd__Wire__Key *message, const struct clusterd_reply *reply, size_t *at,
+               struct clusterd_key *ret_key)
 {
 	bool there = message->size <= reply->payload.size - *at;
 	*ret_key = (struct clusterd_key){

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "wire/message.h"
 
-#define RETRY_MS 100 /* when the node does not say when to come back */
+#define RETRY_MS 100         /* when the node does not say when to come back */
 #define ANSWER_MARGIN_MS 200 /* the node gives up so much earlier, and says why */
 
 static void send_or_wait(struct clusterd_request *request);
@@ -36,7 +36,8 @@ static struct clusterd_reply *reply_unpack(const struct frame *frame, struct err
 	struct clusterd_reply *reply = mem_zero(sizeof *reply);
 	ProtobufCMessage *message = NULL;
 	reply->holds = 1;
-	if (message_unpack(&clusterd__wire__response__descriptor, frame->message, &reply->arena, &message, error) != 0) {
+	if (message_unpack(&clusterd__wire__response__descriptor, frame->message, &reply->arena, &message, error) !=
+	    0) {
 		clusterd_reply_destroy(reply);
 		return NULL;
 	}
@@ -176,7 +177,8 @@ static void session_opened(void *context, struct clusterd_reply *reply, const st
 	else
 		requests->session = reply->response->opened->session;
 	requests->sequence = 0;
-	TAILQ_FOREACH_SAFE(request, &requests->open, entry, next) {
+	for (request = TAILQ_FIRST(&requests->open); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, entry);
 		if (!request->changes || request->sequence != 0 || request->paused)
 			continue;
 		if (failure.code != 0) {
@@ -284,8 +286,10 @@ void requests_connected(struct clusterd_client *client)
 {
 	struct clusterd_request *request;
 	struct clusterd_request *next;
-	TAILQ_FOREACH_SAFE(request, &client->requests.open, entry, next)
+	for (request = TAILQ_FIRST(&client->requests.open); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, entry);
 		send_or_wait(request);
+	}
 }
 
 void requests_lost(struct clusterd_client *client, const struct error *error, bool all)
@@ -294,7 +298,8 @@ void requests_lost(struct clusterd_client *client, const struct error *error, bo
 	struct clusterd_request *request;
 	struct clusterd_request *next;
 	bool hopeless = all && (error->code == ERR_DENIED || error->code == ERR_VERSION);
-	TAILQ_FOREACH_SAFE(request, &requests->open, entry, next) {
+	for (request = TAILQ_FIRST(&requests->open); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, entry);
 		bool was_sent = request->stream != 0;
 		leave_stream(request);
 		if (!hopeless && !(was_sent && (request->once || request->begun)))
@@ -405,8 +410,9 @@ static bool changes_something(const Clusterd__Wire__Request *request)
 	}
 }
 
-struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,
-                                       msec timeout_ms, request_answer *answer_call, void *context)
+struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
+                                       struct slice payload, msec timeout_ms, request_answer *answer_call,
+                                       void *context)
 {
 	struct clusterd_request *request = mem_zero(sizeof *request);
 	client_look_at_clock(client);
@@ -421,8 +427,9 @@ struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd_
 	if (!request->changes && message->consistency == CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE)
 		message->consistency = client->consistency;
 	if (!message_fits(FRAME_REQUEST, &message->base, payload)) {
-		error_set(&request->why, ERR_LIMIT, "the request is larger than a frame (%u bytes, %u of them without the value)",
-		          FRAME_SIZE_MAX, FRAME_MESSAGE_MAX);
+		error_set(&request->why, ERR_LIMIT,
+		          "the request is larger than a frame (%u bytes, %u of them without the value)", FRAME_SIZE_MAX,
+		          FRAME_MESSAGE_MAX);
 		doom(request);
 		return request;
 	}
@@ -438,7 +445,8 @@ struct clusterd_request *request_begin_strictly(struct clusterd_client *client, 
 {
 	Clusterd__Wire__Consistency consistency = client->consistency;
 	client->consistency = CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE;
-	struct clusterd_request *request = request_begin(client, message, SLICE(""), CLUSTERD_NO_TIMEOUT, answer_call, context);
+	struct clusterd_request *request = request_begin(client, message, SLICE(""), CLUSTERD_NO_TIMEOUT, answer_call,
+	                                                 context);
 	client->consistency = consistency;
 	return request;
 }
@@ -502,19 +510,19 @@ int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message
                 struct clusterd_reply **ret_reply, struct error *error)
 {
 	struct asked asked = {0};
-	struct clusterd_request *request = request_begin(client, message, payload, timeout_ms, take_answer, &asked);
-	int code = client_turn_until(client, &asked.over, MSEC_NEVER, error);
-	if (code != 0) {
-		clusterd_request_cancel(request);
+	int code = client_may_block(client, error);
+	if (code != 0)
 		return code;
-	}
+	request_begin(client, message, payload, timeout_ms, take_answer, &asked);
+	client_turn_until(client, &asked.over, MSEC_NEVER, error);
 	*ret_reply = asked.reply;
 	*error = asked.error;
 	return asked.error.code;
 }
 
-int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
-                    Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply, struct clusterd_error *error)
+int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,
+                    int timeout_ms, Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply,
+                    struct clusterd_error *error)
 {
 	struct clusterd_reply *reply = NULL;
 	struct error failure = {0};
@@ -531,5 +539,6 @@ int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *mes
 
 bool request_may_pass(int code)
 {
-	return code == ERR_TIMEOUT || code == ERR_CLOSED || code == ERR_NOT_LEADER || code == ERR_BUSY || code == ERR_EXPIRED;
+	return code == ERR_TIMEOUT || code == ERR_CLOSED || code == ERR_NOT_LEADER || code == ERR_BUSY ||
+	       code == ERR_EXPIRED;
 }

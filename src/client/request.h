@@ -24,26 +24,26 @@ typedef void request_answer(void *context, struct clusterd_reply *reply, const s
 
 struct clusterd_request {
 	struct clusterd_client *client;
-	TAILQ_ENTRY(clusterd_request) entry;    /* of all */
+	TAILQ_ENTRY(clusterd_request) entry;     /* of all */
 	TAILQ_ENTRY(clusterd_request) sequenced; /* of those with a sequence, by it */
-	UT_hash_handle hh;                      /* by stream */
-	uint32_t stream;                        /* on which an answer is awaited; 0: on none */
-	bool paused;                            /* to be sent again when its timer says so */
+	UT_hash_handle hh;                       /* by stream */
+	uint32_t stream;                         /* on which an answer is awaited; 0: on none */
+	bool paused;                             /* to be sent again when its timer says so */
 	bool changes;
-	bool once;                              /* not to be sent again when its connection was lost */
-	bool begun;                             /* some answers have come */
-	bool doomed;                            /* `why` is to be told */
-	uint32_t sends;                         /* in this session */
+	bool once;      /* not to be sent again when its connection was lost */
+	bool begun;     /* some answers have come */
+	bool doomed;    /* `why` is to be told */
+	uint32_t sends; /* in this session */
 	uint64_t session;
-	uint64_t sequence;                      /* 0: none yet */
-	struct buffer body;                     /* Request, packed, but for what is added when it is sent */
+	uint64_t sequence;  /* 0: none yet */
+	struct buffer body; /* Request, packed, but for what is added when it is sent */
 	struct buffer payload;
 	msec deadline;
 	struct timer timer;
 	request_answer *answer;
 	void *context;
-	clusterd_done *done;                    /* of the public face */
-	struct error why;                       /* it was not answered so far; code 0: no reason */
+	clusterd_done *done; /* of the public face */
+	struct error why;    /* it was not answered so far; code 0: no reason */
 };
 
 TAILQ_HEAD(request_list, clusterd_request);
@@ -54,8 +54,8 @@ struct requests {
 	struct request_list doomed;
 	struct clusterd_request *by_stream;
 	uint32_t next_stream;
-	uint64_t session;          /* 0: none */
-	uint64_t sequence;         /* that was given last */
+	uint64_t session;  /* 0: none */
+	uint64_t sequence; /* that was given last */
 	bool session_asked;
 };
 
@@ -72,24 +72,27 @@ void requests_tell(struct clusterd_client *client);
 
 /* `message` has its body, and the consistency where it is not the client's. Never NULL, never answers from inside. `timeout_ms`:
  * CLUSTERD_NO_TIMEOUT or how long. */
-struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,
-                                       msec timeout_ms, request_answer *answer, void *context);
+struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
+                                       struct slice payload, msec timeout_ms, request_answer *answer, void *context);
 /* Reads as of now whatever the client's consistency is, and however long it takes. */
 struct clusterd_request *request_begin_strictly(struct clusterd_client *client, Clusterd__Wire__Request *message,
                                                 request_answer *answer, void *context);
 /* The same for the public face: the last answer goes to `done`. */
 struct clusterd_request *request_begin_public(struct clusterd_client *client, Clusterd__Wire__Request *message,
-                                              struct slice payload, msec timeout_ms, clusterd_done *done, void *context);
+                                              struct slice payload, msec timeout_ms, clusterd_done *done,
+                                              void *context);
 /* Begins, and waits for the (first) answer, which is the caller's. With an error the reply may be there, too: the caller's. */
 int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
                 struct clusterd_reply **ret_reply, struct error *error);
 /* For the public face: only a reply with this body is one, and an error has none. */
-int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
-                    Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply, struct clusterd_error *error);
+int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,
+                    int timeout_ms, Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply,
+                    struct clusterd_error *error);
 /* Whether what failed so may succeed some time later, without anything being done about it. */
 bool request_may_pass(int code);
 /* The key of a reply, whose value is at `at` of its payload, which moves behind it. false: without a value. */
-bool reply_key(const Clusterd__Wire__Key *message, const struct clusterd_reply *reply, size_t *at, struct clusterd_key *ret_key);
+bool reply_key(const Clusterd__Wire__Key *message, const struct clusterd_reply *reply, size_t *at,
+               struct clusterd_key *ret_key);
 /* Nothing of the kind was asked. */
 int request_unexpected(struct error *error);
 

@@ -23,7 +23,7 @@ struct clusterd_watch {
 	bool tells;     /* a call is under way */
 	bool destroyed; /* from inside it */
 	bool over;
-	uint64_t from;  /* 0: not known yet */
+	uint64_t from; /* 0: not known yet */
 	char *after;
 	struct page *pages;
 	size_t page_count;
@@ -185,7 +185,8 @@ static void follow(struct clusterd_watch *watch)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-struct clusterd_watch *clusterd_watch_create(struct clusterd_client *client, const struct clusterd_watch_options *options)
+struct clusterd_watch *clusterd_watch_create(struct clusterd_client *client,
+                                             const struct clusterd_watch_options *options)
 {
 	struct clusterd_watch_options known = CLUSTERD_WATCH_OPTIONS;
 	struct clusterd_watch *watch = mem_zero(sizeof *watch);

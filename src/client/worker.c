@@ -54,7 +54,8 @@ struct clusterd_worker {
 
 /* --- calls --------------------------------------------------------------------------------------------------------- */
 
-static struct clusterd_call *call_find(const struct clusterd_worker *worker, uint64_t instance, uint32_t ref, uint64_t attempt)
+static struct clusterd_call *call_find(const struct clusterd_worker *worker, uint64_t instance, uint32_t ref,
+                                       uint64_t attempt)
 {
 	struct call_key key = {instance, attempt, ref};
 	struct clusterd_call *call;
@@ -170,7 +171,8 @@ void *clusterd_call_data(const struct clusterd_call *call)
 
 /* --- what the node says -------------------------------------------------------------------------------------------- */
 
-static void take_assignment(struct clusterd_worker *worker, const Clusterd__Wire__Assignment *assignment, struct slice payload)
+static void take_assignment(struct clusterd_worker *worker, const Clusterd__Wire__Assignment *assignment,
+                            struct slice payload)
 {
 	if (call_find(worker, assignment->instance, assignment->ref, assignment->attempt) != NULL)
 		return;
@@ -262,7 +264,8 @@ static void send_offer(struct clusterd_worker *worker)
 	message.credit = worker->credit;
 	message.worker = worker->id;
 	message.held = arena_alloc(&arena, (HASH_COUNT(worker->calls) + 1) * sizeof *message.held);
-	for (const struct clusterd_call *call = worker->calls; call != NULL && message.n_held < CREDIT_MAX; call = call->hh.next) {
+	for (const struct clusterd_call *call = worker->calls; call != NULL && message.n_held < CREDIT_MAX;
+	     call = call->hh.next) {
 		Clusterd__Wire__Held *held = arena_alloc(&arena, sizeof *held);
 		clusterd__wire__held__init(held);
 		held->instance = call->key.instance;
@@ -305,9 +308,11 @@ static const struct link_handler handler = {connected, take_frame, lost};
 static int check(const struct clusterd_worker_options *options, struct error *error)
 {
 	if (options->offer_count == 0 || options->called == NULL)
-		return error_set(error, ERR_INVALID, "a worker offers at least one process, and has a function for its calls");
+		return error_set(error, ERR_INVALID,
+		                 "a worker offers at least one process, and has a function for its calls");
 	if (options->credit == 0 || options->credit > CREDIT_MAX)
-		return error_set(error, ERR_LIMIT, "a worker takes 1 to %d calls at once, not %u", CREDIT_MAX, options->credit);
+		return error_set(error, ERR_LIMIT, "a worker takes 1 to %d calls at once, not %u", CREDIT_MAX,
+		                 options->credit);
 	return 0;
 }
 
@@ -330,7 +335,8 @@ int clusterd_worker_create(struct clusterd_client *client, const struct clusterd
 	worker->offer_count = known.offer_count;
 	for (size_t i = 0; i < known.offer_count; i++) {
 		worker->offers[i].process = mem_string(known.offers[i].process);
-		worker->offers[i].signature = mem_string(known.offers[i].signature != NULL ? known.offers[i].signature : "");
+		worker->offers[i].signature = mem_string(known.offers[i].signature != NULL ? known.offers[i].signature
+		                                                                           : "");
 	}
 	worker->credit = known.credit;
 	worker->empty = true;
@@ -369,10 +375,11 @@ int clusterd_worker_drain(struct clusterd_worker *worker, int timeout_ms, struct
 	struct error failure;
 	client_look_at_clock(worker->client);
 	clusterd_worker_set_credit(worker, 0);
-	int code = client_turn_until(worker->client, &worker->empty, client_deadline(worker->client, timeout_ms), &failure);
+	int code = client_turn_until(worker->client, &worker->empty, client_deadline(worker->client, timeout_ms),
+	                             &failure);
 	if (code == ERR_TIMEOUT)
-		error_set(&failure, code, "%zu calls were not answered, and %zu results not taken, in time", clusterd_worker_calls(worker),
-		          clusterd_worker_results(worker));
+		error_set(&failure, code, "%zu calls were not answered, and %zu results not taken, in time",
+		          clusterd_worker_calls(worker), clusterd_worker_results(worker));
 	return code != 0 ? client_say(error, &failure) : 0;
 }
 

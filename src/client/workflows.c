@@ -30,9 +30,24 @@ static char *payload_copy(const struct clusterd_reply *reply)
 	return mem_copy(reply->payload.data, reply->payload.size + 1);
 }
 
+static int ask_text(struct clusterd_client *client, struct message *message, char **ret_json, int timeout_ms,
+                    struct clusterd_error *error)
+{
+	struct clusterd_reply *reply;
+	int code = request_ask_for(client, &message->request, SLICE(""), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_TEXT, &reply, error);
+	if (code != 0)
+		return code;
+	if (ret_json != NULL)
+		*ret_json = payload_copy(reply);
+	clusterd_reply_destroy(reply);
+	return 0;
+}
+
 /* --- definitions --------------------------------------------------------------------------------------------------- */
 
-static void register_message(struct message *message, struct arena *arena, const struct clusterd_source *sources, size_t count)
+static void register_message(struct message *message, struct arena *arena, const struct clusterd_source *sources,
+                             size_t count)
 {
 	clusterd__wire__request__init(&message->request);
 	clusterd__wire__register__init(&message->registration);
@@ -49,32 +64,25 @@ static void register_message(struct message *message, struct arena *arena, const
 	message->request.register_ = &message->registration;
 }
 
-int clusterd_register(struct clusterd_client *client, const struct clusterd_source *sources, size_t count, char **ret_diagnostics,
-                      int timeout_ms, struct clusterd_error *error)
+int clusterd_register(struct clusterd_client *client, const struct clusterd_source *sources, size_t count,
+                      char **ret_json, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	struct arena arena = {0};
-	struct clusterd_reply *reply = NULL;
-	struct error failure = {0};
 	register_message(&message, &arena, sources, count);
-	int code = request_ask(client, &message.request, SLICE(""), timeout_ms, &reply, &failure);
+	int code = ask_text(client, &message, ret_json, timeout_ms, error);
 	arena_finish(&arena);
-	const char *diagnostics = reply != NULL ? clusterd_reply_diagnostics(reply) : NULL;
-	if (code == 0 && diagnostics == NULL)
-		code = request_unexpected(&failure);
-	if (ret_diagnostics != NULL)
-		*ret_diagnostics = mem_string(diagnostics != NULL ? diagnostics : "");
-	clusterd_reply_destroy(reply);
-	return code != 0 ? client_say(error, &failure) : 0;
+	return code;
 }
 
-struct clusterd_request *clusterd_register_begin(struct clusterd_client *client, const struct clusterd_source *sources, size_t count,
-                                                 int timeout_ms, clusterd_done *done, void *context)
+struct clusterd_request *clusterd_register_begin(struct clusterd_client *client, const struct clusterd_source *sources,
+                                                 size_t count, int timeout_ms, clusterd_done *done, void *context)
 {
 	struct message message;
 	struct arena arena = {0};
 	register_message(&message, &arena, sources, count);
-	struct clusterd_request *request = request_begin_public(client, &message.request, SLICE(""), timeout_ms, done, context);
+	struct clusterd_request *request = request_begin_public(client, &message.request, SLICE(""), timeout_ms, done,
+	                                                        context);
 	arena_finish(&arena);
 	return request;
 }
@@ -96,14 +104,14 @@ static struct slice json(const char *value, const char *otherwise)
 	return slice_of(value != NULL ? value : otherwise);
 }
 
-int clusterd_workflow_start(struct clusterd_client *client, const char *workflow, const char *arguments, const char *key,
-                            uint64_t *ret_instance, int timeout_ms, struct clusterd_error *error)
+int clusterd_workflow_start(struct clusterd_client *client, const char *workflow, const char *arguments,
+                            const char *key, uint64_t *ret_instance, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	struct clusterd_reply *reply;
 	start_message(&message, workflow, key);
-	int code = request_ask_for(client, &message.request, json(arguments, "{}"), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_STARTED,
-	                           &reply, error);
+	int code = request_ask_for(client, &message.request, json(arguments, "{}"), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_STARTED, &reply, error);
 	if (code != 0)
 		return code;
 	if (ret_instance != NULL)
@@ -112,8 +120,9 @@ int clusterd_workflow_start(struct clusterd_client *client, const char *workflow
 	return 0;
 }
 
-struct clusterd_request *clusterd_workflow_start_begin(struct clusterd_client *client, const char *workflow, const char *arguments,
-                                                       const char *key, int timeout_ms, clusterd_done *done, void *context)
+struct clusterd_request *clusterd_workflow_start_begin(struct clusterd_client *client, const char *workflow,
+                                                       const char *arguments, const char *key, int timeout_ms,
+                                                       clusterd_done *done, void *context)
 {
 	struct message message;
 	start_message(&message, workflow, key);
@@ -136,14 +145,14 @@ int clusterd_workflow_wait(struct clusterd_client *client, uint64_t instance, ch
 	struct clusterd_reply *reply;
 	struct error failure;
 	wait_message(&message, instance);
-	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_FINISHED, &reply,
-	                           error);
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms,
+	                           CLUSTERD__WIRE__RESPONSE__BODY_FINISHED, &reply, error);
 	if (code != 0)
 		return code;
 	const Clusterd__Wire__Finished *finished = reply->response->finished;
 	if (strcmp(finished->state, "completed") != 0) {
-		error_set(&failure, ERR_CONFLICT, "workflow %llu is %s%s%s", (unsigned long long)instance, finished->state,
-		          finished->error[0] != '\0' ? ": " : "", finished->error);
+		error_set(&failure, ERR_CONFLICT, "workflow %llu is %s%s%s", (unsigned long long)instance,
+		          finished->state, finished->error[0] != '\0' ? ": " : "", finished->error);
 		code = client_say(error, &failure);
 	} else if (ret_result != NULL) {
 		*ret_result = payload_copy(reply);
@@ -161,8 +170,8 @@ struct clusterd_request *clusterd_workflow_wait_begin(struct clusterd_client *cl
 }
 
 /* Two requests: a start that waits could not be asked of another node once the answer to the start is lost, and this can. */
-int clusterd_workflow_run(struct clusterd_client *client, const char *workflow, const char *arguments, char **ret_result,
-                          int timeout_ms, struct clusterd_error *error)
+int clusterd_workflow_run(struct clusterd_client *client, const char *workflow, const char *arguments,
+                          char **ret_result, int timeout_ms, struct clusterd_error *error)
 {
 	uint64_t instance = 0;
 	msec begun = client_now();
@@ -192,15 +201,16 @@ static int ask_simple(struct clusterd_client *client, struct message *message, s
 	return code != 0 ? client_say(error, &failure) : 0;
 }
 
-int clusterd_workflow_cancel(struct clusterd_client *client, uint64_t instance, int timeout_ms, struct clusterd_error *error)
+int clusterd_workflow_cancel(struct clusterd_client *client, uint64_t instance, int timeout_ms,
+                             struct clusterd_error *error)
 {
 	struct message message;
 	cancel_message(&message, instance);
 	return ask_simple(client, &message, SLICE(""), timeout_ms, error);
 }
 
-struct clusterd_request *clusterd_workflow_cancel_begin(struct clusterd_client *client, uint64_t instance, int timeout_ms,
-                                                        clusterd_done *done, void *context)
+struct clusterd_request *clusterd_workflow_cancel_begin(struct clusterd_client *client, uint64_t instance,
+                                                        int timeout_ms, clusterd_done *done, void *context)
 {
 	struct message message;
 	cancel_message(&message, instance);
@@ -218,17 +228,17 @@ static void signal_message(struct message *message, uint64_t instance, const cha
 	message->request.signal = &message->signal;
 }
 
-int clusterd_workflow_signal(struct clusterd_client *client, uint64_t instance, const char *name, const char *key, const char *value,
-                             int timeout_ms, struct clusterd_error *error)
+int clusterd_workflow_signal(struct clusterd_client *client, uint64_t instance, const char *name, const char *key,
+                             const char *value, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
 	signal_message(&message, instance, name, key);
 	return ask_simple(client, &message, json(value, "null"), timeout_ms, error);
 }
 
-struct clusterd_request *clusterd_workflow_signal_begin(struct clusterd_client *client, uint64_t instance, const char *name,
-                                                        const char *key, const char *value, int timeout_ms, clusterd_done *done,
-                                                        void *context)
+struct clusterd_request *clusterd_workflow_signal_begin(struct clusterd_client *client, uint64_t instance,
+                                                        const char *name, const char *key, const char *value,
+                                                        int timeout_ms, clusterd_done *done, void *context)
 {
 	struct message message;
 	signal_message(&message, instance, name, key);
@@ -248,16 +258,19 @@ static void query_message(struct message *message, const char *sql, const char *
 	message->request.query = &message->query;
 }
 
-int clusterd_query(struct clusterd_client *client, const char *sql, const char *const *parameters, size_t parameter_count,
-                   struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error)
+int clusterd_query(struct clusterd_client *client, const char *sql, const char *const *parameters,
+                   size_t parameter_count, struct clusterd_reply **ret_reply, int timeout_ms,
+                   struct clusterd_error *error)
 {
 	struct message message;
 	query_message(&message, sql, parameters, parameter_count);
-	return request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_ROWS, ret_reply, error);
+	return request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_ROWS,
+	                       ret_reply, error);
 }
 
-struct clusterd_request *clusterd_query_begin(struct clusterd_client *client, const char *sql, const char *const *parameters,
-                                              size_t parameter_count, int timeout_ms, clusterd_done *done, void *context)
+struct clusterd_request *clusterd_query_begin(struct clusterd_client *client, const char *sql,
+                                              const char *const *parameters, size_t parameter_count, int timeout_ms,
+                                              clusterd_done *done, void *context)
 {
 	struct message message;
 	query_message(&message, sql, parameters, parameter_count);
@@ -280,19 +293,6 @@ static void status_message(struct message *message)
 	message->request.status = &message->status;
 }
 
-static int ask_text(struct clusterd_client *client, struct message *message, char **ret_json, int timeout_ms,
-                    struct clusterd_error *error)
-{
-	struct clusterd_reply *reply;
-	int code = request_ask_for(client, &message->request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_TEXT, &reply, error);
-	if (code != 0)
-		return code;
-	if (ret_json != NULL)
-		*ret_json = payload_copy(reply);
-	clusterd_reply_destroy(reply);
-	return 0;
-}
-
 int clusterd_members(struct clusterd_client *client, char **ret_json, int timeout_ms, struct clusterd_error *error)
 {
 	struct message message;
@@ -300,7 +300,8 @@ int clusterd_members(struct clusterd_client *client, char **ret_json, int timeou
 	return ask_text(client, &message, ret_json, timeout_ms, error);
 }
 
-struct clusterd_request *clusterd_members_begin(struct clusterd_client *client, int timeout_ms, clusterd_done *done, void *context)
+struct clusterd_request *clusterd_members_begin(struct clusterd_client *client, int timeout_ms, clusterd_done *done,
+                                                void *context)
 {
 	struct message message;
 	members_message(&message);
@@ -314,7 +315,8 @@ int clusterd_status(struct clusterd_client *client, char **ret_json, int timeout
 	return ask_text(client, &message, ret_json, timeout_ms, error);
 }
 
-struct clusterd_request *clusterd_status_begin(struct clusterd_client *client, int timeout_ms, clusterd_done *done, void *context)
+struct clusterd_request *clusterd_status_begin(struct clusterd_client *client, int timeout_ms, clusterd_done *done,
+                                               void *context)
 {
 	struct message message;
 	status_message(&message);

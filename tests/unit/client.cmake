@@ -1,0 +1,2 @@
+clusterd_unit_test(timers clusterd_client)
+clusterd_unit_test(client clusterd_client)
