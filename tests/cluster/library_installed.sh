@@ -8,10 +8,12 @@ source=$here/../../examples/c
 DESTDIR=$work/root "$cmake" --install "$build" --component library >"$work/node.log" || fail "it cannot be installed"
 export PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_PATH=$work/root$libdir/pkgconfig
 mkdir "$work/shared" "$work/static"
+read -ra cflags <<<"$(pkg-config --cflags clusterd)"
+read -ra libs <<<"$(pkg-config --libs clusterd)"
 for example in leader watch worker workflow; do
 	$cc -std=gnu11 -Wall -Wextra -Wpedantic -Werror "$source/$example.c" -o "$work/shared/$example" \
-		$(pkg-config --cflags --libs clusterd) || fail "$example.c cannot be compiled"
-	$cc -std=gnu11 "$source/$example.c" -o "$work/static/$example" $(pkg-config --cflags clusterd) \
+		"${cflags[@]}" "${libs[@]}" || fail "$example.c cannot be compiled"
+	$cc -std=gnu11 "$source/$example.c" -o "$work/static/$example" "${cflags[@]}" \
 		"$work/root$libdir/libclusterd.a" -lprotobuf-c -lxxhash -lcrypto || fail "$example.c cannot be linked statically"
 done
 unset PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_PATH
