@@ -119,14 +119,43 @@ static int note_wal_size(void *context, sqlite3 *database, const char *name, int
 	return SQLITE_OK;
 }
 
-/* What an earlier process left. */
-static void find_wal_size(struct catalog *catalog)
+/* NULL: there is none so far. */
+static sqlite3_file *wal_file(const struct catalog *catalog)
 {
 	sqlite3_file *file = NULL;
+	int code = sqlite3_file_control(catalog->database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+	return code == SQLITE_OK && file != NULL && file->pMethods != NULL ? file : NULL;
+}
+
+static void find_wal_size(struct catalog *catalog)
+{
+	sqlite3_file *file = wal_file(catalog);
 	sqlite3_int64 size = 0;
-	if (sqlite3_file_control(catalog->database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK &&
-	    file != NULL && file->pMethods != NULL && file->pMethods->xFileSize(file, &size) == SQLITE_OK)
+	if (file != NULL && file->pMethods->xFileSize(file, &size) == SQLITE_OK)
 		catalog->wal_size = (uint64_t)size;
+}
+
+/* What an earlier process left of the WAL goes into the file, and out of the WAL, both durably. It may be in the system's memory
+ * only: a sync of it that failed is not made up for by another one. Were it left there, its beginning, which is on the disk, would
+ * hide what is moved into the file later when the power goes before the WAL begins anew. Somebody who reads meanwhile is not waited
+ * for. */
+static int empty_wal(struct catalog *catalog)
+{
+	find_wal_size(catalog);
+	if (catalog->wal_size == 0)
+		return 0;
+	sqlite3_busy_timeout(catalog->database, 0);
+	int code = sqlite3_wal_checkpoint_v2(catalog->database, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(catalog->database, BUSY_TIMEOUT_MS);
+	if ((code & 0xFF) == SQLITE_BUSY)
+		return 0;
+	sqlite3_file *file = wal_file(catalog);
+	if (code == SQLITE_OK && file != NULL)
+		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	if (code != SQLITE_OK)
+		return catalog_failure(catalog, code, "empty the WAL of");
+	catalog->wal_size = 0;
+	return 0;
 }
 
 static int set_up(struct catalog *catalog)
@@ -157,10 +186,11 @@ static int set_up(struct catalog *catalog)
 		             "set up");
 	if (result == 0)
 		result = ask_number(catalog, "PRAGMA page_size", &page_size);
+	if (result == 0)
+		result = empty_wal(catalog);
 	if (result != 0)
 		return result;
 	catalog->page_size = (uint32_t)page_size;
-	find_wal_size(catalog);
 	sqlite3_wal_hook(catalog->database, note_wal_size, catalog); /* and so no automatic checkpoint */
 	result = migrate(catalog, version);
 	/* A read in WAL mode, so that what is noted is what it sees from now on: a file that was not in it looks another one after. */

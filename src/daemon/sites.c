@@ -533,6 +533,8 @@ void sites_lead(struct node *node)
 	node->sites.settled = false;
 	node->sites.settle_until = now + SITE_SETTLE_MS;
 	TAILQ_FOREACH(site, &node->sites.all, link) {
+		if (node->failed)
+			return; /* the catalog could not be read for what this node itself has told */
 		if (site->member != 0 && !site->dead)
 			site_ask(node, site);
 		else

@@ -98,6 +98,45 @@ static void first_failure_is_the_answer_to_everything_after_it(void **state)
 	assert_true(applied_index(disk) == 1);
 }
 
+/* The process ends, and is started again. */
+static void start_again(struct disk *disk)
+{
+	faulty_vfs_power_off(disk->vfs, "one/");
+	catalog_close(disk->catalog);
+	faulty_vfs_power_on(disk->vfs, "one/", FAULTY_LOSE_NOTHING);
+	open_catalog(disk);
+}
+
+static void checkpoint_fails(struct disk *disk, enum faulty_operation operation, int code)
+{
+	uint64_t checkpointed = 0;
+	bool complete = false;
+	faulty_vfs_fail(disk->vfs, operation, 1, code, false);
+	assert_int_equal(catalog_checkpoint(PATH, &checkpointed, &complete, &disk->error), ERR_IO);
+	start_again(disk);
+}
+
+/* The end of the WAL is in the system's memory only, and no sync will bring it to the disk any more: what is moved from it into the
+ * file must not be hidden, after a loss of power, by the part of the WAL that was durable before. */
+static void checkpoint_after_a_sync_that_failed_is_durable(void **state)
+{
+	struct disk *disk = *state;
+	uint64_t checkpointed = 0;
+	bool complete = false;
+	for (uint64_t i = 1; i <= 20; i++)
+		assert_int_equal(write_index(disk->catalog, i), 0);
+	checkpoint_fails(disk, FAULTY_WRITE, SQLITE_IOERR_WRITE); /* the WAL was synced */
+	for (uint64_t i = 21; i <= 40; i++)
+		assert_int_equal(write_index(disk->catalog, i), 0);
+	checkpoint_fails(disk, FAULTY_SYNC, SQLITE_IOERR_FSYNC);
+	assert_int_equal(applied_index(disk), 40);
+	assert_int_equal(catalog_checkpoint(PATH, &checkpointed, &complete, &disk->error), 0);
+	assert_true(complete);
+	assert_int_equal(checkpointed, 40);
+	lose_power(disk, FAULTY_LOSE_ALL);
+	assert_int_equal(applied_index(disk), 40);
+}
+
 static void full_disk_is_named_as_such(void **state)
 {
 	struct disk *disk = *state;
@@ -368,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_failure_is_the_answer_to_everything_after_it),
+		TEST(checkpoint_after_a_sync_that_failed_is_durable),
 		TEST(full_disk_is_named_as_such),
 		TEST(read_that_fails_is_an_io_error),
 		TEST(damaged_page_is_corrupt),
