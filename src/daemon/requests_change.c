@@ -37,7 +37,18 @@ static void request_close_session(const struct request *request)
 	request_propose(request, &command, ANSWER_PLAIN);
 }
 
-/* The registration is tried before it is proposed, so that what the log gets is accepted as a rule. */
+static void respond_checked(const struct request *request, const struct buffer *warnings)
+{
+	struct buffer text = BUFFER_EMPTY;
+	buffer_append_string(&text, "{\"processes\":[],\"diagnostics\":");
+	json_quote(&text, buffer_slice(warnings));
+	buffer_append_char(&text, '}');
+	respond_text(request, buffer_slice(&text));
+	buffer_finish(&text);
+}
+
+/* The registration is tried before it is proposed, so that what the log gets is accepted as a rule. When it is only to be
+ * checked, this is the answer. False: it was refused, which was answered. */
 static bool check_registration(const struct request *request, const struct command *command)
 {
 	struct node *node = request->node;
@@ -60,6 +71,8 @@ static bool check_registration(const struct request *request, const struct comma
 	else
 		respond_error(node, request->connection, request->stream, code,
 		              diagnostics.size != 0 ? buffer_slice(&diagnostics) : slice_of(error.text));
+	if (code == 0 && request->message->register_->check_only)
+		respond_checked(request, &diagnostics);
 	buffer_finish(&diagnostics);
 	mem_free(attachments);
 	mem_free(files);
@@ -105,12 +118,8 @@ static void request_register(const struct request *request)
 	command.registering.file_count = body->n_files;
 	command.registering.attachments = attachments;
 	command.registering.attachment_count = body->n_attachments;
-	if (check_contents(request) && check_registration(request, &command)) {
-		if (body->check_only)
-			respond_text(request, SLICE("{\"processes\":[],\"diagnostics\":\"\"}"));
-		else
-			request_propose(request, &command, ANSWER_PLAIN);
-	}
+	if (check_contents(request) && check_registration(request, &command) && !body->check_only)
+		request_propose(request, &command, ANSWER_PLAIN);
 	mem_free(attachments);
 	mem_free(files);
 }

@@ -104,6 +104,7 @@ int run_setting_set(struct context *context, const struct arguments *arguments);
 int run_snapshot_save(struct context *context, const struct arguments *arguments);
 int run_snapshot_inspect(struct context *context, const struct arguments *arguments);
 int run_snapshot_restore(struct context *context, const struct arguments *arguments);
+int run_job_check(struct context *context, const struct arguments *arguments);
 int run_worker(struct context *context, const struct arguments *arguments);
 int run_completion(struct context *context, const struct arguments *arguments);
 int run_man(struct context *context, const struct arguments *arguments);

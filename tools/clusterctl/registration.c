@@ -210,6 +210,19 @@ int run_register(struct context *context, const struct arguments *arguments)
 	return EXIT_DONE;
 }
 
+int run_job_check(struct context *context, const struct arguments *arguments)
+{
+	struct buffer json = BUFFER_EMPTY;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	code = register_files(context, arguments->values, arguments->value_count, true, &json);
+	if (code == 0)
+		print_warnings(buffer_slice(&json));
+	buffer_finish(&json);
+	return code == 0 ? EXIT_DONE : report(context);
+}
+
 /* The workflow that `run` means: the one that was named, the only one, or Main. NULL: said why not. */
 static char *choose_workflow(struct slice json, const char *named)
 {
