@@ -97,9 +97,10 @@ uint32_t scheduler_waiting(const struct scheduler *scheduler, uint64_t job); /* 
  * it waits. */
 void scheduler_explain(const struct scheduler *scheduler, uint64_t job, struct buffer *out);
 
-/* Where `job plan` says that tasks would run: what scheduler_next would decide if the job were added now, with nothing changed that could be
- * seen; those that wait already keep waiting. At most `count` are written, and their number returned; the rest finds no place. Ports
- * are those that would be given; `victims` is NULL, `victim_count` says how many would have to go. */
+/* Where `job plan` says that tasks would run: what scheduler_next would decide if the job were added now, with nothing changed that
+ * could be seen; those that wait already keep waiting. At most `count` are written, and their number returned; the rest finds no
+ * place. Ports are those that would be given. Where others would have to go first, `victim_count` says how many, and `victims` is
+ * NULL. */
 size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *settings, uint32_t tasks,
                       struct scheduler_placement *ret_placements, size_t count);
 

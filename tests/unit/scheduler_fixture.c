@@ -91,3 +91,23 @@ bool nothing_next(struct fixture *fixture)
 	struct scheduler_placement placement;
 	return !scheduler_next(fixture->scheduler, fixture->now, &placement);
 }
+
+uint32_t place_all(struct fixture *fixture, const struct job_settings *settings, uint32_t *counts, size_t nodes)
+{
+	struct scheduler_placement placement;
+	uint32_t placed = 0;
+	while (scheduler_next(fixture->scheduler, fixture->now, &placement)) {
+		assert_int_equal(placement.victim_count, 0);
+		assert_true(placement.node < nodes);
+		counts[placement.node]++;
+		confirm(fixture, settings, &placement);
+		placed++;
+	}
+	return placed;
+}
+
+void nodes_add(struct fixture *fixture, uint64_t count)
+{
+	for (uint64_t id = 1; id <= count; id++)
+		node_add(fixture, id);
+}

@@ -31,5 +31,8 @@ void job_add(struct fixture *fixture, uint64_t job, const struct job_settings *s
 uint64_t place(struct fixture *fixture, const struct job_settings *settings, struct scheduler_placement *ret_placement);
 void confirm(struct fixture *fixture, const struct job_settings *settings, const struct scheduler_placement *placement);
 bool nothing_next(struct fixture *fixture);
+/* Places and confirms all that there is to be placed, and counts by node: ids are small. Returns how many there were. */
+uint32_t place_all(struct fixture *fixture, const struct job_settings *settings, uint32_t *counts, size_t nodes);
+void nodes_add(struct fixture *fixture, uint64_t count); /* with the ids from 1 on */
 
 #endif
