@@ -34,8 +34,8 @@ int exit_record_write(int place, int file, const struct supervised_exit *how)
 		if (*at == '\n')
 			*at = ' ';
 	}
-	int size = snprintf(text, sizeof text, FORM "%s\n.\n", how->code, how->signal, how->not_started, how->out_of_memory,
-	                    how->started_ms, how->ended_ms, how->dropped, line);
+	int size = snprintf(text, sizeof text, FORM "%s\n.\n", how->code, how->signal, how->not_started,
+	                    how->out_of_memory, how->started_ms, how->ended_ms, how->dropped, line);
 	if (pwrite(file, text, (size_t)size, 0) != size || ftruncate(file, size) != 0)
 		return -1;
 	return renameat(place, EXIT_RECORD_FRESH, place, EXIT_RECORD);
@@ -47,8 +47,8 @@ int supervised_write_exit(const char *directory, const struct supervised_exit *h
 	int file = place >= 0 ? exit_record_prepare(place) : -1;
 	int result = 0;
 	if (file < 0 || exit_record_write(place, file, how) != 0)
-		result = error_set(error, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, "cannot write %s/exit: %s",
-		                   directory, strerror(errno));
+		result = error_set(error, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO,
+		                   "cannot write %s/exit: %s", directory, strerror(errno));
 	if (file >= 0)
 		close(file);
 	if (place >= 0)
@@ -62,8 +62,9 @@ static bool parse(const char *text, struct supervised_exit *ret_how)
 	int not_started = 0;
 	int out_of_memory = 0;
 	int at = 0;
-	if (sscanf(text, FORM_READ, &how.code, &how.signal, &not_started, &out_of_memory, &how.started_ms, &how.ended_ms, &how.dropped,
-	           &at) != 7 || at == 0)
+	if (sscanf(text, FORM_READ, &how.code, &how.signal, &not_started, &out_of_memory, &how.started_ms,
+	           &how.ended_ms, &how.dropped, &at) != 7 ||
+	    at == 0)
 		return false;
 	/* An empty line is white space to sscanf. */
 	const char *line = strchr(text, '\n');

@@ -130,15 +130,18 @@ void launch_describe(char *ret_text, size_t size, const char *program, const cha
 	int place = directory != NULL ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD;
 	bool is_there = strchr(program, '/') != NULL && faccessat(place, program, F_OK, 0) == 0;
 	if (failure == ENOEXEC) {
-		snprintf(ret_text, size, "could not be executed: exec format error: %.150s is neither a program nor has a #! line",
+		snprintf(ret_text, size,
+		         "could not be executed: exec format error: %.150s is neither a program nor has a #! line",
 		         program);
 	} else if (failure == ENOENT && is_there) {
 		find_interpreter(place, program, interpreter, sizeof interpreter);
 		if (interpreter[0] != '\0')
-			snprintf(ret_text, size, "could not be executed: %.100s: its #! line names %s, which is not there", program,
+			snprintf(ret_text, size,
+			         "could not be executed: %.100s: its #! line names %s, which is not there", program,
 			         interpreter);
 		else
-			snprintf(ret_text, size, "could not be executed: %.150s: the loader or a library that it names is not there",
+			snprintf(ret_text, size,
+			         "could not be executed: %.150s: the loader or a library that it names is not there",
 			         program);
 	} else if (failure == EACCES && is_there && faccessat(place, program, X_OK, AT_EACCESS) != 0) {
 		snprintf(ret_text, size, "could not be executed: %.150s: %s: it is not marked as executable", program,

@@ -7,13 +7,13 @@
 #include <sys/types.h>
 
 struct launch {
-	char *const *argv;       /* argv[0] without a "/" is looked up in the PATH of `env` */
+	char *const *argv; /* argv[0] without a "/" is looked up in the PATH of `env` */
 	char *const *env;
-	const char *directory;   /* NULL: where the caller is */
-	int cgroup_entrance;     /* −1: none */
-	int standard[3];         /* what becomes descriptors 0, 1, 2, all above 2; −1: as it is */
-	uint64_t address_space;  /* bytes; 0: as inherited, likewise the others */
-	uint64_t data;           /* bytes of memory of its own; what is only mapped and not used does not count */
+	const char *directory;  /* NULL: where the caller is */
+	int cgroup_entrance;    /* −1: none */
+	int standard[3];        /* what becomes descriptors 0, 1, 2, all above 2; −1: as it is */
+	uint64_t address_space; /* bytes; 0: as inherited, likewise the others */
+	uint64_t data;          /* bytes of memory of its own; what is only mapped and not used does not count */
 	uint64_t open_files;
 	uint64_t processes;
 };

@@ -29,7 +29,7 @@ struct shim {
 	int cgroup_entrance;           /* −1: none */
 	int signals;                   /* signalfd */
 	pid_t self;
-	pid_t pid;                     /* of the command; 0: not started, or collected */
+	pid_t pid; /* of the command; 0: not started, or collected */
 	struct child_exit exit;
 };
 

@@ -26,9 +26,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_TRIES 3      /* when starter or supervisor have died before the command was started */
+#define START_TRIES 3 /* when starter or supervisor have died before the command was started */
 #define STARTER_END_MS 1000
-#define LOOK_AGAIN_MS 100  /* a supervisor that does not get round to taking connections */
+#define LOOK_AGAIN_MS 100 /* a supervisor that does not get round to taking connections */
 
 struct supervised {
 	struct supervisors *supervisors;
@@ -41,8 +41,8 @@ struct supervised {
 	int theirs;     /* the supervisor's end, until it is sent; else −1 */
 	int order;      /* as long as it may have to be sent again; else −1 */
 	int starts;
-	bool waiting;   /* in supervisors->waiting */
-	bool running;   /* told as started */
+	bool waiting; /* in supervisors->waiting */
+	bool running; /* told as started */
 	bool stopped;
 	bool killed;
 	struct lost *lost; /* being cleaned up after */
@@ -58,7 +58,7 @@ struct supervisors {
 	int starter; /* −1: there is none */
 	struct loop_watch *starter_watch;
 	pid_t pid;
-	struct starting *starting; /* one is being started */
+	struct starting *starting;       /* one is being started */
 	struct supervised_queue waiting; /* for the starter to take them */
 };
 
@@ -131,7 +131,9 @@ static void lost_done(struct job *job)
 		return;
 	supervised->lost = NULL;
 	tell_end(supervised, &(struct supervised_exit){
-		.code = -1, .lost = true, .text = "its supervisor is gone: it was killed, or the machine was restarted"});
+				     .code = -1,
+				     .lost = true,
+				     .text = "its supervisor is gone: it was killed, or the machine was restarted"});
 }
 
 static void lose(struct supervised *supervised)
@@ -187,7 +189,8 @@ static void on_connection(void *context, bool readable, bool writable)
 static void attach(struct supervised *supervised, int take_connection)
 {
 	supervised->connection = take_connection;
-	supervised->watch = loop_watch_create(supervised->supervisors->loop, take_connection, on_connection, supervised);
+	supervised->watch = loop_watch_create(supervised->supervisors->loop, take_connection, on_connection,
+	                                      supervised);
 	loop_watch_set(supervised->watch, true, false);
 	if (supervised->stopped)
 		order(supervised, SUPERVISOR_STOP);
@@ -337,7 +340,8 @@ static void starting_done(struct job *job)
 	} else {
 		supervisors->starter = starting->ours;
 		supervisors->pid = starting->pid;
-		supervisors->starter_watch = loop_watch_create(supervisors->loop, starting->ours, on_starter, supervisors);
+		supervisors->starter_watch = loop_watch_create(supervisors->loop, starting->ours, on_starter,
+		                                               supervisors);
 	}
 	mem_free(starting);
 	if (failure != 0)
@@ -359,7 +363,8 @@ static void start_starter(struct supervisors *supervisors)
 	starting->supervisors = supervisors;
 	starting->before = supervisors->pid;
 	starting->ours = pair[0];
-	starting->theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, STARTER_SOCKET + 1); /* not the number that it is to become */
+	starting->theirs = fcntl(pair[1], F_DUPFD_CLOEXEC,
+	                         STARTER_SOCKET + 1); /* not the number that it is to become */
 	close(pair[1]);
 	supervisors->pid = 0;
 	supervisors->starting = starting;
@@ -376,7 +381,8 @@ static int send_order(struct supervisors *supervisors, const struct supervised *
 	const int descriptors[2] = {supervised->order, supervised->theirs};
 	char byte = 's';
 	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	memset(&control, 0, sizeof control);
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
@@ -434,11 +440,16 @@ static int write_order(const struct supervised_options *options)
 {
 	struct buffer buffer = BUFFER_EMPTY;
 	struct supervisor_order head = {
-		.stop_signal = options->stop_signal, .stop_grace = options->stop_grace, .cpu = options->cpu,
-		.memory = options->memory, .processes = options->processes, .log_size = options->log_size,
+		.stop_signal = options->stop_signal,
+		.stop_grace = options->stop_grace,
+		.cpu = options->cpu,
+		.memory = options->memory,
+		.processes = options->processes,
+		.log_size = options->log_size,
 		.log_files = options->log_files,
 	};
-	size_t size = strings_size(options->argv, &head.argc) + strings_size(options->env, &head.envc) + strlen(options->directory) + 1;
+	size_t size = strings_size(options->argv, &head.argc) + strings_size(options->env, &head.envc) +
+	              strlen(options->directory) + 1;
 	size_t pointers = ((size_t)head.argc + head.envc + 2) * sizeof(char *);
 	head.size = sizeof head + pointers + size;
 	buffer_append(&buffer, &head, sizeof head);
@@ -474,8 +485,8 @@ static int send_again(struct supervised *supervised)
 	return 0;
 }
 
-static struct supervised *create(struct supervisors *supervisors, const char *directory, const struct supervised_handler *handler,
-                                 void *context)
+static struct supervised *create(struct supervisors *supervisors, const char *directory,
+                                 const struct supervised_handler *handler, void *context)
 {
 	struct supervised *supervised = mem_zero(sizeof *supervised);
 	supervised->supervisors = supervisors;
@@ -539,29 +550,31 @@ void supervisors_destroy(struct supervisors *supervisors)
 	mem_free(supervisors);
 }
 
-int supervised_start(struct supervisors *supervisors, const struct supervised_options *options, const struct supervised_handler *handler,
-                     void *context, struct supervised **ret_supervised, struct error *error)
+int supervised_start(struct supervisors *supervisors, const struct supervised_options *options,
+                     const struct supervised_handler *handler, void *context, struct supervised **ret_supervised,
+                     struct error *error)
 {
-	assert(options->argv[0] != NULL && options->directory[0] == '/' && options->log_size > 0 && options->log_files > 0);
+	assert(options->argv[0] != NULL && options->directory[0] == '/' && options->log_size > 0 &&
+	       options->log_files > 0);
 	assert(handler->ended != NULL);
 	struct supervised *supervised = create(supervisors, options->directory, handler, context);
 	supervised->order = write_order(options);
 	if (supervised->order < 0 || send_again(supervised) != 0) {
 		int failure = errno;
 		supervised_release(supervised);
-		return error_set(error, failure == ENOSPC ? ERR_NO_SPACE : ERR_IO, "could not be executed: %.200s: %s", options->argv[0],
-		                 strerror(failure));
+		return error_set(error, failure == ENOSPC ? ERR_NO_SPACE : ERR_IO, "could not be executed: %.200s: %s",
+		                 options->argv[0], strerror(failure));
 	}
 	*ret_supervised = supervised;
 	return 0;
 }
 
-int supervised_adopt(struct supervisors *supervisors, const char *directory, const struct supervised_handler *handler, void *context,
-                     struct supervised **ret_supervised, struct error *error)
+int supervised_adopt(struct supervisors *supervisors, const char *directory, const struct supervised_handler *handler,
+                     void *context, struct supervised **ret_supervised, struct error *error)
 {
 	int place = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool known = place >= 0 && (faccessat(place, EXIT_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) == 0
-	                            || faccessat(place, SUPERVISOR_CONTROL, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+	bool known = place >= 0 && (faccessat(place, EXIT_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	                            faccessat(place, SUPERVISOR_CONTROL, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 	if (place >= 0)
 		close(place);
 	if (!known)

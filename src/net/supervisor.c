@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 #define CONTROL_BACKLOG 8
-#define LAST_OUTPUT 64     /* chunks taken of each pipe when all is killed: more is of somebody who could not be */
-#define RECORD_TRIES 60    /* a second apart, when the disk refuses */
+#define LAST_OUTPUT 64  /* chunks taken of each pipe when all is killed: more is of somebody who could not be */
+#define RECORD_TRIES 60 /* a second apart, when the disk refuses */
 
 enum { OUT, COMPLAINTS, OUTPUTS };
 
@@ -41,7 +41,7 @@ struct supervisor {
 	pid_t first_pid;
 	bool stopping;
 	bool killed;
-	msec kill_at;   /* MSEC_NEVER: not, or done */
+	msec kill_at; /* MSEC_NEVER: not, or done */
 	struct output outputs[OUTPUTS];
 	char cgroup[CGROUP_PATH_SIZE]; /* "": none */
 	struct supervised_exit exit;
@@ -59,7 +59,8 @@ int supervisor_group(const char *directory, char ret_name[SUPERVISOR_GROUP_SIZE]
 	struct stat status;
 	if (stat(directory, &status) != 0)
 		return -1;
-	snprintf(ret_name, SUPERVISOR_GROUP_SIZE, "a%llx-%llx", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+	snprintf(ret_name, SUPERVISOR_GROUP_SIZE, "a%llx-%llx", (unsigned long long)status.st_dev,
+	         (unsigned long long)status.st_ino);
 	return 0;
 }
 
@@ -132,7 +133,8 @@ static void end_all(struct supervisor *supervisor)
 	supervisor->kill_at = MSEC_NEVER;
 	cgroup_kill(supervisor->cgroup);
 	if (!descendants_end(note_end, supervisor))
-		snprintf(supervisor->exit.text, sizeof supervisor->exit.text, "processes that it left behind could not be killed");
+		snprintf(supervisor->exit.text, sizeof supervisor->exit.text,
+		         "processes that it left behind could not be killed");
 }
 
 static void stop(struct supervisor *supervisor)
@@ -149,7 +151,8 @@ static void stop(struct supervisor *supervisor)
 static bool take_order(struct supervisor *supervisor)
 {
 	char text[16];
-	ssize_t size = supervisor->connection >= 0 ? recv(supervisor->connection, text, sizeof text - 1, MSG_DONTWAIT) : -1;
+	ssize_t size = supervisor->connection >= 0 ? recv(supervisor->connection, text, sizeof text - 1, MSG_DONTWAIT)
+	                                           : -1;
 	if (size < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
 	if (size <= 0) {
@@ -228,8 +231,9 @@ static int take_control(struct supervisor *supervisor)
 	supervisor->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(address.sun_path);
 	mode_t mask = umask(0177);
-	bool done = supervisor->listener >= 0 && bind(supervisor->listener, (struct sockaddr *)&address, sizeof address) == 0
-	         && listen(supervisor->listener, CONTROL_BACKLOG) == 0;
+	bool done = supervisor->listener >= 0 &&
+	            bind(supervisor->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+	            listen(supervisor->listener, CONTROL_BACKLOG) == 0;
 	int failure = done ? 0 : errno;
 	umask(mask);
 	/* Under its name it is listened to at once, so that who is refused there knows that nobody is left. */
@@ -257,7 +261,8 @@ static void unpack(struct supervisor_order *order)
 static int open_output(struct output *output, const char *name, const struct supervisor_order *order)
 {
 	int pair[2];
-	*output = (struct output){.name = name, .pipe = -1, .file = -1, .log_size = order->log_size, .log_files = order->log_files};
+	*output = (struct output){
+		.name = name, .pipe = -1, .file = -1, .log_size = order->log_size, .log_files = order->log_files};
 	if (pipe2(pair, O_CLOEXEC) != 0)
 		return -1;
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
@@ -289,7 +294,9 @@ static void not_started(struct supervisor *supervisor, const char *text)
 static void start_command(struct supervisor *supervisor)
 {
 	struct supervisor_order *order = supervisor->order;
-	struct launch launch = {.argv = order->pointers, .env = order->pointers + order->argc + 1, .directory = "work",
+	struct launch launch = {.argv = order->pointers,
+	                        .env = order->pointers + order->argc + 1,
+	                        .directory = "work",
 	                        .cgroup_entrance = -1};
 	char text[sizeof supervisor->exit.text];
 	int failure = 0;
@@ -311,7 +318,8 @@ static void start_command(struct supervisor *supervisor)
 		close(launch.cgroup_entrance);
 	if (failure == 0)
 		return;
-	launch_describe(text, sizeof text, supervisor->pid < 0 ? "a new process" : launch.argv[0], launch.directory, failure);
+	launch_describe(text, sizeof text, supervisor->pid < 0 ? "a new process" : launch.argv[0], launch.directory,
+	                failure);
 	not_started(supervisor, text);
 	if (supervisor->pid > 0)
 		waitpid(supervisor->pid, NULL, 0);
@@ -343,7 +351,8 @@ static void write_record(struct supervisor *supervisor)
 	supervisor->exit.out_of_memory = cgroup_was_out_of_memory(supervisor->cgroup);
 	for (int i = 0; i < OUTPUTS; i++)
 		supervisor->exit.dropped += supervisor->outputs[i].dropped;
-	for (int i = 0; i < RECORD_TRIES && exit_record_write(AT_FDCWD, supervisor->record, &supervisor->exit) != 0; i++)
+	for (int i = 0; i < RECORD_TRIES && exit_record_write(AT_FDCWD, supervisor->record, &supervisor->exit) != 0;
+	     i++)
 		nanosleep(&moment, NULL);
 }
 
@@ -372,7 +381,8 @@ static bool begin(struct supervisor *supervisor, const char *directory)
 		return false;
 	}
 	if (failure != 0) {
-		tell(supervisor, SUPERVISOR_FAILED "cannot make %.200s/" SUPERVISOR_CONTROL ": %s", directory, strerror(failure));
+		tell(supervisor, SUPERVISOR_FAILED "cannot make %.200s/" SUPERVISOR_CONTROL ": %s", directory,
+		     strerror(failure));
 		return false;
 	}
 	supervisor->record = exit_record_prepare(AT_FDCWD);
@@ -394,7 +404,8 @@ static _Noreturn void supervise(int order_file, int connection, char *room)
 	setsid();
 	if (fstat(order_file, &status) != 0)
 		_exit(1);
-	struct supervisor_order *order = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, order_file, 0);
+	struct supervisor_order *order = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+	                                      order_file, 0);
 	if (order == MAP_FAILED) {
 		tell(&supervisor, SUPERVISOR_FAILED "no memory");
 		_exit(1);
@@ -432,7 +443,8 @@ static bool receive(int *ret_order, int *ret_connection)
 	} control;
 	char byte;
 	struct iovec data = {&byte, 1};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	int descriptors[2] = {-1, -1};
 	ssize_t size = recvmsg(STARTER_SOCKET, &message, MSG_CMSG_CLOEXEC);
 	if (size == 0 || (size < 0 && errno != EINTR && errno != ENFILE && errno != EMFILE && errno != ENOMEM))
@@ -460,8 +472,8 @@ void supervisor_main(int argc, char **argv)
 {
 	int order;
 	int connection;
-	if (argc != SUPERVISOR_ROOM + 1 || strcmp(argv[0], SUPERVISOR_NAME) != 0 || strcmp(argv[1], SUPERVISOR_MARK) != 0
-	    || strlen(argv[SUPERVISOR_ROOM]) != SUPERVISOR_ROOM_SIZE)
+	if (argc != SUPERVISOR_ROOM + 1 || strcmp(argv[0], SUPERVISOR_NAME) != 0 ||
+	    strcmp(argv[1], SUPERVISOR_MARK) != 0 || strlen(argv[SUPERVISOR_ROOM]) != SUPERVISOR_ROOM_SIZE)
 		return;
 	close_range(STARTER_SOCKET + 1, ~0u, 0);
 	fcntl(STARTER_SOCKET, F_SETFD, FD_CLOEXEC);

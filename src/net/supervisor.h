@@ -39,44 +39,47 @@ int supervisors_create(struct loop *loop, struct supervisors **ret_supervisors, 
 void supervisors_destroy(struct supervisors *supervisors);
 
 struct supervised_options {
-	const char *directory;          /* of the allocation, absolute; exists, with work/ in it */
-	const char *const *argv;        /* NULL at the end; argv[0] is looked up in the PATH of `env`, without a "/" */
+	const char *directory;   /* of the allocation, absolute; exists, with work/ in it */
+	const char *const *argv; /* NULL at the end; argv[0] is looked up in the PATH of `env`, without a "/" */
 	/* "NAME=value", NULL at the end; nothing else is inherited. HOME should be work/: what a supervisor that was killed leaves
 	 * behind is found by that. */
 	const char *const *env;
 	int stop_signal;
 	msec stop_grace;
-	uint32_t cpu;                   /* thousandths of a processor, as weight; 0: none. cgroup v2 where it is allowed */
-	uint64_t memory;                /* bytes; 0: none. cgroup v2 memory.max where it is allowed, else RLIMIT_DATA of each process */
-	uint64_t processes;             /* at most so many below it; pids.max where allowed, else RLIMIT_NPROC; 0: none */
-	uint64_t log_size;              /* bytes of one file, above 0 */
-	uint32_t log_files;             /* above 0 */
+	uint32_t cpu; /* thousandths of a processor, as weight; 0: none. cgroup v2 where it is allowed */
+	uint64_t
+		memory; /* bytes; 0: none. cgroup v2 memory.max where it is allowed, else RLIMIT_DATA of each process */
+	uint64_t processes; /* at most so many below it; pids.max where allowed, else RLIMIT_NPROC; 0: none */
+	uint64_t log_size;  /* bytes of one file, above 0 */
+	uint32_t log_files; /* above 0 */
 };
 
 struct supervised_exit {
-	int code;            /* −1: it did not exit by itself */
-	int signal;          /* 0: none */
-	bool not_started;    /* `text` says why */
-	bool out_of_memory;  /* the kernel ended one of its processes for that (memory.events) */
-	bool lost;           /* the supervisor is gone without having written anything down (the machine was restarted, it was killed) */
-	msec started_ms;     /* since 1970; 0: it was not, or not known */
-	msec ended_ms;       /* since 1970; 0: not known */
-	uint64_t dropped;    /* bytes of output that the disk did not take */
-	char text[320];      /* for people; may be empty */
+	int code;           /* −1: it did not exit by itself */
+	int signal;         /* 0: none */
+	bool not_started;   /* `text` says why */
+	bool out_of_memory; /* the kernel ended one of its processes for that (memory.events) */
+	bool lost; /* the supervisor is gone without having written anything down (the machine was restarted, it was killed) */
+	msec started_ms;  /* since 1970; 0: it was not, or not known */
+	msec ended_ms;    /* since 1970; 0: not known */
+	uint64_t dropped; /* bytes of output that the disk did not take */
+	char text[320];   /* for people; may be empty */
 };
 
 struct supervised_handler {
-	void (*started)(void *context, int pid, msec started_ms);        /* of the command; also after supervised_adopt, when it runs */
+	void (*started)(void *context, int pid,
+	                msec started_ms); /* of the command; also after supervised_adopt, when it runs */
 	void (*ended)(void *context, const struct supervised_exit *how); /* once; the handle may be released in it */
 };
 
 /* Starts one; `started` or `ended` comes later, never from here. ERR_IO; ERR_NO_SPACE. */
-int supervised_start(struct supervisors *supervisors, const struct supervised_options *options, const struct supervised_handler *handler,
-                     void *context, struct supervised **ret_supervised, struct error *error);
+int supervised_start(struct supervisors *supervisors, const struct supervised_options *options,
+                     const struct supervised_handler *handler, void *context, struct supervised **ret_supervised,
+                     struct error *error);
 /* Takes up one that was started by an earlier life of the daemon; `started` or `ended` comes soon. ERR_NOT_FOUND: nothing was ever started
  * in this directory. */
-int supervised_adopt(struct supervisors *supervisors, const char *directory, const struct supervised_handler *handler, void *context,
-                     struct supervised **ret_supervised, struct error *error);
+int supervised_adopt(struct supervisors *supervisors, const char *directory, const struct supervised_handler *handler,
+                     void *context, struct supervised **ret_supervised, struct error *error);
 /* Its stop signal to all of its group, SIGKILL to everything below it after the grace; by the supervisor itself, so that a stop that was
  * begun goes on without the daemon. Again: nothing. */
 void supervised_stop(struct supervised *supervised);

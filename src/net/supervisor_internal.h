@@ -56,13 +56,13 @@ int exit_record_write(int place, int file, const struct supervised_exit *how);
 /* ---- supervisor_output.c ---- */
 
 struct output {
-	const char *name;  /* of the files, before the dot */
-	int pipe;          /* −1: at its end */
-	int file;          /* −1: none is open */
-	int failure;       /* errno's value of the last loss */
-	uint64_t size;     /* written so far, to all files */
-	uint64_t dropped;  /* in all */
-	uint64_t unsaid;   /* of these, those that no file tells of yet */
+	const char *name; /* of the files, before the dot */
+	int pipe;         /* −1: at its end */
+	int file;         /* −1: none is open */
+	int failure;      /* errno's value of the last loss */
+	uint64_t size;    /* written so far, to all files */
+	uint64_t dropped; /* in all */
+	uint64_t unsaid;  /* of these, those that no file tells of yet */
 	uint64_t log_size;
 	uint32_t log_files;
 };

@@ -64,7 +64,8 @@ static void keep(struct output *output, const char *data, size_t size)
 {
 	if (output->unsaid > 0) {
 		char note[NOTE_SIZE];
-		int length = snprintf(note, sizeof note, "\n[clusterd: %" PRIu64 " bytes of output are lost here: %s]\n", output->unsaid,
+		int length = snprintf(note, sizeof note,
+		                      "\n[clusterd: %" PRIu64 " bytes of output are lost here: %s]\n", output->unsaid,
 		                      strerror(output->failure));
 		if (write_some(output, note, (size_t)length) == (size_t)length)
 			output->unsaid = 0;

@@ -1,4 +1,5 @@
 clusterd_unit_test(disk clusterd_daemon)
+clusterd_unit_test(allocations clusterd_executor)
 clusterd_unit_test(executor clusterd_executor)
 clusterd_unit_test(pool clusterd_executor)
 clusterd_unit_test(node clusterd_node)

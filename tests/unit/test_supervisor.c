@@ -156,8 +156,14 @@ static void try_start(const char *const *argv, struct error *error, int expected
 {
 	const char *const env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", run.home, NULL};
 	const struct supervised_options options = {
-		.directory = run.directory, .argv = argv, .env = env, .stop_signal = SIGTERM, .stop_grace = run.grace,
-		.memory = run.memory, .log_size = LOG_SIZE, .log_files = LOG_FILES,
+		.directory = run.directory,
+		.argv = argv,
+		.env = env,
+		.stop_signal = SIGTERM,
+		.stop_grace = run.grace,
+		.memory = run.memory,
+		.log_size = LOG_SIZE,
+		.log_files = LOG_FILES,
 	};
 	assert_int_equal(supervised_start(run.supervisors, &options, &handler, NULL, &run.supervised, error), expected);
 }
@@ -519,7 +525,8 @@ static void full_disk_neither_blocks_nor_ends_it(void **state)
 	assert_int_equal(mkdir(run.directory, 0700), 0);
 	snprintf(run.home, sizeof run.home, "HOME=%s/work", run.directory);
 	assert_int_equal(mkdir(run.home + 5, 0700), 0);
-	start_shell("dd if=/dev/zero of=fill bs=1024 count=1000 2>/dev/null; head -c 100000 /dev/zero; rm fill; head -c 9000 /dev/zero;"
+	start_shell("dd if=/dev/zero of=fill bs=1024 count=1000 2>/dev/null; head -c 100000 /dev/zero; rm fill; head "
+	            "-c 9000 /dev/zero;"
 	            "exit 5");
 	wait_for_end();
 	assert_int_equal(run.how.code, 5);
@@ -564,7 +571,8 @@ static void directory_without_a_start_is_not_found(void **state)
 {
 	struct error error;
 	(void)state;
-	assert_int_equal(supervised_adopt(run.supervisors, run.directory, &handler, NULL, &run.supervised, &error), ERR_NOT_FOUND);
+	assert_int_equal(supervised_adopt(run.supervisors, run.directory, &handler, NULL, &run.supervised, &error),
+	                 ERR_NOT_FOUND);
 }
 
 static void one_that_runs_is_not_started_again(void **state)
@@ -700,7 +708,8 @@ static void all_go_on_when_the_daemon_is_killed(void **state)
 		snprintf(directory, sizeof directory, "%s/one%d", run.top, i);
 		run.started = 0;
 		run.told = 0;
-		assert_int_equal(supervised_adopt(run.supervisors, directory, &handler, NULL, &run.supervised, NULL), 0);
+		assert_int_equal(supervised_adopt(run.supervisors, directory, &handler, NULL, &run.supervised, NULL),
+		                 0);
 		wait_for_start();
 		supervised_stop(run.supervised);
 		wait_for(&run.told, "ended");
@@ -739,8 +748,12 @@ static void many_at_once_are_all_told(void **state)
 		assert_int_equal(mkdir(directory, 0700), 0);
 		assert_int_equal(mkdir(work, 0700), 0);
 		const struct supervised_options options = {
-			.directory = directory, .argv = (const char *const[]){"true", NULL}, .stop_signal = SIGTERM,
-			.env = (const char *const[]){"PATH=/usr/bin:/bin", run.home, NULL}, .log_size = LOG_SIZE, .log_files = 1,
+			.directory = directory,
+			.argv = (const char *const[]){"true", NULL},
+			.stop_signal = SIGTERM,
+			.env = (const char *const[]){"PATH=/usr/bin:/bin", run.home, NULL},
+			.log_size = LOG_SIZE,
+			.log_files = 1,
 		};
 		assert_int_equal(supervised_start(run.supervisors, &options, &many, &all[i], &all[i], NULL), 0);
 	}

@@ -1,0 +1,64 @@
+/* What the files of allocations share. */
+#ifndef CLUSTERD_DAEMON_ALLOCATIONS_INTERNAL_H
+#define CLUSTERD_DAEMON_ALLOCATIONS_INTERNAL_H
+
+#include "base/arena.h"
+#include "daemon/allocations.h"
+#include "net/child.h"
+
+#define ALLOCATION_TEXT_SIZE 400
+
+/* ---- task_file.c: what is kept of an order, and what its command is executed with ---- */
+
+/* What must be known of a task after a restart of the daemon. Strings are in an arena. */
+struct task_facts {
+	uint64_t job;
+	uint32_t task;
+	msec timeout;
+	struct job_check check;
+	uint16_t check_port;    /* its number */
+	const char **check_env; /* of a check that is a command: the same as the task's; NULL at the end */
+};
+
+void task_facts_of(const struct allocations_options *options, const struct allocation_order *order, const char *home,
+                   struct arena *arena, struct task_facts *ret_facts);
+/* The file `order` of the directory. ERR_IO, ERR_NO_SPACE; ERR_CORRUPT: it is not whole. */
+int task_facts_write(const char *directory, const struct allocation_order *order, const struct task_facts *facts,
+                     struct error *error);
+int task_facts_read(const char *directory, struct arena *arena, struct task_facts *ret_facts, struct error *error);
+/* "NAME=value", NULL at the end, in the arena. */
+const char **task_environment(const struct allocations_options *options, const struct allocation_order *order,
+                              const char *home, struct arena *arena);
+const char *const *task_words(const struct slice *words, uint32_t count, struct arena *arena);
+
+/* ---- health.c ---- */
+
+struct health;
+struct health_handler {
+	void (*changed)(void *context, bool healthy);
+	/* It has failed too often; `why`: "GET http://127.0.0.1:4711/up: connection refused". Not called again. */
+	void (*unwell)(void *context, const char *why);
+};
+/* `facts` and `directory` are held. `since`: when it started, on the loop's clock. */
+struct health *health_create(struct loop *loop, struct children *children, const struct task_facts *facts,
+                             const char *directory, msec since, const struct health_handler *handler, void *context);
+void health_destroy(struct health *health); /* also from inside; NULL is fine */
+
+/* ---- retention.c: directories of tasks that have ended and are acknowledged ---- */
+
+struct retention;
+struct workdirs;
+int retention_create(const char *directory, struct workdirs *workdirs, msec kept, uint64_t kept_bytes, msec now,
+                     struct retention **ret_retention, struct error *error);
+void retention_destroy(struct retention *retention);
+/* Takes over the directory of a task. */
+void retention_add(struct retention *retention, uint64_t id, const char *directory, msec now);
+void retention_prune(struct retention *retention, msec now);
+bool retention_has(const struct retention *retention, uint64_t id, char *ret_path, size_t size);
+
+/* ---- task_output.c ---- */
+
+int task_output_read(const char *directory, const char *name, int64_t offset, size_t size, struct buffer *ret_output,
+                     uint64_t *ret_offset, bool *ret_at_end, struct error *error);
+
+#endif
