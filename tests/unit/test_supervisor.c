@@ -684,9 +684,9 @@ static void all_go_on_when_the_daemon_is_killed(void **state)
 	pid_t daemon = fork();
 	assert_true(daemon >= 0);
 	if (daemon == 0) {
-		char directory[80];
+		char directory[60];
 		open_supervisors();
-		strcpy(directory, run.directory);
+		snprintf(directory, sizeof directory, "%.50s", run.directory);
 		for (int i = 0; i < COUNT; i++) {
 			char path[120];
 			snprintf(run.directory, sizeof run.directory, "%s%d", directory, i);
