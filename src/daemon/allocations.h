@@ -12,6 +12,9 @@
 #include "net/loop.h"
 #include "workflow/job.h"
 
+/* The directory of an allocation, DIR/allocations/ID: what net/supervisor.h says, `order` (what must be known after a restart) and `reason`
+ * (why it was stopped, when this node wanted it). Acknowledged, it is at DIR/allocations/ended/ID, without its work/, for the output. It is
+ * not bounded what a task writes into work/. */
 struct allocations;
 
 /* What the group has decided. Everything that the node needs is in it: agents have no catalog. Kept in the allocation's directory
@@ -67,6 +70,7 @@ struct allocation_report {
 };
 
 struct allocations_handler {
+	/* From the loop, never from inside a call of this door. */
 	void (*report)(void *context, const struct allocation_report *report);
 	/* Content of a file; 0 or ERR_. */
 	int (*fetch)(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content, struct error *error);
