@@ -25,23 +25,23 @@ static const char *hierarchy(void)
 	return NULL;
 }
 
-/* The group of this process, from the line "0::/…". */
+/* The group of this process, from the line "0::/…". Without stdio, whose memory a supervisor would keep for all its life. */
 static int own_group(char *ret_path, size_t size)
 {
-	char line[512];
-	int found = -1;
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	if (file == NULL)
+	char text[4096];
+	int file = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
+	if (file >= 0)
+		close(file);
+	if (length <= 0)
 		return -1;
-	while (found != 0 && fgets(line, sizeof line, file) != NULL) {
-		size_t length = strcspn(line, "\n");
-		if (strncmp(line, "0::/", 4) != 0 || line[length] != '\n')
-			continue;
-		line[length] = '\0';
-		found = snprintf(ret_path, size, "%s", line + 3) < (int)size ? 0 : -1;
+	text[length] = '\0';
+	for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		if (strncmp(line, "0::/", 4) == 0)
+			return snprintf(ret_path, size, "%s", line + 3) < (int)size ? 0 : -1;
 	}
-	fclose(file);
-	return found;
+	return -1;
 }
 
 int cgroup_find_named(const char *name, char ret_path[CGROUP_PATH_SIZE])
