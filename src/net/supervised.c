@@ -283,6 +283,8 @@ static void run_starting(struct job *job)
 	room[SUPERVISOR_ROOM_SIZE] = '\0';
 	if (starting->before > 0)
 		waitpid(starting->before, NULL, 0);
+	if (starting->failure != 0)
+		return;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, starting->theirs, STARTER_SOCKET);
 	for (int i = 0; i < 3; i++)
@@ -335,9 +337,9 @@ static void starting_done(struct job *job)
 	struct supervisors *supervisors = starting->supervisors;
 	int failure = starting->failure;
 	supervisors->starting = NULL;
-	if (failure != 0) {
+	if (failure != 0 && starting->ours >= 0)
 		close(starting->ours);
-	} else {
+	if (failure == 0) {
 		supervisors->starter = starting->ours;
 		supervisors->pid = starting->pid;
 		supervisors->starter_watch = loop_watch_create(supervisors->loop, starting->ours, on_starter,
@@ -352,20 +354,23 @@ static void starting_done(struct job *job)
 
 static void start_starter(struct supervisors *supervisors)
 {
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		fail_waiting(supervisors, errno);
-		return;
-	}
+	int pair[2] = {-1, -1};
 	struct starting *starting = mem_zero(sizeof *starting);
+	/* A failure is told by the job's end, like any other: never from inside of a call. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		starting->failure = errno;
 	starting->job.run = run_starting;
 	starting->job.done = starting_done;
 	starting->supervisors = supervisors;
 	starting->before = supervisors->pid;
 	starting->ours = pair[0];
-	starting->theirs = fcntl(pair[1], F_DUPFD_CLOEXEC,
-	                         STARTER_SOCKET + 1); /* not the number that it is to become */
-	close(pair[1]);
+	starting->theirs = -1;
+	if (starting->failure == 0) {
+		/* Above the number that it becomes. */
+		starting->theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, STARTER_SOCKET + 1);
+		starting->failure = starting->theirs < 0 ? errno : 0;
+		close(pair[1]);
+	}
 	supervisors->pid = 0;
 	supervisors->starting = starting;
 	jobs_give(supervisors->jobs, &starting->job);
