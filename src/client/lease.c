@@ -171,10 +171,11 @@ static void take_kept(void *context, struct clusterd_reply *reply, const struct 
 		grant(lease);
 	} else if (error != NULL && error->code == ERR_NOT_FOUND) {
 		lose(lease, ERR_EXPIRED, "the lease has ended");
+	} else if (error != NULL && request_may_pass(error->code)) {
+		/* Time has gone by: another node is to answer now, whatever becomes of this one. */
+		requests_move(lease->client, error);
+		timers_set(&base->timers, &lease->timer, base->now);
 	} else {
-		/* Another node may answer; until then the timer says when it is over. */
-		if (error != NULL && error->code == ERR_TIMEOUT && link_is_open(lease->client->link))
-			requests_move(lease->client, error);
 		timers_set(&base->timers, &lease->timer, base->now + lease->ttl / 30 + 1);
 	}
 }

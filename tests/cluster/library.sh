@@ -1,10 +1,10 @@
 #!/bin/bash
-# The examples of libclusterd on three nodes while leaders die. library.sh CLUSTERD CLUSTERCTL EXAMPLES
-CLUSTERD=$1 CLUSTERCTL=$2 examples=$3
+# The examples of libclusterd, and a worker that is slow, on three nodes while leaders die. library.sh CLUSTERD CLUSTERCTL EXAMPLES AWAY
+CLUSTERD=$1 CLUSTERCTL=$2 examples=$3 away=$4
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
 
-lines_in() { [ "$(grep -c "$3" "$1" 2>/dev/null)" -ge "$2" ]; }
+lines_in() { [ -e "$1" ] && [ "$(grep -c "$3" "$1")" -ge "$2" ]; }
 token_in() { sed -n 's/^leads //p' "$1"; }
 kill_the_leader() {
 	until_true "somebody leads" agree a b c
@@ -79,10 +79,45 @@ wait "$fourth" || fail "the fourth one ends with $?: $(cat "$work/fourth")"
 [ "$(token_in "$work/fourth")" -gt "$(token_in "$work/third")" ] || fail "the tokens do not rise"
 ok "a fourth one leads when the third is dead"
 
+# A node that stands still is left in time to keep the lead, and a lease is kept through another one.
+agree a b c
+for still in a b c; do [ "$still" = "$leader" ] || break; done
+"$examples/leader" "$(address_of "$still"),$nodes" still 30 >"$work/fifth" 2>&1 &
+fifth=$!
+until_true "a fifth one leads, of something else" lines_in "$work/fifth" 2 '^round'
+kill -STOP "${pid_of[$still]}"
+wait "$fifth" || fail "the fifth one ends with $?: $(cat "$work/fifth")"
+kill -CONT "${pid_of[$still]}"
+ok "it goes on leading while its node stands still"
+until_true "three nodes again" agree a b c
+
+# Calls outlive the nodes that gave them, are not begun again, and what came of them counts.
+of a process register "$here/flows/tour.flow" >/dev/null
+mkfifo "$work/answers"
+"$away" "$nodes" <"$work/answers" >"$work/away" 2>&1 &
+slow=$!
+exec 4>"$work/answers"
+until_true "a slow worker serves" lines_in "$work/away" 1 '^serving'
+one=$(of a workflow start Worked 1)
+two=$(of a workflow start Worked 2)
+until_true "it has two calls" lines_in "$work/away" 2 '^begun'
+kill_member a # whose worker it is
+until_true "it serves another node" lines_in "$work/away" 2 '^serving'
+echo >&4
+same "what was done meanwhile counts" "$(of b workflow wait "$one")" 42
+restart a 4>&- # who would else hold it open
+until_true "three nodes again" agree a b c
+echo >&4
+same "and what is done later" "$(of b workflow wait "$two")" 42
+exec 4>&-
+wait "$slow" || fail "the slow worker ends with $?: $(cat "$work/away")"
+same "each call was begun once" "$(grep -c '^begun' "$work/away")" 2
+same "all was taken" "$(tail -n 1 "$work/away")" "all 2 taken"
+
 kill -TERM "$worker"
 wait "$worker" || fail "the worker ends with $?: $(cat "$work/worker.log")"
 ok "the worker was drained"
-until_true "no session is left behind" eval \
+until_true "no lease is left behind" eval \
 	'[ "$(of a sql "SELECT count(*) FROM lease WHERE state = '"'held'"'" -o jsonl | tr -dc 0-9)" = 0 ]'
 for name in a b c; do stop_member $name || fail "$name did not stop as it should"; done
 finish

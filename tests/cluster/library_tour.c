@@ -12,13 +12,12 @@
 static struct clusterd_client *client;
 static struct clusterd_error error;
 
-#define CHECK(condition)                                                                                  \
-	do {                                                                                              \
-		if (!(condition)) {                                                                       \
-			fprintf(stderr, "line %d: not so: %s (last error: %s)\n", __LINE__, #condition,   \
-			        error.text);                                                              \
-			exit(1);                                                                          \
-		}                                                                                         \
+#define CHECK(condition)                                                                                             \
+	do {                                                                                                         \
+		if (!(condition)) {                                                                                  \
+			fprintf(stderr, "line %d: not so: %s (last error: %s)\n", __LINE__, #condition, error.text); \
+			exit(1);                                                                                     \
+		}                                                                                                    \
 	} while (0)
 
 static void keys(void)
@@ -28,7 +27,8 @@ static void keys(void)
 	char *value;
 	size_t size;
 	CHECK(clusterd_key_put(client, "t/a", "x\0y", 3, 0, CLUSTERD_IF_ABSENT, &first, LONG, &error) == 0);
-	CHECK(clusterd_key_put(client, "t/a", "z", 1, 0, CLUSTERD_IF_ABSENT, NULL, LONG, &error) == CLUSTERD_ERR_CONFLICT);
+	CHECK(clusterd_key_put(client, "t/a", "z", 1, 0, CLUSTERD_IF_ABSENT, NULL, LONG, &error) ==
+	      CLUSTERD_ERR_CONFLICT);
 	CHECK(clusterd_key_get(client, "t/a", &value, &size, &version, LONG, &error) == 0);
 	CHECK(size == 3 && memcmp(value, "x\0y", 4) == 0 && version == first);
 	clusterd_free(value);
@@ -56,7 +56,8 @@ static void lists_and_transactions(void)
 	CHECK(clusterd_key_list(client, "t/", NULL, 0, false, &reply, LONG, &error) == 0);
 	CHECK(clusterd_reply_key_count(reply) == 2 && !clusterd_reply_truncated(reply));
 	clusterd_reply_key(reply, 1, &key);
-	CHECK(strcmp(key.key, "t/c") == 0 && key.value_size == 2 && memcmp(key.value, "22", 2) == 0 && key.version == version);
+	CHECK(strcmp(key.key, "t/c") == 0 && key.value_size == 2 && memcmp(key.value, "22", 2) == 0 &&
+	      key.version == version);
 	clusterd_reply_destroy(reply);
 	CHECK(clusterd_transaction_commit(client, transaction, &held, &version, LONG, &error) == 0 && !held);
 	CHECK(clusterd_key_list(client, "t/", NULL, 1, true, &reply, LONG, &error) == 0);
@@ -187,7 +188,8 @@ struct standing {
 	struct clusterd_contender *contender;
 };
 
-static void standing_changed(void *context, enum clusterd_standing standing, uint64_t token, const struct clusterd_error *why)
+static void standing_changed(void *context, enum clusterd_standing standing, uint64_t token,
+                             const struct clusterd_error *why)
 {
 	struct standing *mine = context;
 	mine->holds += standing == CLUSTERD_HOLDS && token != 0 && why == NULL;
@@ -268,14 +270,16 @@ static void workflows(const char *path)
 	CHECK(strcmp(clusterd_reply_state(reply), "completed") == 0 && clusterd_reply_instance(reply) == instance);
 	CHECK(strcmp(clusterd_reply_value(reply, NULL), "\"yes\"") == 0 && clusterd_reply_failure(reply) == NULL);
 	clusterd_reply_destroy(reply);
-	CHECK(clusterd_workflow_run(client, "Same", "{\"n\": 3}", &result, LONG, &error) == 0 && strcmp(result, "3") == 0);
+	CHECK(clusterd_workflow_run(client, "Same", "{\"n\": 3}", &result, LONG, &error) == 0 &&
+	      strcmp(result, "3") == 0);
 	clusterd_free(result);
 	CHECK(clusterd_workflow_start(client, "Ask", NULL, NULL, &instance, LONG, &error) == 0);
 	CHECK(clusterd_workflow_cancel(client, instance, LONG, &error) == 0);
 	CHECK(clusterd_workflow_wait(client, instance, NULL, LONG, &error) == CLUSTERD_ERR_CONFLICT);
 	CHECK(strstr(error.text, "cancelled") != NULL);
 	CHECK(clusterd_workflow_run(client, "Nobody", "{}", NULL, LONG, &error) == CLUSTERD_ERR_NOT_FOUND);
-	CHECK(clusterd_query(client, "SELECT count(*) AS n, ?1 AS what FROM pi_instance", parameters, 1, &reply, LONG, &error) == 0);
+	CHECK(clusterd_query(client, "SELECT count(*) AS n, ?1 AS what FROM pi_instance", parameters, 1, &reply, LONG,
+	                     &error) == 0);
 	CHECK(clusterd_reply_column_count(reply) == 2 && strcmp(clusterd_reply_column(reply, 1), "what") == 0);
 	CHECK(strcmp(clusterd_reply_value(reply, NULL), "[[3,\"Ask\"]]") == 0);
 	clusterd_reply_destroy(reply);
@@ -327,7 +331,8 @@ static void workers(void)
 	options.abandoned = abandoned;
 	options.context = &served;
 	CHECK(clusterd_worker_create(client, &options, &worker, &error) == 0);
-	CHECK(clusterd_workflow_run(client, "Worked", "{\"n\": 7}", &result, LONG, &error) == 0 && strcmp(result, "1") == 0);
+	CHECK(clusterd_workflow_run(client, "Worked", "{\"n\": 7}", &result, LONG, &error) == 0 &&
+	      strcmp(result, "1") == 0);
 	clusterd_free(result);
 	CHECK(clusterd_workflow_run(client, "Worked", "{\"n\": 13}", NULL, LONG, &error) == CLUSTERD_ERR_CONFLICT);
 	CHECK(strstr(error.text, "it brings no luck") != NULL);
@@ -346,9 +351,11 @@ static void workers(void)
 static void cluster(void)
 {
 	char *json;
-	CHECK(clusterd_members(client, &json, LONG, &error) == 0 && json[0] == '[' && strstr(json, "\"state\"") != NULL);
+	CHECK(clusterd_members(client, &json, LONG, &error) == 0 && json[0] == '[' &&
+	      strstr(json, "\"state\"") != NULL);
 	clusterd_free(json);
-	CHECK(clusterd_status(client, &json, LONG, &error) == 0 && json[0] == '{' && strstr(json, "\"leader\"") != NULL);
+	CHECK(clusterd_status(client, &json, LONG, &error) == 0 && json[0] == '{' &&
+	      strstr(json, "\"leader\"") != NULL);
 	clusterd_free(json);
 	CHECK(strcmp(clusterd_code_name(CLUSTERD_ERR_NOT_FOUND), "not found") == 0 && clusterd_version()[0] == '0');
 }
