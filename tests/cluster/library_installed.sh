@@ -6,7 +6,7 @@ CLUSTERD=$1 CLUSTERCTL=$2 build=$3 cmake=$4 cc=$5 libdir=$6
 source=$here/../../examples/c
 
 DESTDIR=$work/root "$cmake" --install "$build" --component library >"$work/node.log" || fail "it cannot be installed"
-export PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_PATH=$work/root$libdir/pkgconfig
+export PKG_CONFIG_PATH=$work/root$libdir/pkgconfig
 mkdir "$work/shared" "$work/static"
 read -ra cflags <<<"$(pkg-config --cflags clusterd)"
 read -ra libs <<<"$(pkg-config --libs clusterd)"
@@ -16,7 +16,7 @@ for example in leader watch worker workflow; do
 	$cc -std=gnu11 "$source/$example.c" -o "$work/static/$example" "${cflags[@]}" \
 		"$work/root$libdir/libclusterd.a" -lprotobuf-c -lxxhash -lcrypto || fail "$example.c cannot be linked statically"
 done
-unset PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_PATH
+unset PKG_CONFIG_PATH
 ok "the examples are compiled"
 echo '#include <clusterd.h>' >"$work/alone.c"
 $cc -std=c99 -Wall -Wextra -Wpedantic -Werror -I"$source/../../src/client" -fsyntax-only "$work/alone.c" || fail "the header does not stand alone"
