@@ -199,6 +199,12 @@ bool scheduler_next(struct scheduler *scheduler, msec now, struct scheduler_plac
 		if (place_job(scheduler, job, &slot, &missing)) {
 			job->refused = 0;
 			queue_update(scheduler, job);
+			if (slot == NO_SLOT)
+				continue;
+			placement_tell(scheduler, slot, ret_placement);
+			ret_placement->victims = scheduler->victims;
+			ret_placement->victim_count = scheduler->allocations[slot].eviction->victim_count;
+			return true;
 		} else {
 			queue_block(scheduler, shape, missing);
 		}

@@ -38,9 +38,7 @@ void allocations_finish(struct scheduler *scheduler)
 	for (uint32_t i = 0; i < scheduler->allocation_count; i++)
 		mem_free(scheduler->allocations[i].ports);
 	while ((eviction = TAILQ_FIRST(&scheduler->evictions)) != NULL) {
-		TAILQ_REMOVE(&scheduler->evictions, eviction, link);
-		mem_free(eviction->placements);
-		mem_free(eviction);
+		eviction_destroy(scheduler, eviction);
 	}
 	mem_free(scheduler->allocations);
 	mem_free(scheduler->outbox);
@@ -90,7 +88,7 @@ static struct level *level_of(struct node *node, uint32_t priority)
 	return &node->levels[at];
 }
 
-static void level_enter(struct scheduler *scheduler, uint32_t slot)
+void level_enter(struct scheduler *scheduler, uint32_t slot)
 {
 	struct allocation *allocation = &scheduler->allocations[slot];
 	if (allocation->system)
@@ -180,10 +178,11 @@ uint32_t placement_make(struct scheduler *scheduler, struct job *job, uint32_t t
 	return slot;
 }
 
-static void eviction_destroy(struct scheduler *scheduler, struct eviction *eviction)
+void eviction_destroy(struct scheduler *scheduler, struct eviction *eviction)
 {
 	TAILQ_REMOVE(&scheduler->evictions, eviction, link);
 	mem_free(eviction->placements);
+	mem_free(eviction->victims);
 	mem_free(eviction);
 }
 
@@ -327,6 +326,7 @@ void scheduler_allocated(struct scheduler *scheduler, const struct scheduler_all
 	table_put(&scheduler->allocation_slots, facts->id, slot);
 	level_enter(scheduler, slot);
 	queue_update(scheduler, job);
+	queue_node_preemptible(scheduler, scheduler->allocations[slot].node);
 	if (left != NO_SLOT) {
 		node_gained(scheduler, left);
 		node_let_go(scheduler, left);

@@ -170,6 +170,8 @@ struct eviction {
 	uint32_t *placements;
 	uint32_t placement_count;
 	uint32_t victims_left;
+	uint32_t *victims; /* slots; they may have been released since */
+	uint32_t victim_count;
 	TAILQ_ENTRY(eviction) link;
 };
 
@@ -268,7 +270,7 @@ static inline bool job_is_system(const struct job *job)
 /* All tasks that wait are placed at once, or none of them. */
 static inline bool job_is_whole(const struct job *job)
 {
-	return job->settings->group || job->settings->placement == JOB_RANDOM;
+	return !job_is_system(job) && (job->settings->group || job->settings->placement == JOB_RANDOM);
 }
 
 static inline const struct request *job_request(const struct job *job)
@@ -331,6 +333,8 @@ void queue_wake(struct scheduler *scheduler, struct job *job);
 void queue_block(struct scheduler *scheduler, struct shape *shape, uint64_t missing);
 /* The node has gained room. */
 void queue_node_gained(struct scheduler *scheduler, uint32_t slot);
+/* Something on it could be put out that could not before. */
+void queue_node_preemptible(struct scheduler *scheduler, uint32_t slot);
 void job_update_share(const struct scheduler *scheduler, struct job *job);
 /* Shares are of what all nodes have, and that has changed. */
 void queue_reorder(struct scheduler *scheduler);
@@ -371,6 +375,8 @@ void placement_unmake(struct scheduler *scheduler, uint32_t slot);
 void placement_take_back(struct scheduler *scheduler, uint32_t slot);
 /* It can no longer be put out, because it is or because it goes. */
 void level_leave(struct scheduler *scheduler, uint32_t slot);
+void level_enter(struct scheduler *scheduler, uint32_t slot);
+void eviction_destroy(struct scheduler *scheduler, struct eviction *eviction);
 void outbox_add(struct scheduler *scheduler, uint32_t slot);
 uint32_t outbox_take(struct scheduler *scheduler); /* NO_SLOT: empty */
 void allocations_finish(struct scheduler *scheduler);
@@ -394,6 +400,14 @@ void system_finish(struct job *job);
 /* It lacks the job, and may have it as far as waiting goes. */
 bool system_lacks(const struct scheduler *scheduler, const struct job *job, uint32_t node);
 uint32_t system_waiting(const struct scheduler *scheduler, const struct job *job);
+
+/* --- scheduler_preempt.c -------------------------------------------------------------------------------------------- */
+
+bool preemption_could_help(const struct scheduler *scheduler, const struct job *job, uint32_t slot);
+/* Lower ones are told to go, for the sake of one task of the job. The placement that waits for them; NO_SLOT: that does not help. */
+uint32_t preempt(struct scheduler *scheduler, struct job *job);
+/* Nobody was told. The placement has to be unmade. */
+void eviction_undo(struct scheduler *scheduler, uint32_t placement);
 
 /* --- scheduler_place.c ---------------------------------------------------------------------------------------------- */
 

@@ -291,10 +291,8 @@ static bool place_pinned_group(struct scheduler *scheduler, struct job *job)
 	return false;
 }
 
-bool place_job(struct scheduler *scheduler, struct job *job, uint32_t *ret_notice, uint64_t *ret_missing)
+static bool place_where_room_is(struct scheduler *scheduler, struct job *job, uint64_t *ret_missing)
 {
-	*ret_missing = 1;
-	*ret_notice = NO_SLOT;
 	if (job_is_system(job))
 		return place_system(scheduler, job);
 	if (job->settings->placement == JOB_RANDOM)
@@ -304,4 +302,14 @@ bool place_job(struct scheduler *scheduler, struct job *job, uint32_t *ret_notic
 	if (job->settings->group)
 		return place_group(scheduler, job, ret_missing);
 	return place_one(scheduler, job);
+}
+
+bool place_job(struct scheduler *scheduler, struct job *job, uint32_t *ret_notice, uint64_t *ret_missing)
+{
+	*ret_missing = 1;
+	*ret_notice = NO_SLOT;
+	if (place_where_room_is(scheduler, job, ret_missing))
+		return true;
+	*ret_notice = preempt(scheduler, job);
+	return *ret_notice != NO_SLOT;
 }

@@ -142,9 +142,10 @@ static uint64_t gain_of(const struct scheduler *scheduler, const struct shape *s
 		return 0;
 	if (shape->own && job_is_system(job) && tally(scheduler, job, slot) > 0)
 		return 0;
+	bool whole = shape->own && job_is_whole(job);
 	if (!node_fits(scheduler, &shape->key.request, slot))
-		return 0;
-	if (!shape->own || !job_is_whole(job))
+		return !whole && preemption_could_help(scheduler, job, slot);
+	if (!whole)
 		return 1;
 	if (job->settings->placement == JOB_RANDOM)
 		return tally(scheduler, job, slot) == 0;
@@ -160,6 +161,19 @@ void queue_node_gained(struct scheduler *scheduler, uint32_t slot)
 			shape->missing -= gain;
 			continue;
 		}
+		unblock(scheduler, shape);
+		shape_settle(scheduler, shape);
+	}
+}
+
+void queue_node_preemptible(struct scheduler *scheduler, uint32_t slot)
+{
+	for (size_t i = scheduler->blocked_count; i-- > 0;) {
+		struct shape *shape = scheduler->blocked[i];
+		const struct job *job = shape->jobs.items[0];
+		if (!bit_get(shape->class->bits, slot) || job_is_whole(job) ||
+		    !preemption_could_help(scheduler, job, slot))
+			continue;
 		unblock(scheduler, shape);
 		shape_settle(scheduler, shape);
 	}
