@@ -201,6 +201,8 @@ bool scheduler_next(struct scheduler *scheduler, msec now, struct scheduler_plac
 			queue_update(scheduler, job);
 			if (slot == NO_SLOT)
 				continue;
+			/* Room that was to come free there without it, and that others wait for, may not be enough now. */
+			queue_node_preemptible(scheduler, scheduler->allocations[slot].node);
 			placement_tell(scheduler, slot, ret_placement);
 			ret_placement->victims = scheduler->victims;
 			ret_placement->victim_count = scheduler->allocations[slot].eviction->victim_count;

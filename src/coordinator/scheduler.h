@@ -18,7 +18,9 @@
  * does not hold up others, and is looked at again when something that matters to it has changed.
  *
  * Preemption: a task of priority p that fits nowhere may put out allocations of priority ≤ p − 10, the fewest and lowest, on one node;
- * never of a system job. The victims are told first; the place is kept for the task until they are gone. */
+ * never of a system job: of the nodes those where the highest victim is the lowest, of them the one with the fewest. The victims are
+ * told first; the place is kept for the task until they are gone. Groups and RANDOM put nobody out, and nobody goes for the sake of free
+ * port numbers. */
 #ifndef CLUSTERD_COORDINATOR_SCHEDULER_H
 #define CLUSTERD_COORDINATOR_SCHEDULER_H
 
@@ -52,15 +54,18 @@ void scheduler_node_set(struct scheduler *scheduler, const struct scheduler_node
 void scheduler_node_remove(struct scheduler *scheduler, uint64_t id); /* its allocations must have been released */
 
 /* Tasks `from` to `to` − 1 of the job wait, in addition to those that wait already. `settings` is borrowed until scheduler_job_remove.
- * Replacements of lost tasks wait with scheduler_task_waits. `not_before`: a task in backoff is not looked at earlier. For a system
- * job, tasks are nodes: it waits for every feasible node by itself. */
+ * Replacements of lost tasks wait with scheduler_task_waits. `not_before`: a task in backoff is not looked at earlier. A system job
+ * waits for every feasible node by itself; its tasks are numbers that nodes have for as long as they are known. After one was
+ * released its node is without it until `not_before`; MSEC_NEVER: for good. What is placed as a group waits as a whole, too: it is
+ * looked at when all `count` tasks wait and are due. */
 void scheduler_job_add(struct scheduler *scheduler, uint64_t job, const struct job_settings *settings, uint32_t from,
                        uint32_t to);
 void scheduler_task_waits(struct scheduler *scheduler, uint64_t job, uint32_t task, msec not_before);
 /* Nothing of it waits any more. Its allocations stay until they are released. */
 void scheduler_job_remove(struct scheduler *scheduler, uint64_t job);
 
-/* An allocation that is written down: counts against its node, whatever is left of it. `ports`: as many as the job has. */
+/* An allocation that is written down: counts against its node, whatever is left of it, also where the node is not known. Its task no
+ * longer waits: a new leader tells allocations first, then what waits. `ports`: as many as the job has. Known ones are ignored. */
 struct scheduler_allocation {
 	uint64_t id;
 	uint64_t job;
@@ -88,7 +93,7 @@ bool scheduler_next(struct scheduler *scheduler, msec now, struct scheduler_plac
 void scheduler_refused(struct scheduler *scheduler, uint64_t job, uint32_t task);
 /* A group is placed whole or not at all: its tasks come one after another from scheduler_next, never a part of them. */
 
-/* When scheduler_next may have something, if nothing else happens; MSEC_NEVER. */
+/* When scheduler_next may have something, if nothing else happens; 0: now; MSEC_NEVER. */
 msec scheduler_deadline(const struct scheduler *scheduler);
 uint32_t scheduler_waiting(const struct scheduler *scheduler, uint64_t job); /* 0: all jobs together */
 

@@ -1,5 +1,5 @@
-/* The scheduler against one that looks at everything: random clusters, jobs, releases and refusals. After all decisions are made, nothing that
- * waits may fit anywhere; and each decision is looked at by itself. */
+/* The scheduler against one that looks at everything: random clusters, jobs, releases and refusals. After all decisions are made,
+ * nothing that waits may fit anywhere; and each decision is looked at by itself. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
