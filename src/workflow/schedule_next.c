@@ -1,5 +1,7 @@
 #include "workflow/schedule.h"
 
+#include "workflow/calendar.h"
+
 #define DAY_MINUTES 1440
 #define DAY_SECONDS 86400
 #define SEARCH_DAYS 36525 /* a century */
@@ -13,37 +15,9 @@ static int32_t no_offset(void *context, int64_t utc)
 
 const struct schedule_zone schedule_utc = {no_offset, NULL};
 
-static int64_t floor_divide(int64_t value, int64_t by)
-{
-	return value / by - (value % by < 0);
-}
-
-struct date {
-	uint32_t month; /* 1 to 12 */
-	uint32_t day;   /* 1 to 31 */
-	uint32_t weekday;
-};
-
-/* Of a day since 1970. Years begin in March here, so that the day that some years have more is their last one; 400 years are
- * 146097 days. */
-static struct date date_of(int64_t day)
-{
-	int64_t since = day + 719468; /* since the 1st of March of the year 0 */
-	int64_t era = floor_divide(since, 146097);
-	int64_t of_era = since - era * 146097;
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-	int64_t month = (5 * of_year + 2) / 153;
-	return (struct date){
-		.month = (uint32_t)(month < 10 ? month + 3 : month - 9),
-		.day = (uint32_t)(of_year - (153 * month + 2) / 5 + 1),
-		.weekday = (uint32_t)(day + 4 - 7 * floor_divide(day + 4, 7)),
-	};
-}
-
 static bool fits_day(const struct schedule *schedule, int64_t day)
 {
-	struct date date = date_of(day);
+	struct date date = calendar_date(day);
 	bool in_days = (schedule->days >> date.day & 1) != 0;
 	bool in_weekdays = (schedule->weekdays >> date.weekday & 1) != 0;
 	return (schedule->months >> date.month & 1) != 0 &&
@@ -57,15 +31,15 @@ static bool fits_minute(const struct schedule *schedule, int64_t of_day)
 
 bool schedule_fits(const struct schedule *schedule, int64_t wall)
 {
-	int64_t minute = floor_divide(wall, 60);
-	int64_t day = floor_divide(minute, DAY_MINUTES);
+	int64_t minute = calendar_floor(wall, 60);
+	int64_t day = calendar_floor(minute, DAY_MINUTES);
 	return fits_day(schedule, day) && fits_minute(schedule, minute - day * DAY_MINUTES);
 }
 
 /* The first that fits, of minutes since 1970 on the wall, from `minute` on; INT64_MAX: none within a century. */
 static int64_t find_minute(const struct schedule *schedule, int64_t minute)
 {
-	int64_t first = floor_divide(minute, DAY_MINUTES);
+	int64_t first = calendar_floor(minute, DAY_MINUTES);
 	int64_t of_day = minute - first * DAY_MINUTES;
 	for (int64_t day = first; day < first + SEARCH_DAYS; day++, of_day = 0) {
 		if (!fits_day(schedule, day))
@@ -124,7 +98,7 @@ static int64_t next_shown(const struct schedule *schedule, const struct schedule
 {
 	for (;;) {
 		int32_t offset = zone->offset(zone->context, from);
-		int64_t minute = find_minute(schedule, -floor_divide(-(from + offset), 60));
+		int64_t minute = find_minute(schedule, -calendar_floor(-(from + offset), 60));
 		if (minute == INT64_MAX)
 			return INT64_MAX;
 		int64_t found = minute * 60 - offset;
@@ -141,7 +115,7 @@ static int64_t next_shown(const struct schedule *schedule, const struct schedule
 /* What the wall shows for the first time after `after`, or passes over. */
 static int64_t next_reached(const struct schedule *schedule, const struct schedule_zone *zone, int64_t after)
 {
-	int64_t minute = floor_divide(wall_at(zone, after), 60);
+	int64_t minute = calendar_floor(wall_at(zone, after), 60);
 	for (;;) {
 		minute = find_minute(schedule, minute + 1);
 		if (minute == INT64_MAX)
@@ -154,7 +128,7 @@ static int64_t next_reached(const struct schedule *schedule, const struct schedu
 
 msec schedule_next(const struct schedule *schedule, const struct schedule_zone *zone, msec after)
 {
-	int64_t second = floor_divide(after, 1000);
+	int64_t second = calendar_floor(after, 1000);
 	int64_t found = schedule->hours == 0xffffff ? next_shown(schedule, zone, second + 1)
 	                                            : next_reached(schedule, zone, second);
 	return found == INT64_MAX ? MSEC_NEVER : found * 1000;
