@@ -13,6 +13,7 @@
 #include "daemon/reader.h"
 #include "daemon/snapshots.h"
 #include "daemon/upkeep.h"
+#include "daemon/zones.h"
 #include "discovery/discovery.h"
 #include "net/loop.h"
 
@@ -27,6 +28,7 @@ struct host {
 	struct snapshots *snapshots;
 	struct network *network;
 	struct discovery *discovery;
+	struct zones *zones;
 	struct node *node;
 	struct loop_timer *node_timer;
 	msec node_due_at; /* what it is set to */

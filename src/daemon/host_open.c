@@ -117,6 +117,7 @@ int host_open(struct host *host, struct error *error)
 	node.agent = config->agent;
 	node.expect = (uint32_t)config->expect;
 	node.pool_calls = (uint32_t)(config->pool_children * config->pool_depth);
+	host->zones = zones_create(NULL);
 	code = node_create(&node, host->catalog, &host_wishes, host, &host->node, error);
 	if (code != 0)
 		return code;
@@ -134,6 +135,7 @@ void host_close(struct host *host)
 	snapshots_destroy(host->snapshots);
 	disk_close(host->disk);
 	node_destroy(host->node);
+	zones_destroy(host->zones);
 	catalog_close(host->catalog);
 	log_facts_finish(&host->data.facts);
 	if (host->loop != NULL) {

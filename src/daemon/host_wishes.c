@@ -183,6 +183,12 @@ static void host_status(void *context, struct buffer *out)
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }
 
+static int host_zone(void *context, struct slice name, struct schedule_zone *ret_zone, struct error *error)
+{
+	struct host *host = context;
+	return zones_find(host->zones, name, ret_zone, error);
+}
+
 static void host_left(void *context)
 {
 	struct host *host = context;
@@ -223,6 +229,7 @@ const struct node_host host_wishes = {
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
 	.left = host_left,
+	.zone = host_zone,
 	.status = host_status,
 	.fail = host_fail,
 };

@@ -13,6 +13,7 @@
 #include "election/raft.h"
 #include "proto/wire.pb-c.h"
 #include "store/wal.h"
+#include "workflow/schedule.h"
 
 struct node;
 struct log_facts;
@@ -99,6 +100,9 @@ struct node_host {
 
 	/* This node has left the cluster for good, as it was asked to: end the process. */
 	void (*left)(void *context);
+
+	/* A time zone by its name, good as long as the node; ERR_NOT_FOUND, or it cannot be read. NULL: knows UTC only. */
+	int (*zone)(void *context, struct slice name, struct schedule_zone *ret_zone, struct error *error);
 
 	/* Facts for `status` that only the host has: appends `"name":value` pairs, each after a comma. */
 	void (*status)(void *context, struct buffer *out);

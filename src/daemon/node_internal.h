@@ -15,6 +15,7 @@
  *   call_frames.c  what leader and runners of other nodes say to each other
  *   presence.c  sessions and connections that are there, here and at other nodes
  *   waiters.c   who waits for what
+ *   job_zones.c the time zones of jobs
  *   status.c    what a node says about itself */
 #ifndef CLUSTERD_DAEMON_NODE_INTERNAL_H
 #define CLUSTERD_DAEMON_NODE_INTERNAL_H
@@ -29,6 +30,7 @@
 #include "daemon/waiters.h"
 #include "election/raft.h"
 #include "membership/gossip.h"
+#include "workflow/schedule.h"
 #include "workflow/sequencer.h"
 
 #include <sys/queue.h>
@@ -307,6 +309,12 @@ void frames_send_heartbeat(struct node *node, uint64_t member, struct call_id ca
 /* A frame of another node that is about calls. */
 void frames_take(struct node *node, uint64_t member, int frame_type, const ProtobufCMessage *message,
                  struct slice payload);
+
+/* job_zones.c */
+/* What the host knows of a zone; good as long as the node. "UTC" is always known. ERR_NOT_FOUND: it is not. */
+int node_zone(const struct node *node, struct slice name, struct schedule_zone *ret_zone, struct error *error);
+/* ERR_INVALID: the host does not know the zone of one of the jobs. */
+int node_check_zones(const struct node *node, const struct registration *registration, struct error *error);
 
 /* status.c */
 void status_print(struct node *node, struct buffer *out);

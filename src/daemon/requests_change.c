@@ -66,9 +66,13 @@ static bool check_registration(const struct request *request, const struct comma
 		                                     command->registering.attachments[i].hash};
 	int code = registry_register(machine_registry(node->machine), files, file_count, attachments, attachment_count,
 	                             true, &registration, &diagnostics, &error);
-	if (code == 0)
+	if (code == 0) {
+		code = node_check_zones(node, &registration, &error);
+		if (code != 0)
+			buffer_clear(&diagnostics); /* warnings only */
 		registration_finish(&registration);
-	else
+	}
+	if (code != 0)
 		respond_error(node, request->connection, request->stream, code,
 		              diagnostics.size != 0 ? buffer_slice(&diagnostics) : slice_of(error.text));
 	if (code == 0 && request->message->register_->check_only)
