@@ -183,7 +183,7 @@ static void host_status(void *context, struct buffer *out)
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }
 
-static int host_zone(void *context, struct slice name, struct schedule_zone *ret_zone, struct error *error)
+static int host_zone(void *context, struct slice name, struct timetable_zone *ret_zone, struct error *error)
 {
 	struct host *host = context;
 	return zones_find(host->zones, name, ret_zone, error);

@@ -5,10 +5,10 @@
 /* The time zones of jobs. Their rules are the host's, and are never asked for by what is applied: the leader alone computes when a
  * job begins next, and proposes it. */
 
-int node_zone(const struct node *node, struct slice name, struct schedule_zone *ret_zone, struct error *error)
+int node_zone(const struct node *node, struct slice name, struct timetable_zone *ret_zone, struct error *error)
 {
 	if (slice_is(name, "UTC")) {
-		*ret_zone = schedule_utc;
+		*ret_zone = timetable_utc;
 		return 0;
 	}
 	if (node->host->zone == NULL)
@@ -20,7 +20,7 @@ int node_check_zones(const struct node *node, const struct registration *registr
 {
 	for (uint32_t i = 0; i < registration->count; i++) {
 		const struct definition *definition = registration->entries[i].definition;
-		struct schedule_zone zone;
+		struct timetable_zone zone;
 		if (definition->kind != DEFINITION_JOB || definition->job->type != JOB_PERIODIC)
 			continue;
 		int code = node_zone(node, definition->job->timezone, &zone, error);

@@ -13,10 +13,10 @@
 #include "election/raft.h"
 #include "proto/wire.pb-c.h"
 #include "store/wal.h"
-#include "workflow/schedule.h"
 
 struct node;
 struct log_facts;
+struct timetable_zone;
 
 /* One SQL query, for a thread of its own. Strings are borrowed for the call. */
 struct node_query {
@@ -102,7 +102,7 @@ struct node_host {
 	void (*left)(void *context);
 
 	/* A time zone by its name, good as long as the node; ERR_NOT_FOUND, or it cannot be read. NULL: knows UTC only. */
-	int (*zone)(void *context, struct slice name, struct schedule_zone *ret_zone, struct error *error);
+	int (*zone)(void *context, struct slice name, struct timetable_zone *ret_zone, struct error *error);
 
 	/* Facts for `status` that only the host has: appends `"name":value` pairs, each after a comma. */
 	void (*status)(void *context, struct buffer *out);

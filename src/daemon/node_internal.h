@@ -30,7 +30,7 @@
 #include "daemon/waiters.h"
 #include "election/raft.h"
 #include "membership/gossip.h"
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 #include "workflow/sequencer.h"
 
 #include <sys/queue.h>
@@ -312,7 +312,7 @@ void frames_take(struct node *node, uint64_t member, int frame_type, const Proto
 
 /* job_zones.c */
 /* What the host knows of a zone; good as long as the node. "UTC" is always known. ERR_NOT_FOUND: it is not. */
-int node_zone(const struct node *node, struct slice name, struct schedule_zone *ret_zone, struct error *error);
+int node_zone(const struct node *node, struct slice name, struct timetable_zone *ret_zone, struct error *error);
 /* ERR_INVALID: the host does not know the zone of one of the jobs. */
 int node_check_zones(const struct node *node, const struct registration *registration, struct error *error);
 

@@ -35,7 +35,7 @@ void zones_destroy(struct zones *zones)
 	struct known *next;
 	if (zones == NULL)
 		return;
-	HASH_ITER(hh, zones->known, known, next) {
+	HASH_ITER (hh, zones->known, known, next) {
 		HASH_DEL(zones->known, known);
 		zone_destroy(known->zone);
 		mem_free(known->name);
@@ -68,7 +68,7 @@ static int read_zone(const struct zones *zones, struct slice name, struct zone *
 	                 cause.text);
 }
 
-int zones_find(struct zones *zones, struct slice name, struct schedule_zone *ret_zone, struct error *error)
+int zones_find(struct zones *zones, struct slice name, struct timetable_zone *ret_zone, struct error *error)
 {
 	struct known *known;
 	struct zone *zone;

@@ -1,6 +1,6 @@
 #include "workflow/check_settings.h"
 
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 
 #include <signal.h>
 
@@ -117,15 +117,15 @@ void job_schedule(struct setting_context *context, const struct syntax_setting *
 {
 	const char *due = "five fields in quotes: minute, hour, day of the month, month, day of the week";
 	struct diagnostics *diagnostics = context->checker->diagnostics;
-	struct schedule schedule;
-	struct schedule_fault fault;
+	struct timetable schedule;
+	struct timetable_fault fault;
 	struct slice text;
 	if (!setting_text(context, &setting->key, setting->value, due, &text))
 		return;
 	if (text.size > JOB_SCHEDULE_SIZE_MAX) {
 		diagnostics_error(diagnostics, setting->value->span, "this schedule has %zu bytes; the limit is %u",
 		                  text.size, JOB_SCHEDULE_SIZE_MAX);
-	} else if (!schedule_parse(text, &schedule, &fault)) {
+	} else if (!timetable_parse(text, &schedule, &fault)) {
 		struct diagnostic *diagnostic = diagnostics_error(
 			diagnostics, part_of(setting->value, fault.offset, fault.size), "%s", fault.text);
 		if (fault.size == text.size)

@@ -144,7 +144,7 @@ static int32_t offset_of(void *context, int64_t utc)
 	return zone_offset(context, utc);
 }
 
-struct schedule_zone zone_offsets(struct zone *zone)
+struct timetable_zone zone_offsets(struct zone *zone)
 {
-	return (struct schedule_zone){offset_of, zone};
+	return (struct timetable_zone){offset_of, zone};
 }

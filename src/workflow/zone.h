@@ -4,7 +4,7 @@
 #define CLUSTERD_WORKFLOW_ZONE_H
 
 #include "base/error.h"
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 
 #define ZONE_SIZE_MAX 65536u /* bytes of a file */
 
@@ -15,7 +15,7 @@ int zone_parse(struct slice file, struct zone **ret_zone, struct error *error);
 void zone_destroy(struct zone *zone);
 /* Seconds ahead of UTC at a time (seconds since 1970, UTC). */
 int32_t zone_offset(const struct zone *zone, int64_t utc);
-/* For schedule_next; good as long as the zone. */
-struct schedule_zone zone_offsets(struct zone *zone);
+/* For timetable_next; good as long as the zone. */
+struct timetable_zone zone_offsets(struct zone *zone);
 
 #endif

@@ -2,7 +2,7 @@
  * (program_verify asserts it), prints, and is the same the second time; a job is whole, and its schedule comes. */
 #include "workflow/job.h"
 #include "workflow/registry.h"
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 
 #include <assert.h>
 
@@ -17,11 +17,11 @@ static void look_at_job(const struct definition *definition)
 		assert(job->exec[i].param < (int)definition->param_count);
 	assert(job->check.kind == JOB_CHECK_NONE || job->check.kind == JOB_CHECK_EXEC || job->check.port < job->port_count);
 	if (job->type == JOB_PERIODIC) {
-		struct schedule schedule;
-		struct schedule_fault fault;
+		struct timetable schedule;
+		struct timetable_fault fault;
 		struct buffer args = BUFFER_EMPTY;
-		assert(schedule_parse(job->schedule, &schedule, &fault));
-		assert(schedule_next(&schedule, &schedule_utc, 0) != MSEC_NEVER);
+		assert(timetable_parse(job->schedule, &schedule, &fault));
+		assert(timetable_next(&schedule, &timetable_utc, 0) != MSEC_NEVER);
 		assert(definition_accept_args(definition, SLICE("{}"), &args, NULL) == 0);
 		buffer_finish(&args);
 	}

@@ -78,14 +78,14 @@ static void schedule_goes_by_its_zone(void **state)
 	(void)state;
 	struct buffer file = BUFFER_EMPTY;
 	struct zone *zone;
-	struct schedule schedule;
-	struct schedule_fault fault;
+	struct timetable schedule;
+	struct timetable_fault fault;
 	make_file(&file, "CET-1CEST,M3.5.0,M10.5.0/3");
 	assert_int_equal(zone_parse(buffer_slice(&file), &zone, NULL), 0);
-	struct schedule_zone offsets = zone_offsets(zone);
-	assert_true(schedule_parse(SLICE("30 2 * * *"), &schedule, &fault));
+	struct timetable_zone offsets = zone_offsets(zone);
+	assert_true(timetable_parse(SLICE("30 2 * * *"), &schedule, &fault));
 	/* 2026-03-28 12:00 UTC; the gap of the 29th ends at 01:00 UTC. */
-	assert_true(schedule_next(&schedule, &offsets, INT64_C(1774699200000)) == INT64_C(1774746000000));
+	assert_true(timetable_next(&schedule, &offsets, INT64_C(1774699200000)) == INT64_C(1774746000000));
 	zone_destroy(zone);
 	buffer_finish(&file);
 }

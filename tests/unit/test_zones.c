@@ -37,7 +37,7 @@ static void zone_is_read_once_by_its_name(void **state)
 	assert_int_equal(mkdir(below, 0700), 0);
 	write_zone(path, "CET-1CEST,M3.5.0,M10.5.0/3");
 	struct zones *zones = zones_create(directory);
-	struct schedule_zone zone;
+	struct timetable_zone zone;
 	struct error error;
 	assert_int_equal(zones_find(zones, SLICE("Europe/Vienna"), &zone, &error), 0);
 	assert_int_equal(zone.offset(zone.context, 1774746000), 7200);

@@ -20,5 +20,5 @@ target_sources(test_confluence PRIVATE instance_fixture.c program_builder.c prog
 clusterd_unit_test(job clusterd_workflow)
 target_sources(test_job PRIVATE registry_fixture.c)
 clusterd_unit_test(quantity clusterd_workflow)
-clusterd_unit_test(schedule clusterd_workflow)
+clusterd_unit_test(timetable clusterd_workflow)
 clusterd_unit_test(zone clusterd_workflow)

@@ -1,4 +1,4 @@
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct reading {
 	struct slice text;
 	size_t at;
 	const struct field *field;
-	struct schedule_fault *fault;
+	struct timetable_fault *fault;
 };
 
 static bool fault(const struct reading *reading, size_t from, size_t to, const char *format, ...)
@@ -207,7 +207,7 @@ static bool has_day(uint64_t days, uint64_t months)
 	return false;
 }
 
-static bool read_fields(struct reading *reading, struct schedule *ret_schedule)
+static bool read_fields(struct reading *reading, struct timetable *ret_timetable)
 {
 	uint64_t sets[FIELD_COUNT];
 	bool star[FIELD_COUNT];
@@ -233,7 +233,7 @@ static bool read_fields(struct reading *reading, struct schedule *ret_schedule)
 	bool either = !star[DAY] && !star[WEEKDAY];
 	if (!either && !has_day(sets[DAY], sets[MONTH]))
 		return fault(reading, 0, reading->text.size, "this day never comes: no such month is so long");
-	*ret_schedule = (struct schedule){
+	*ret_timetable = (struct timetable){
 		.minutes = sets[MINUTE],
 		.hours = (uint32_t)sets[HOUR],
 		.days = (uint32_t)sets[DAY],
@@ -252,15 +252,15 @@ static const struct {
 	{"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"},
 };
 
-bool schedule_parse(struct slice text, struct schedule *ret_schedule, struct schedule_fault *ret_fault)
+bool timetable_parse(struct slice text, struct timetable *ret_timetable, struct timetable_fault *ret_fault)
 {
 	struct reading reading = {.text = text, .fault = ret_fault};
 	if (text.size == 0 || text.data[0] != '@')
-		return read_fields(&reading, ret_schedule);
+		return read_fields(&reading, ret_timetable);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		if (slice_is(text, words[i].name)) {
 			reading.text = slice_of(words[i].text);
-			return read_fields(&reading, ret_schedule);
+			return read_fields(&reading, ret_timetable);
 		}
 	}
 	return fault(&reading, 0, text.size, "there are @hourly, @daily, @weekly, @monthly and @yearly");

@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
-#include "workflow/schedule.h"
+#include "workflow/timetable.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -40,11 +40,11 @@ static struct change midnight[] = {
 	{INT64_MIN, -2 * HOUR}, {1771725600, -3 * HOUR}, {1792292400, -2 * HOUR}, {INT64_MAX, 0}};
 static struct change utc_table[] = {{INT64_MIN, 0}, {INT64_MAX, 0}};
 
-static struct schedule parsed(const char *text)
+static struct timetable parsed(const char *text)
 {
-	struct schedule schedule;
-	struct schedule_fault fault;
-	if (!schedule_parse(slice_of(text), &schedule, &fault))
+	struct timetable schedule;
+	struct timetable_fault fault;
+	if (!timetable_parse(slice_of(text), &schedule, &fault))
 		fail_msg("%s: %s", text, fault.text);
 	return schedule;
 }
@@ -74,9 +74,9 @@ static int64_t read_time(const char *text)
 /* After a time, all in UTC. */
 static void assert_next(const char *text, struct change *zone, const char *after, const char *expected)
 {
-	struct schedule schedule = parsed(text);
-	struct schedule_zone offsets = {table_offset, zone};
-	msec next = schedule_next(&schedule, &offsets, read_time(after) * 1000);
+	struct timetable schedule = parsed(text);
+	struct timetable_zone offsets = {table_offset, zone};
+	msec next = timetable_next(&schedule, &offsets, read_time(after) * 1000);
 	if (expected == NULL) {
 		assert_true(next == MSEC_NEVER);
 		return;
@@ -93,14 +93,14 @@ static void next_time_is_strictly_after(void **state)
 	assert_next("30 3 * * *", utc_table, "2026-01-01 03:30:00", "2026-01-02 03:30");
 	assert_next("30 3 * * *", utc_table, "2026-01-01 03:30:01", "2026-01-02 03:30");
 	assert_next("* * * * *", utc_table, "2026-12-31 23:59:30", "2027-01-01 00:00");
-	struct schedule schedule = parsed("* * * * *");
-	assert_true(schedule_next(&schedule, &schedule_utc, 59999) == 60000);
-	assert_true(schedule_next(&schedule, &schedule_utc, 60000) == 120000);
-	assert_true(schedule_next(&schedule, &schedule_utc, -1) == 0);
-	assert_true(schedule_next(&schedule, &schedule_utc, -60001) == -60000);
+	struct timetable schedule = parsed("* * * * *");
+	assert_true(timetable_next(&schedule, &timetable_utc, 59999) == 60000);
+	assert_true(timetable_next(&schedule, &timetable_utc, 60000) == 120000);
+	assert_true(timetable_next(&schedule, &timetable_utc, -1) == 0);
+	assert_true(timetable_next(&schedule, &timetable_utc, -60001) == -60000);
 	schedule = parsed("0 0 * * *");
-	assert_true(schedule_next(&schedule, &schedule_utc, -1) == 0);
-	assert_true(schedule_next(&schedule, &schedule_utc, 0) == 86400000);
+	assert_true(timetable_next(&schedule, &timetable_utc, -1) == 0);
+	assert_true(timetable_next(&schedule, &timetable_utc, 0) == 86400000);
 }
 
 static void fields_are_lists_ranges_and_steps(void **state)
@@ -230,9 +230,9 @@ static void wrong_schedules_say_where(void **state)
 		{"@", "there are @hourly", 0, 1},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct schedule schedule;
-		struct schedule_fault fault = {.offset = 99};
-		assert_false(schedule_parse(slice_of(rows[i].text), &schedule, &fault));
+		struct timetable schedule;
+		struct timetable_fault fault = {.offset = 99};
+		assert_false(timetable_parse(slice_of(rows[i].text), &schedule, &fault));
 		if (strstr(fault.text, rows[i].fault) == NULL)
 			fail_msg("%s: %s", rows[i].text, fault.text);
 		if (fault.offset != rows[i].offset || fault.size != rows[i].size)
@@ -242,7 +242,7 @@ static void wrong_schedules_say_where(void **state)
 
 /* A slow search that looks at what the wall shows each minute. What it has not shown before counts, and what it passes over; for
  * a schedule of every hour, what it shows. */
-static int64_t search(const struct schedule *schedule, struct change *zone, int64_t after, int64_t until)
+static int64_t search(const struct timetable *schedule, struct change *zone, int64_t after, int64_t until)
 {
 	int64_t begin = after - after % 60 - 2 * DAY;
 	int64_t reached = begin + table_offset(zone, begin);
@@ -250,8 +250,8 @@ static int64_t search(const struct schedule *schedule, struct change *zone, int6
 		int64_t wall = utc + table_offset(zone, utc);
 		bool fits = false;
 		if (schedule->hours == 0xffffff)
-			fits = schedule_fits(schedule, wall);
-		for (; schedule->hours != 0xffffff && reached < wall; fits = fits || schedule_fits(schedule, reached))
+			fits = timetable_fits(schedule, wall);
+		for (; schedule->hours != 0xffffff && reached < wall; fits = fits || timetable_fits(schedule, reached))
 			reached += 60;
 		if (fits && utc > after)
 			return utc;
@@ -277,7 +277,7 @@ static void next_time_is_what_a_slow_search_finds(void **state)
 	for (int round = 0; round < 4000; round++) {
 		struct change *zone = zones[random_below(&random, 5)];
 		uint64_t all_hours = random_below(&random, 3);
-		struct schedule schedule = {
+		struct timetable schedule = {
 			.minutes = some_bits(&random, 0, 60),
 			.hours = all_hours == 0 ? 0xffffff : (uint32_t)some_bits(&random, 0, all_hours == 1 ? 4 : 24),
 			.days = random_below(&random, 3) == 0 ? (uint32_t)some_bits(&random, 20, 12) : 0xfffffffe,
@@ -292,8 +292,8 @@ static void next_time_is_what_a_slow_search_finds(void **state)
 		int64_t after = (change != NULL ? change->utc : 1793000000) - 2 * DAY +
 		                (int64_t)random_below(&random, 4 * DAY);
 		int64_t until = after + 20 * DAY;
-		struct schedule_zone offsets = {table_offset, zone};
-		msec next = schedule_next(&schedule, &offsets, after * 1000 + (int64_t)random_below(&random, 1000));
+		struct timetable_zone offsets = {table_offset, zone};
+		msec next = timetable_next(&schedule, &offsets, after * 1000 + (int64_t)random_below(&random, 1000));
 		int64_t expected = search(&schedule, zone, after, until);
 		int64_t found = next == MSEC_NEVER || next / 1000 > until ? INT64_MAX : next / 1000;
 		if (found != expected)
@@ -313,19 +313,19 @@ static void texts_of_any_parts_are_read(void **state)
 	int good = 0;
 	for (int round = 0; round < 200000; round++) {
 		struct buffer text = BUFFER_EMPTY;
-		struct schedule schedule;
-		struct schedule_fault fault;
+		struct timetable schedule;
+		struct timetable_fault fault;
 		for (int field = 0; field < 5; field++) {
 			buffer_append_string(&text, parts[random_below(&random, 10 + random_below(&random, 24))]);
 			buffer_append_string(&text, random_below(&random, 40) == 0 ? "" : " ");
 		}
-		if (schedule_parse(buffer_slice(&text), &schedule, &fault)) {
+		if (timetable_parse(buffer_slice(&text), &schedule, &fault)) {
 			good++;
 			assert_true(schedule.minutes != 0 && schedule.minutes >> 60 == 0 && schedule.hours != 0 &&
 			            schedule.hours >> 24 == 0 && schedule.months != 0 &&
 			            (schedule.months & ~0x1ffeu) == 0 && schedule.weekdays != 0 &&
 			            schedule.weekdays >> 7 == 0 && schedule.days != 0);
-			assert_true(schedule_next(&schedule, &schedule_utc, 0) != MSEC_NEVER);
+			assert_true(timetable_next(&schedule, &timetable_utc, 0) != MSEC_NEVER);
 		} else {
 			assert_true(fault.offset + fault.size <= text.size && strlen(fault.text) > 0);
 		}

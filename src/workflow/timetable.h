@@ -9,13 +9,13 @@
  * what falls into the gap comes once, right after it; where it is put back, what would come twice comes the first time.
  * A schedule that names every hour goes with the hours that there are instead: nothing is made up for after a gap, and a
  * repeated hour is an hour like any other. */
-#ifndef CLUSTERD_WORKFLOW_SCHEDULE_H
-#define CLUSTERD_WORKFLOW_SCHEDULE_H
+#ifndef CLUSTERD_WORKFLOW_TIMETABLE_H
+#define CLUSTERD_WORKFLOW_TIMETABLE_H
 
 #include "base/slice.h"
 #include "base/time.h"
 
-struct schedule {
+struct timetable {
 	uint64_t minutes; /* bit m: minute m */
 	uint32_t hours;
 	uint32_t days;     /* bits 1 to 31 */
@@ -25,27 +25,27 @@ struct schedule {
 };
 
 /* What is wrong with a text, and which of its bytes. */
-struct schedule_fault {
+struct timetable_fault {
 	char text[160];
 	size_t offset;
 	size_t size;
 };
 
 /* False: it is no schedule, or it never comes. */
-bool schedule_parse(struct slice text, struct schedule *ret_schedule, struct schedule_fault *ret_fault);
+bool timetable_parse(struct slice text, struct timetable *ret_timetable, struct timetable_fault *ret_fault);
 
 /* The offsets of a zone: what its clocks are ahead of UTC at a time, both in seconds. A function of the time alone, less than
  * a day either way, that changes at most once within any two days. */
-struct schedule_zone {
+struct timetable_zone {
 	int32_t (*offset)(void *context, int64_t utc);
 	void *context;
 };
 
-extern const struct schedule_zone schedule_utc;
+extern const struct timetable_zone timetable_utc;
 
 /* The first time after `after` (both ms since 1970, UTC). MSEC_NEVER: none within a century. */
-msec schedule_next(const struct schedule *schedule, const struct schedule_zone *zone, msec after);
+msec timetable_next(const struct timetable *timetable, const struct timetable_zone *zone, msec after);
 /* Whether the minute that begins at `wall` is one of them. */
-bool schedule_fits(const struct schedule *schedule, int64_t wall);
+bool timetable_fits(const struct timetable *timetable, int64_t wall);
 
 #endif
