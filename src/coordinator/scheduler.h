@@ -25,6 +25,7 @@
 #define CLUSTERD_COORDINATOR_SCHEDULER_H
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/random.h"
 #include "base/slice.h"
 #include "workflow/job.h"
@@ -101,6 +102,12 @@ uint32_t scheduler_waiting(const struct scheduler *scheduler, uint64_t job); /* 
  * first ("3 of 5 nodes: memory: 512 MiB asked, at most 200 MiB free"); what would help. Appended as plain text; empty when nothing of
  * it waits. */
 void scheduler_explain(const struct scheduler *scheduler, uint64_t job, struct buffer *out);
+
+/* Whether the job could be placed at all on the nodes that are known, however little they have left now: 0; ERR_CONFLICT when RANDOM
+ * asks for more different nodes than suit it, ERR_NOT_FOUND when PINNED names one that is none. Nodes that are down or not eligible
+ * count: they may come back. To be asked before a job is begun, by a leader that knows the nodes. */
+int scheduler_check(struct scheduler *scheduler, const struct job_settings *settings, uint32_t tasks,
+                    struct error *error);
 
 /* Where `job plan` says that tasks would run: what scheduler_next would decide if the job were added now, with nothing changed that
  * could be seen; those that wait already keep waiting. At most `count` are written, and their number returned; the rest finds no

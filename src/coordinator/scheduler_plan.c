@@ -1,4 +1,4 @@
-/* What would be decided: it is decided, and undone. */
+/* What would be decided: it is decided, and undone; and what never could be. */
 #include "coordinator/scheduler_parts.h"
 
 #include "base/memory.h"
@@ -55,4 +55,51 @@ size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *se
 	job_close(scheduler, job);
 	job_let_go(scheduler, job);
 	return written;
+}
+
+static uint32_t nodes_that_suit(const struct scheduler *scheduler, const struct shape *shape)
+{
+	const struct request *request = &shape->key.request;
+	uint32_t count = 0, end = scheduler->slot_count;
+	const uint64_t *bits = shape->class->bits;
+	for (uint32_t slot = bits_next(bits, 0, end); slot < end; slot = bits_next(bits, slot + 1, end)) {
+		const struct node *node = scheduler->nodes[slot];
+		count += node->cpu >= request->cpu && node->memory >= request->memory;
+	}
+	return count;
+}
+
+static bool is_known(const struct scheduler *scheduler, struct slice name)
+{
+	for (uint32_t slot = 0; slot < scheduler->slot_count; slot++) {
+		const struct node *node = scheduler->nodes[slot];
+		if (node != NULL && node->known && node_is_named(node, name))
+			return true;
+	}
+	return false;
+}
+
+int scheduler_check(struct scheduler *scheduler, const struct job_settings *settings, uint32_t tasks,
+                    struct error *error)
+{
+	if (settings->type == JOB_SYSTEM)
+		return 0;
+	for (uint32_t i = 0; settings->placement == JOB_PINNED && i < settings->node_count; i++) {
+		if (!is_known(scheduler, settings->nodes[i]))
+			return error_set(error, ERR_NOT_FOUND,
+			                 "task %u is to run on \"%.*s\", which is not a node of this cluster", i,
+			                 SLICE_ARGS(settings->nodes[i]));
+	}
+	if (settings->placement != JOB_RANDOM)
+		return 0;
+	struct shape *shape = shape_hold(scheduler, settings);
+	uint32_t suit = nodes_that_suit(scheduler, shape);
+	shape_release(scheduler, shape);
+	if (tasks <= suit)
+		return 0;
+	return error_set(error, ERR_CONFLICT,
+	                 "%u tasks are to run on as many different nodes, but only %u of the %u nodes of this cluster "
+	                 "suit them: ask "
+	                 "for fewer tasks, or add nodes",
+	                 tasks, suit, scheduler->known_nodes);
 }

@@ -336,6 +336,32 @@ static void it_is_told_what_whole_jobs_wait_for(void **state)
 	buffer_finish(&out);
 }
 
+static void what_could_never_be_placed_is_told_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error error = {0};
+	struct slice nodes[2] = {SLICE("n1"), SLICE("n9")};
+	struct scheduler_node node = node_like(3);
+	struct job_settings *random = settings_make(fixture, JOB_BATCH, JOB_RANDOM, 4);
+	struct job_settings *pinned = settings_make(fixture, JOB_BATCH, JOB_PINNED, 2);
+	nodes_add(fixture, 3);
+	node.up = false; /* it may come back */
+	scheduler_node_set(fixture->scheduler, &node);
+	assert_int_equal(scheduler_check(fixture->scheduler, random, 3, &error), 0);
+	assert_int_equal(scheduler_check(fixture->scheduler, random, 4, &error), ERR_CONFLICT);
+	assert_string_equal(error.text,
+	                    "4 tasks are to run on as many different nodes, but only 3 of the 3 nodes of this cluster "
+	                    "suit them: ask for fewer tasks, or add nodes");
+	random->cpu = 4001;
+	assert_int_equal(scheduler_check(fixture->scheduler, random, 1, &error), ERR_CONFLICT);
+	pinned->nodes = nodes;
+	pinned->node_count = 2;
+	assert_int_equal(scheduler_check(fixture->scheduler, pinned, 2, &error), ERR_NOT_FOUND);
+	assert_string_equal(error.text, "task 1 is to run on \"n9\", which is not a node of this cluster");
+	nodes[1] = SLICE("n3");
+	assert_int_equal(scheduler_check(fixture->scheduler, pinned, 2, &error), 0);
+}
+
 #define FACT(name) cmocka_unit_test_setup_teardown(name, scheduler_setup, scheduler_teardown)
 
 int main(void)
@@ -353,6 +379,7 @@ int main(void)
 		FACT(a_new_leader_goes_on_with_what_is_written_down),
 		FACT(it_is_told_why_nothing_fits),
 		FACT(it_is_told_what_whole_jobs_wait_for),
+		FACT(what_could_never_be_placed_is_told_at_once),
 		FACT(a_plan_is_what_comes_and_changes_nothing),
 		FACT(the_same_seed_gives_the_same_decisions),
 	};
