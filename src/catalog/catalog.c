@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "catalog/schema.h"
 #include "catalog/statement.h"
+#include "catalog/wal_again.h"
 #include "catalog/wal_writes.h"
 
 #include <assert.h>
@@ -137,19 +138,23 @@ static void find_wal_size(struct catalog *catalog)
 
 /* What an earlier process left of the WAL goes into the file, and out of the WAL, both durably. It may be in the system's memory
  * only: a sync of it that failed is not made up for by another one. Were it left there, its beginning, which is on the disk, would
- * hide what is moved into the file later when the power goes before the WAL begins anew. Somebody who reads meanwhile is not waited
- * for. */
+ * hide what is moved into the file when the power goes before the WAL begins anew: so it is written again first. Somebody who reads
+ * meanwhile is not waited for. */
 static int empty_wal(struct catalog *catalog)
 {
+	sqlite3_file *file = wal_file(catalog);
 	find_wal_size(catalog);
 	if (catalog->wal_size == 0)
 		return 0;
+	int code = wal_write_again(file);
+	if (code != SQLITE_OK)
+		return catalog_failure(catalog, code, "write again the WAL of");
 	sqlite3_busy_timeout(catalog->database, 0);
-	int code = sqlite3_wal_checkpoint_v2(catalog->database, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	code = sqlite3_wal_checkpoint_v2(catalog->database, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_busy_timeout(catalog->database, BUSY_TIMEOUT_MS);
 	if ((code & 0xFF) == SQLITE_BUSY)
 		return 0;
-	sqlite3_file *file = wal_file(catalog);
+	file = wal_file(catalog);
 	if (code == SQLITE_OK && file != NULL)
 		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
 	if (code != SQLITE_OK)

@@ -227,6 +227,8 @@ static void after_transaction(struct node *node)
 		return;
 	machine_trim(node->machine);
 	reads_applied(node);
+	if (node->failed) /* what was read could not be */
+		return;
 	tell_configured(node);
 	if (!node->ready && node->leader && machine_applied_term(node->machine) == raft_term(node->raft)) {
 		node->ready = true;
@@ -382,14 +384,16 @@ void node_turn(struct node *node)
 	forward_look(node);
 	if (node->again && !node->hold && !node->installing)
 		apply_committed(node);
-	reads_expire(node, now);
+	if (!node->failed)
+		reads_expire(node, now);
 	if (!node->failed)
 		forward_turn(node);
 	if (!node->failed)
 		consistency_turn(node);
 	if (!node->failed)
 		presence_turn(node, now);
-	watches_turn(node, now);
+	if (!node->failed)
+		watches_turn(node, now);
 	if (!node->failed)
 		runner_turn(node);
 	if (!node->failed)

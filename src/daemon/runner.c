@@ -22,8 +22,10 @@ struct run *run_create(struct runner *runner, struct call_id call, struct worker
 	run->state = RUN_RUNS;
 	run->worker = worker;
 	HASH_ADD(hh, runner->runs, call, sizeof run->call, run);
-	if (worker != NULL)
+	if (worker != NULL) {
 		TAILQ_INSERT_TAIL(&worker->runs, run, link);
+		worker->running++;
+	}
 	return run;
 }
 
@@ -40,6 +42,8 @@ void run_forget(struct runner *runner, struct run *run)
 	else if (run->state == RUN_DONE)
 		TAILQ_REMOVE(&runner->untold, run, untold_link);
 	HASH_DELETE(hh, runner->runs, run);
+	if (run->worker != NULL && run->state == RUN_RUNS)
+		run->worker->running--;
 	if (run->worker != NULL)
 		TAILQ_REMOVE(&run->worker->runs, run, link);
 	else if (run->state == RUN_WAITS)
@@ -115,6 +119,8 @@ static void tell_results(struct node *node)
 void run_done(struct node *node, struct run *run, bool failed, bool final, struct slice value, struct slice metadata)
 {
 	assert(run->state != RUN_DONE);
+	if (run->worker != NULL)
+		run->worker->running--;
 	run->state = RUN_DONE;
 	run->failed = failed;
 	run->final = final;
@@ -317,7 +323,7 @@ void runner_order(struct node *node, const struct call_order *order)
 	}
 	if (order->place != 0) {
 		struct worker *worker = worker_at(runner, order->place);
-		if (worker == NULL || worker->connection == 0) {
+		if (worker == NULL || !worker_takes(worker, order->process)) {
 			refuse(node, order->call);
 			return;
 		}

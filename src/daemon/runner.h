@@ -62,6 +62,7 @@ struct worker {
 	struct offer *offers;
 	size_t offer_count;
 	uint32_t credit;
+	uint32_t running;      /* calls that it has, and that are not done */
 	bool changed;          /* the leader does not know */
 	struct run_list runs;
 	UT_hash_handle hh;     /* by place */
@@ -129,6 +130,8 @@ void workers_release(struct runner *runner);
 /* Those that did not come back in time are gone for good. */
 void workers_expire(struct node *node, msec now);
 struct worker *worker_at(const struct runner *runner, uint64_t place);
+/* Whether it is there, offers the process, and has credit left. */
+bool worker_takes(const struct worker *worker, struct slice process);
 void worker_send_order(struct node *node, const struct worker *worker, const struct call_order *order);
 void worker_send_abandon(struct node *node, const struct worker *worker, struct call_id call);
 void worker_send_taken(struct node *node, const struct worker *worker, struct call_id call);

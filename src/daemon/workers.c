@@ -28,6 +28,15 @@ struct worker *worker_at(const struct runner *runner, uint64_t place)
 	return worker;
 }
 
+/* The leader goes by what it was told last: the worker may have come back since, and want less. */
+bool worker_takes(const struct worker *worker, struct slice process)
+{
+	bool offered = false;
+	for (size_t i = 0; i < worker->offer_count && !offered; i++)
+		offered = slice_equal(worker->offers[i].process, process);
+	return offered && worker->connection != 0 && worker->running < worker->credit;
+}
+
 static void offers_release(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->offer_count; i++) {

@@ -295,6 +295,39 @@ static void loss_of_power_takes_nothing_that_a_complete_checkpoint_had(void **st
 	}
 }
 
+/* The system may have what the disk does not have, and not know it: the process that begins anew writes it again. */
+static void what_a_failed_sync_has_left_is_not_taken_for_synced(void **state)
+{
+	struct disk *disk = *state;
+	struct catalog_instance instance;
+	uint64_t safe = 0;
+	bool complete = false;
+	for (uint64_t i = 1; i <= 10; i++)
+		assert_int_equal(write_index(disk->catalog, i), 0);
+	assert_int_equal(catalog_checkpoint(PATH, &safe, &complete, &disk->error), 0);
+	for (uint64_t i = 11; i <= 20; i++)
+		assert_int_equal(write_index(disk->catalog, i), 0);
+	/* Of the file: the WAL is synced by then. */
+	faulty_vfs_fail(disk->vfs, FAULTY_WRITE, 1, SQLITE_IOERR_WRITE, true);
+	assert_int_equal(catalog_checkpoint(PATH, &safe, &complete, &disk->error), ERR_IO);
+	catalog_close(disk->catalog);
+	faulty_vfs_fail(disk->vfs, FAULTY_WRITE, 0, 0, false);
+	open_catalog(disk);
+	for (uint64_t i = 21; i <= 30; i++)
+		assert_int_equal(write_index(disk->catalog, i), 0);
+	faulty_vfs_fail(disk->vfs, FAULTY_SYNC, 1, SQLITE_IOERR_FSYNC, true);
+	assert_int_equal(catalog_checkpoint(PATH, &safe, &complete, &disk->error), ERR_IO);
+	catalog_close(disk->catalog);
+	faulty_vfs_fail(disk->vfs, FAULTY_SYNC, 0, 0, false);
+	open_catalog(disk);
+	assert_int_equal(catalog_checkpoint(PATH, &safe, &complete, &disk->error), 0);
+	assert_true(complete && safe == 30);
+	lose_power(disk, FAULTY_LOSE_ALL);
+	assert_int_equal(applied_index(disk), 30);
+	for (uint64_t i = 1; i <= 30; i++)
+		assert_int_equal(catalog_instance_read(disk->catalog, i, &instance), 0);
+}
+
 static void loss_of_power_within_a_checkpoint_harms_nothing(void **state)
 {
 	struct disk *disk = *state;
@@ -415,6 +448,7 @@ int main(void)
 		TEST(catalog_without_a_wal_is_never_open),
 		TEST(death_of_the_process_loses_no_commit),
 		TEST(loss_of_power_takes_nothing_that_a_complete_checkpoint_had),
+		TEST(what_a_failed_sync_has_left_is_not_taken_for_synced),
 		TEST(loss_of_power_within_a_checkpoint_harms_nothing),
 		TEST(loss_of_power_within_an_installation_leaves_the_one_or_the_other),
 		TEST(installation_beside_a_reader_survives_the_loss_of_power),

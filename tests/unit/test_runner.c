@@ -268,6 +268,28 @@ static struct call_id given(struct world *world, uint64_t id)
 	return call;
 }
 
+/* As when it has come back, and wants less, while more was on its way to it. */
+static void worker_gets_no_more_than_it_has_credit_for_and_nothing_else(void **state)
+{
+	struct world *world = *state;
+	char payload[100];
+	given(world, WORKER_ID);
+	uint64_t place = survey(world)->places[0]->id;
+	order(world, (struct call_id){41, 2, 9}, "Work", place);
+	order(world, (struct call_id){42, 2, 9}, "Work", place);
+	assert_int_equal(world->fixture.call_count, 3);
+	order(world, (struct call_id){43, 2, 9}, "Work", place);
+	assert_int_equal(world->fixture.call_count, 3);
+	assert_true(expect_result(world, LEADER, payload)->refused);
+	assert_int_equal(says(world, WORKER, (struct call_id){41, 2, 9}, 0, "\"done\""), 0);
+	assert_false(expect_result(world, LEADER, payload)->refused);
+	order(world, (struct call_id){44, 2, 9}, "Play", place);
+	assert_int_equal(world->fixture.call_count, 3);
+	assert_true(expect_result(world, LEADER, payload)->refused);
+	order(world, (struct call_id){45, 2, 9}, "Work", place);
+	assert_int_equal(world->fixture.call_count, 4);
+}
+
 static void call_of_a_worker_that_vanishes_has_failed(void **state)
 {
 	struct world *world = *state;
@@ -426,6 +448,7 @@ int main(void)
 		TEST(abandoned_call_is_stopped_and_forgotten),
 		TEST(order_for_an_unknown_process_waits_for_it_and_is_refused_in_the_end),
 		TEST(node_that_stops_refuses),
+		TEST(worker_gets_no_more_than_it_has_credit_for_and_nothing_else),
 		TEST(call_of_a_worker_that_vanishes_has_failed),
 		TEST(worker_that_comes_back_goes_on_with_its_calls),
 		TEST(worker_that_comes_back_without_its_calls_has_lost_them),
