@@ -28,8 +28,7 @@ struct sim_worker {
 	uint64_t connection; /* 0: none */
 	bool offered;
 	bool serves_all;     /* it offers all that there is */
-	uint32_t credit;     /* the largest one offered to this server since it came there: calls may be on their way by any of them */
-	struct server *last; /* where it was connected last; NULL: it went down since */
+	uint32_t credit;     /* the largest one offered on this connection */
 	struct worker_call calls[KEPT_MAX];
 };
 
@@ -281,6 +280,7 @@ static void leave(struct sim *sim, struct sim_worker *worker)
 	worker->connection = 0;
 	worker->server = NULL;
 	worker->offered = false;
+	worker->credit = 0;
 	server->touched = true;
 	node_connection_closed(server->node, connection);
 }
@@ -298,8 +298,6 @@ static void act(void *subject, uint64_t which, uint64_t unused)
 	if (worker->server == NULL) {
 		worker->server = chosen;
 		worker->connection = sim->next_connection++;
-		worker->credit = worker->last == chosen ? worker->credit : 0;
-		worker->last = chosen;
 		offer(sim, worker);
 	} else if (faulty && sim_chance(sim, 4)) {
 		leave(sim, worker);
@@ -328,8 +326,6 @@ void workers_down(struct server *server)
 {
 	struct sim *sim = server->sim;
 	for (size_t i = 0; i < SIM_WORKERS_COUNT; i++) {
-		if (sim->workers[i].last == server)
-			sim->workers[i].last = NULL;
 		if (sim->workers[i].server != server)
 			continue;
 		sim->workers[i].server = NULL;
