@@ -87,6 +87,7 @@ void job_take_settings(struct scheduler *scheduler, struct job *job, const struc
 	job->settings = settings;
 	job->shape = shape;
 	job->priority = settings->priority;
+	job->whole = settings->count;
 	job->level = 0;
 	job->cursor = scheduler->slot_count > 0 ? (uint32_t)random_below(&scheduler->random, scheduler->slot_count) : 0;
 	if (job_is_system(job))
@@ -100,6 +101,8 @@ void scheduler_job_add(struct scheduler *scheduler, uint64_t id, const struct jo
 	struct job *job = job_open(scheduler, id);
 	if (job->settings != settings)
 		job_take_settings(scheduler, job, settings);
+	if (to > 0)
+		job->whole = to;
 	if (!job_is_system(job))
 		tasks_add(scheduler, job, from, to);
 	queue_update(scheduler, job);

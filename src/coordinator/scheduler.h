@@ -58,7 +58,7 @@ void scheduler_node_remove(struct scheduler *scheduler, uint64_t id); /* its all
  * Replacements of lost tasks wait with scheduler_task_waits. `not_before`: a task in backoff is not looked at earlier. A system job
  * waits for every feasible node by itself; its tasks are numbers that nodes have for as long as they are known. After one was
  * released its node is without it until `not_before`; MSEC_NEVER: for good. What is placed as a group waits as a whole, too: it is
- * looked at when all `count` tasks wait and are due. */
+ * looked at when as many tasks wait and are due as the last `to` says, or `count` when there was none. */
 void scheduler_job_add(struct scheduler *scheduler, uint64_t job, const struct job_settings *settings, uint32_t from,
                        uint32_t to);
 void scheduler_task_waits(struct scheduler *scheduler, uint64_t job, uint32_t task, msec not_before);

@@ -228,7 +228,7 @@ static bool write_whole(struct buffer *out, const struct job *job, uint32_t room
 {
 	const struct job_settings *settings = job->settings;
 	if (settings->group && !job_wants(job)) {
-		buffer_format(out, "The group is begun when all of its %u tasks wait; %u do.\n", settings->count,
+		buffer_format(out, "The group is begun when all of its %u tasks wait; %u do.\n", job->whole,
 		              job->ready);
 		return false;
 	}

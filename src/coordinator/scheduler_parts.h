@@ -148,6 +148,7 @@ struct job {
 	size_t heap_index;   /* in the shape's heap */
 	int64_t cpu, memory; /* in use */
 	uint32_t live;       /* allocations and placements */
+	uint32_t whole;      /* group: how many tasks it has */
 	uint32_t refused;    /* group: tasks that came back alone */
 	uint64_t share;      /* dominant, of 2^32 */
 	uint32_t cursor;     /* the slot where looking goes on */

@@ -41,6 +41,7 @@ size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *se
 	job_take_settings(scheduler, job, settings);
 	if (!job_is_system(job))
 		tasks_add(scheduler, job, 0, tasks);
+	job->whole = tasks;
 	while (scheduler->outbox_count - begin < count && decide(scheduler, job))
 		;
 	for (size_t i = begin; i < scheduler->outbox_count && written < count; i++) {

@@ -86,7 +86,7 @@ bool job_wants(const struct job *job)
 	if (job_is_system(job))
 		return true;
 	if (job->settings->group)
-		return job->ready > 0 && (job->ready == job->settings->count || job->ready == job->refused);
+		return job->ready > 0 && (job->ready == job->whole || job->ready == job->refused);
 	return job->ready > 0;
 }
 

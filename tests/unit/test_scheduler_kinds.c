@@ -124,6 +124,20 @@ static void a_group_is_placed_whole_or_not_at_all(void **state)
 	assert_int_equal(place_all(fixture, job, counts, 4), 5);
 }
 
+static void a_group_has_as_many_as_the_job_was_begun_with(void **state)
+{
+	struct fixture *fixture = *state;
+	uint32_t counts[3] = {0};
+	struct job_settings *job = settings_make(fixture, JOB_BATCH, JOB_PACK, 1);
+	job->group = true;
+	nodes_add(fixture, 2);
+	scheduler_job_add(fixture->scheduler, 1, job, 0, 4);
+	assert_int_equal(place_all(fixture, job, counts, 3), 4);
+	scheduler_released(fixture->scheduler, 1);
+	scheduler_task_waits(fixture->scheduler, 1, 0, 0);
+	assert_true(nothing_next(fixture));
+}
+
 static void what_was_refused_of_a_group_follows_alone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -326,7 +340,7 @@ static void it_is_told_what_whole_jobs_wait_for(void **state)
 		strstr(buffer_string(&out), "Task 1 is to run on \"n9\", which is not a node of this cluster.\n"),
 		out.data);
 	group->group = true;
-	scheduler_job_add(fixture->scheduler, 3, group, 0, 2);
+	scheduler_job_add(fixture->scheduler, 3, group, 1, 3);
 	buffer_clear(&out);
 	scheduler_explain(fixture->scheduler, 3, &out);
 	assert_string_equal(buffer_string(&out), "The group is begun when all of its 3 tasks wait; 2 do.\n");
@@ -373,6 +387,7 @@ int main(void)
 		FACT(pinned_goes_where_it_is_told),
 		FACT(a_host_stands_for_its_node_and_a_name_goes_before_it),
 		FACT(a_group_is_placed_whole_or_not_at_all),
+		FACT(a_group_has_as_many_as_the_job_was_begun_with),
 		FACT(what_was_refused_of_a_group_follows_alone),
 		FACT(a_system_job_has_one_on_each_node_that_fits),
 		FACT(a_node_of_a_system_job_waits_out_its_backoff),
