@@ -182,13 +182,14 @@ static struct server *first_of(const struct sim *sim)
 	return sim->servers[i];
 }
 
-static bool none_up(const struct sim *sim)
+/* Each has stopped since, and is there again: not all of them at the same time. */
+static bool all_again(const struct sim *sim, const uint32_t *lives)
 {
 	for (uint32_t i = 0; i < sim->server_count; i++) {
-		if (sim->servers[i]->node != NULL)
+		if (server_stays(sim->servers[i]) && sim->servers[i]->life == lives[i])
 			return false;
 	}
-	return true;
+	return all_up(sim);
 }
 
 /* All servers are there, and know all that any of them knows. */
@@ -248,11 +249,12 @@ static void finish_run(struct sim *sim)
 	run_steps(sim, empty, CALM_LIMIT_MS, "the expiry of history");
 	audit_empty(first_of(sim));
 	/* They stop as they should, and what they left is what the log says. */
-	for (uint32_t i = 0; i < sim->server_count; i++)
+	uint32_t lives[SIM_SERVERS_MAX];
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		lives[i] = sim->servers[i]->life;
 		server_drain(sim->servers[i], DRAIN_MS);
-	while (!none_up(sim))
-		step(sim);
-	while (!all_up(sim))
+	}
+	while (!all_again(sim, lives))
 		step(sim);
 	compare_all(sim, "at the end");
 	if (sim->founder_count == 1 || sim->options.seed % 8 == 0)
