@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdarg.h>
 
 int history(struct machine *machine, uint64_t instance, const char *kind, uint32_t ref, struct slice detail)
@@ -47,6 +48,7 @@ void effects_release(struct machine *machine)
 
 const struct effect *machine_effects(const struct machine *machine, size_t *ret_count)
 {
+	assert(!machine->within);
 	*ret_count = machine->effect_count;
 	return machine->effects;
 }

@@ -62,9 +62,11 @@ struct machine {
 
 	/* Of the transaction that is open. */
 	bool open;
-	struct call *dirty_calls;
+	bool within; /* a command was applied that neither machine_pause nor machine_commit has followed */
+	LIST_HEAD(, call) dirty_calls; /* changed since the last pause */
+	LIST_HEAD(, call) kept_calls;  /* changed before it, and open: written by the commit */
 	struct running *dirty_instances;
-	struct running *finished; /* out of the table, released by the commit; linked by idle_next */
+	struct running *finished; /* out of the table, released when its calls are written; linked by idle_next */
 	struct session *dirty_sessions;
 	struct effect *effects;
 	size_t effect_count;
@@ -100,6 +102,7 @@ void running_dirty(struct machine *machine, struct running *running);
 void running_note_idle(struct machine *machine, struct running *running);
 void running_leave_idle(struct machine *machine, struct running *running);
 int machine_flush(struct machine *machine); /* dirty calls and instances into the catalog */
+int machine_flush_closed(struct machine *machine); /* those that are over; other calls stay dirty */
 int running_need_engine(struct machine *machine, struct running *running, struct error *error);
 /* The limits that an instance starts with, and as text in its row. */
 struct instance_limits machine_limits(const struct machine *machine);

@@ -75,6 +75,8 @@ static void call_destroy(struct machine *machine, struct call *call)
 {
 	struct running *running = call->owner;
 	HASH_DELETE(hh, machine->calls, call);
+	if (call->dirty)
+		LIST_REMOVE(call, dirty_link);
 	if (call->prev != NULL)
 		call->prev->next = call->next;
 	else
@@ -128,10 +130,9 @@ struct call *machine_call(const struct machine *machine, uint64_t instance, uint
 void call_dirty(struct machine *machine, struct call *call)
 {
 	if (call->dirty)
-		return;
+		LIST_REMOVE(call, dirty_link);
 	call->dirty = true;
-	call->next_dirty = machine->dirty_calls;
-	machine->dirty_calls = call;
+	LIST_INSERT_HEAD(&machine->dirty_calls, call, dirty_link);
 }
 
 void running_dirty(struct machine *machine, struct running *running)
@@ -221,17 +222,40 @@ static int running_flush(struct machine *machine, const struct running *running)
 	return catalog_instance_update(machine->catalog, &row);
 }
 
-int machine_flush(struct machine *machine)
+/* Closed calls are written and go; open ones stay dirty. */
+static int flush_changed_calls(struct machine *machine)
 {
 	int code = 0;
-	while (machine->dirty_calls != NULL && code == 0) {
-		struct call *call = machine->dirty_calls;
-		machine->dirty_calls = call->next_dirty;
+	struct call *call;
+	while ((call = LIST_FIRST(&machine->dirty_calls)) != NULL && code == 0) {
+		LIST_REMOVE(call, dirty_link);
+		if (call->state < CALL_DONE) {
+			assert(!call->owner->finished);
+			LIST_INSERT_HEAD(&machine->kept_calls, call, dirty_link);
+			continue;
+		}
 		call->dirty = false;
 		code = call_flush(machine, call);
-		if (call->state >= CALL_DONE)
-			call_destroy(machine, call);
+		call_destroy(machine, call);
 	}
+	return code;
+}
+
+static int flush_kept_calls(struct machine *machine)
+{
+	int code = 0;
+	struct call *call;
+	while ((call = LIST_FIRST(&machine->kept_calls)) != NULL && code == 0) {
+		LIST_REMOVE(call, dirty_link);
+		call->dirty = false;
+		code = call_flush(machine, call);
+	}
+	return code;
+}
+
+int machine_flush_closed(struct machine *machine)
+{
+	int code = flush_changed_calls(machine);
 	while (machine->dirty_instances != NULL && code == 0) {
 		struct running *running = machine->dirty_instances;
 		machine->dirty_instances = running->next_dirty;
@@ -245,6 +269,12 @@ int machine_flush(struct machine *machine)
 		running_destroy(machine, running);
 	}
 	return code;
+}
+
+int machine_flush(struct machine *machine)
+{
+	int code = machine_flush_closed(machine);
+	return code != 0 ? code : flush_kept_calls(machine);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
@@ -422,7 +452,10 @@ int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, 
 	struct catalog_instance row;
 	struct instance_step made;
 	struct instance_limits limits;
-	int code = catalog_instance_read(machine->catalog, id, &row);
+	int code = machine_flush(machine);
+	if (code != 0)
+		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
+	code = catalog_instance_read(machine->catalog, id, &row);
 	if (code != 0)
 		return error_set(error, code, "there is no workflow with the id %" PRIu64, id);
 	const struct definition *workflow = registry_find(machine->registry, row.process, row.version);
@@ -451,7 +484,8 @@ int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, 
 
 void machine_trim(struct machine *machine)
 {
-	assert(!machine->open);
+	if (machine->open)
+		return; /* their rows may not be written */
 	while (HASH_COUNT(machine->instances) > machine->settings.instances_cached && machine->idle_first != NULL) {
 		struct running *running = machine->idle_first;
 		running_leave_idle(machine, running);

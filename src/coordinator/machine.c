@@ -292,9 +292,25 @@ static int save_numbers(struct machine *machine)
 	return code;
 }
 
+int machine_pause(struct machine *machine, struct error *error)
+{
+	assert(machine->open);
+	machine->within = false;
+	int code = machine_flush_closed(machine);
+	if (code != 0)
+		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
+	return 0;
+}
+
+bool machine_is_open(const struct machine *machine)
+{
+	return machine->open;
+}
+
 int machine_commit(struct machine *machine, struct error *error)
 {
 	assert(machine->open);
+	machine->within = false;
 	int code = machine_flush(machine);
 	if (code == 0)
 		code = sessions_flush(machine);
@@ -411,6 +427,7 @@ int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const 
 	assert(machine->open);
 	assert(index == machine->applied_index + 1);
 	assert(command->stamp > machine->last_stamp);
+	machine->within = true;
 	machine->applied_index = index;
 	machine->applied_term = term;
 	machine->last_stamp = command->stamp;

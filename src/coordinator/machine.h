@@ -1,8 +1,8 @@
 /* The replicated state machine: commands in, catalog rows and effects out.
  *
  * Deterministic: every row, reference and event is a function of (state, command) (INVARIANTS, 1). It reads no clock; time is
- * the command's stamp. Between machine_begin and machine_commit any number of commands are applied in one transaction;
- * effects may be acted on after machine_commit only (rule 8).
+ * the command's stamp. Between machine_begin and machine_commit any number of commands are applied in one transaction, with
+ * pauses between them, in which effects may be acted on (INVARIANTS, 11).
  *
  * What is in memory is a cache of the catalog: instances that run (their engine's state is rebuilt from the recorded steps
  * when it is needed), open calls of atomic processes, sessions, definitions. */
@@ -15,6 +15,7 @@
 #include "workflow/instance.h"
 #include "workflow/registry.h"
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 struct machine;
@@ -54,7 +55,7 @@ struct call {
 	msec returned_ms;
 	msec due_ms;
 	bool dirty;
-	struct call *next_dirty;
+	LIST_ENTRY(call) dirty_link;
 	struct call *prev, *next;         /* in the running instance, by reference */
 	struct call_key {
 		uint64_t instance;
@@ -185,10 +186,14 @@ int machine_begin(struct machine *machine, struct error *error);
  * that is refused is no error: its answer says so. */
 int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const struct command *command,
                   struct error *error);
+/* Between two commands of a transaction: what is over is written and put out of memory, and effects may be acted on. What is still
+ * going on is written by machine_commit, once, however often it has changed; every function here that reads it sees to that. */
+int machine_pause(struct machine *machine, struct error *error);
 /* Writes what is dirty, commits. */
 int machine_commit(struct machine *machine, struct error *error);
+bool machine_is_open(const struct machine *machine); /* a transaction is */
 
-/* The effects since the last machine_commit, in order; released by machine_effects_done. */
+/* The effects of what was applied since machine_effects_done, in order, after machine_pause or machine_commit. */
 const struct effect *machine_effects(const struct machine *machine, size_t *ret_count);
 void machine_effects_done(struct machine *machine);
 
@@ -198,7 +203,7 @@ int machine_load(struct machine *machine, uint64_t id, struct running **ret_runn
 /* In memory only. */
 struct running *machine_find(const struct machine *machine, uint64_t id);
 struct call *machine_call(const struct machine *machine, uint64_t instance, uint32_t ref);
-/* Puts idle instances out of memory down to the setting; between transactions. */
+/* Puts idle instances out of memory down to the setting; does nothing while a transaction is open. */
 void machine_trim(struct machine *machine);
 uint32_t machine_loaded_count(const struct machine *machine);
 

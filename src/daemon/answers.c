@@ -28,6 +28,8 @@ static void respond_to_peer(struct node *node, uint64_t member, uint32_t stream,
 void node_respond(struct node *node, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                   struct slice payload)
 {
+	if (node->failed)
+		return;
 	if ((connection & NODE_PEER_CONNECTION) != 0)
 		respond_to_peer(node, connection & ~NODE_PEER_CONNECTION, stream, response, payload);
 	else
@@ -106,7 +108,7 @@ void request_wait(const struct request *request, enum wait_kind kind, uint64_t f
 }
 
 /* Answers with the end of an instance, now or when it comes. */
-void request_await(const struct request *request, uint64_t id)
+void request_await(const struct request *request, uint64_t id, enum awaited_form form)
 {
 	struct node *node = request->node;
 	struct catalog_instance row;
@@ -116,7 +118,7 @@ void request_await(const struct request *request, uint64_t id)
 	} else if (code != 0) {
 		request_refuse(request, code, "the catalog cannot be read: %s", catalog_error(node->catalog));
 	} else if (row.finished_ms == 0) {
-		request_wait(request, WAIT_FINISHED, id, 0, 0);
+		request_wait(request, WAIT_FINISHED, id, 0, form);
 	} else {
 		struct waiter self = {WAIT_FINISHED, id, 0, request->connection, request->stream, 0, NULL, 0};
 		struct buffer state = BUFFER_EMPTY;
@@ -163,7 +165,7 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_OPENED;
 		response.opened = &opened;
 	} else if (answer->number != 0 && waiter->more == ANSWER_AWAITED) {
-		request_await(&request, answer->number);
+		request_await(&request, answer->number, AWAITED_ANSWER);
 		return;
 	} else if (answer->number != 0) {
 		started.instance = answer->number;

@@ -1,4 +1,4 @@
-#include "daemon/node_internal.h"
+#include "daemon/request.h"
 
 #include "base/memory.h"
 
@@ -19,9 +19,14 @@ static struct slice optional(const struct text *text)
 static void deliver_finished(struct node *node, const struct effect *effect)
 {
 	struct waiter waiter;
-	while (waiters_take(node->waiters, WAIT_FINISHED, effect->instance, 0, &waiter))
+	while (waiters_take(node->waiters, WAIT_FINISHED, effect->instance, 0, &waiter)) {
+		if (waiter.more == AWAITED_SETTLED)
+			node_settle(node);
+		if (node->failed)
+			return;
 		respond_finished(node, &waiter, effect->instance, effect->state, optional(effect->result),
 		                 optional(effect->error));
+	}
 	while (waiters_take(node->waiters, WAIT_GROWN, effect->instance, 0, &waiter))
 		respond_grown(node, &waiter, effect->instance, machine_history_seq(node->machine), true);
 }
@@ -89,6 +94,7 @@ static void carry_out(struct node *node, const struct effect *effect)
 		sequencer_applied(node->sequencer, effect->instance);
 		break;
 	case EFFECT_SESSION_CLOSED:
+		node_settle(node); /* who is done may look into the file next */
 		session_gone(node, effect->session);
 		break;
 	case EFFECT_TIMERS_CHANGED:
@@ -114,8 +120,9 @@ void node_effects(struct node *node)
 {
 	size_t count;
 	const struct effect *effects = machine_effects(node->machine, &count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !node->failed; i++)
 		carry_out(node, &effects[i]);
 	machine_effects_done(node->machine);
-	watches_answer(node);
+	if (!node->failed)
+		watches_answer(node);
 }

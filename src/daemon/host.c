@@ -131,6 +131,7 @@ int host_run(struct config *config, struct error *error)
 		node_start(host.node);
 		discovery_start(host.discovery);
 		loop_run(host.loop);
+		node_settle(host.node); /* unless it has failed: a start is quicker then, no more */
 		code = host.failure.code;
 		if (code != 0)
 			*error = host.failure;

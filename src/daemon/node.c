@@ -14,6 +14,12 @@
 #define ASSIGNED_DELAY_MS 5
 #define APPLY_STRETCH_US 5000
 #define HOUSEKEEPING_MS 5000
+/* A transaction goes on over many turns: what it changes often is written once, and nobody waits for its end (INVARIANTS, 11). It
+ * ends when nothing has come for a while, in any case after this time, or with so much in it. */
+#define COMMIT_QUIET_MS 5
+#define COMMIT_MS 50
+#define COMMIT_ENTRIES 4096
+#define COMMIT_BYTES (4u << 20)
 #define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
 void node_fail(struct node *node, const struct error *error)
@@ -219,13 +225,54 @@ static void tell_ready(struct node *node)
 	}
 }
 
-static void after_transaction(struct node *node)
+void node_settle(struct node *node)
 {
+	struct error error = {0};
+	if (node->failed || !machine_is_open(node->machine))
+		return;
+	if (machine_commit(node->machine, &error) != 0) {
+		node_fail(node, &error);
+		return;
+	}
+	machine_trim(node->machine);
+}
+
+static msec commit_deadline(const struct node *node)
+{
+	if (!machine_is_open(node->machine))
+		return MSEC_NEVER;
+	return msec_earlier(node->open_since + COMMIT_MS, node->open_changed + COMMIT_QUIET_MS);
+}
+
+static int open_transaction(struct node *node, struct error *error)
+{
+	if (machine_is_open(node->machine))
+		return 0;
+	assert(!node->installing);
+	node->open_since = node->host->now(node->context);
+	node->open_after = machine_applied_index(node->machine);
+	node->open_bytes = 0;
+	return machine_begin(node->machine, error);
+}
+
+/* Some entries were applied. What follows from them does not wait for the catalog: they are in the logs of most nodes and in this
+ * one's, from where the catalog gets them again when it loses them. */
+static void after_apply(struct node *node)
+{
+	struct error error = {0};
+	assert(machine_applied_index(node->machine) <= replica_applicable(node));
+	node->open_changed = node->host->now(node->context);
 	replica_applied(node);
+	if (machine_pause(node->machine, &error) != 0) {
+		node_fail(node, &error);
+		return;
+	}
 	node_effects(node);
+	uint64_t entries = machine_applied_index(node->machine) - node->open_after;
+	if (node->hold || entries >= COMMIT_ENTRIES || node->open_bytes >= COMMIT_BYTES)
+		node_settle(node);
 	if (node->failed)
 		return;
-	machine_trim(node->machine);
 	reads_applied(node);
 	if (node->failed) /* what was read could not be */
 		return;
@@ -255,24 +302,23 @@ static void apply_committed(struct node *node)
 		}
 		return;
 	}
-	int code = machine_begin(node->machine, &error);
+	int code = open_transaction(node, &error);
 	while (code == 0 && applied < commit) {
 		const struct tail_entry *entry = tail_at(&node->tail, applied + 1);
 		assert(entry != NULL && entry->index == applied + 1);
 		code = apply_entry(node, entry->index, entry->term, buffer_slice(&entry->body), &error);
 		node->unapplied_bytes -= entry->body.size;
+		node->open_bytes += entry->body.size;
 		applied++;
 		if (node->host->now_us(node->context) - begun > APPLY_STRETCH_US)
 			break;
 	}
-	if (code == 0)
-		code = machine_commit(node->machine, &error);
 	if (code != 0) {
 		node_fail(node, &error);
 		return;
 	}
 	node->again = applied < commit;
-	after_transaction(node);
+	after_apply(node);
 }
 
 void node_apply_read(struct node *node, const struct wal_record *records, size_t count)
@@ -287,18 +333,18 @@ void node_apply_read(struct node *node, const struct wal_record *records, size_t
 		node_fail(node, &error);
 		return;
 	}
-	int code = machine_begin(node->machine, &error);
+	int code = open_transaction(node, &error);
 	uint64_t applicable = replica_applicable(node);
-	for (size_t i = 0; i < count && code == 0 && records[i].index <= applicable; i++)
+	for (size_t i = 0; i < count && code == 0 && records[i].index <= applicable; i++) {
 		code = apply_entry(node, records[i].index, records[i].term, records[i].body, &error);
-	if (code == 0)
-		code = machine_commit(node->machine, &error);
+		node->open_bytes += records[i].body.size;
+	}
 	if (code != 0) {
 		node_fail(node, &error);
 		return;
 	}
 	node->again = true;
-	after_transaction(node);
+	after_apply(node);
 }
 
 /* --- turns --------------------------------------------------------------------------------------------------------- */
@@ -381,6 +427,10 @@ void node_turn(struct node *node)
 	msec now = node->host->now(node->context);
 	if (node->failed)
 		return;
+	if (commit_deadline(node) <= now)
+		node_settle(node);
+	if (node->failed)
+		return;
 	forward_look(node);
 	if (node->again && !node->hold && !node->installing)
 		apply_committed(node);
@@ -421,6 +471,7 @@ msec node_deadline(const struct node *node)
 	if ((node->again && !node->hold && !node->installing) || node->scanning)
 		return now;
 	deadline = msec_earlier(deadline, raft_deadline(node->raft));
+	deadline = msec_earlier(deadline, commit_deadline(node));
 	deadline = msec_earlier(deadline, reads_deadline(node));
 	deadline = msec_earlier(deadline, forward_deadline(node));
 	deadline = msec_earlier(deadline, consistency_deadline(node));
@@ -441,6 +492,8 @@ msec node_deadline(const struct node *node)
 
 void node_hold(struct node *node, bool hold)
 {
+	if (hold)
+		node_settle(node);
 	node->hold = hold;
 }
 

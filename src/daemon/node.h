@@ -201,7 +201,11 @@ void node_call_heartbeat(struct node *node, struct call_id call);
 void node_turn(struct node *node);
 msec node_deadline(const struct node *node);
 
-/* While it holds, committed entries wait: the host wants no transaction to begin. */
+/* The catalog's file says what was applied so far: the transaction that is open ends. Before somebody else than the node reads it, and
+ * before the node goes down (it need not). */
+void node_settle(struct node *node);
+
+/* While it holds, committed entries wait: the host wants no transaction to be open. */
 void node_hold(struct node *node, bool hold);
 
 /* Requests that change something are answered with `busy` and this reason; "": they are taken again. */

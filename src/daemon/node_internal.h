@@ -158,6 +158,12 @@ struct node {
 	bool hold;                  /* the host wants no transaction to begin */
 	bool again;                 /* committed entries wait: apply goes on in the next turn */
 
+	/* The catalog's transaction that is open: entries of many turns. */
+	msec open_since;
+	msec open_changed;          /* when something was applied last */
+	uint64_t open_after;        /* the applied index before it */
+	size_t open_bytes;          /* of its entries */
+
 	bool agent;                 /* it only runs calls: it keeps no log, and is of no group */
 	struct runner runner;
 	struct supply supply;

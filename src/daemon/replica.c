@@ -381,8 +381,7 @@ static void take_last_entry(struct node *node, const struct wal_record *records,
 
 static void step_down(struct node *node)
 {
-	struct backlog *backlog;
-	struct backlog *next;
+	struct backlog *backlog, *next;
 	HASH_ITER(hh, node->backlogs, backlog, next)
 		backlog_clear(backlog);
 	node->leader = false;
@@ -433,6 +432,10 @@ static int step(struct node *node, const struct raft_event *event, const struct 
 {
 	struct raft_effects effects;
 	raft_step(node->raft, node->host->now(node->context), event, &effects);
+	if (effects.install_snapshot != NULL)
+		node_settle(node); /* another one is to write to the catalog */
+	if (node->failed)
+		return effects.result;
 	if (effects.save_vote) {
 		node->saving_vote = true;
 		node->host->save_vote(node->context, raft_term(node->raft), raft_voted_for(node->raft));
@@ -685,8 +688,7 @@ int replica_found(struct node *node, struct error *error)
 
 void replica_destroy(struct node *node)
 {
-	struct backlog *backlog;
-	struct backlog *next;
+	struct backlog *backlog, *next;
 	HASH_ITER(hh, node->backlogs, backlog, next) {
 		backlog_clear(backlog);
 		HASH_DELETE(hh, node->backlogs, backlog);

@@ -58,7 +58,8 @@ void request_refuse(const struct request *request, int code, const char *format,
 void respond_text(const struct request *request, struct slice text);
 /* It is answered when what it waits for comes. */
 void request_wait(const struct request *request, enum wait_kind kind, uint64_t first, uint64_t second, uint64_t more);
-/* Answers with the end of an instance, now or when it comes. */
-void request_await(const struct request *request, uint64_t instance);
+/* Answers with the end of an instance, now or when it comes; `form` is of who waits for it. */
+enum awaited_form { AWAITED_ANSWER, AWAITED_SETTLED /* the catalog's file is to have it, too */ };
+void request_await(const struct request *request, uint64_t instance, enum awaited_form form);
 
 #endif

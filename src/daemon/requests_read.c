@@ -16,15 +16,20 @@ static void request_query(const struct request *request)
 		.row_limit = body->row_limit,
 		.time_limit = body->time_limit_ms,
 	};
-	request->node->host->query(request->node->context, request->connection, request->stream, &query);
+	node_settle(request->node);
+	if (!request->node->failed)
+		request->node->host->query(request->node->context, request->connection, request->stream, &query);
 }
 
 static void request_save_snapshot(const struct request *request)
 {
-	if ((request->connection & NODE_PEER_CONNECTION) != 0)
+	if ((request->connection & NODE_PEER_CONNECTION) != 0) {
 		request_refuse(request, ERR_UNSUPPORTED,
 		               "a copy of the catalog is given by servers only: ask one of them");
-	else
+		return;
+	}
+	node_settle(request->node);
+	if (!request->node->failed)
 		request->node->host->save_snapshot(request->node->context, request->connection, request->stream);
 }
 
@@ -81,7 +86,7 @@ void requests_look_again(struct node *node)
 	for (size_t i = 0; i < count; i++) {
 		struct request request = {.node = node, .connection = all[i].connection, .stream = all[i].stream};
 		if (all[i].kind == WAIT_FINISHED)
-			request_await(&request, all[i].first);
+			request_await(&request, all[i].first, (enum awaited_form)all[i].more);
 		else
 			watch(&request, all[i].first, all[i].more);
 	}
@@ -112,12 +117,16 @@ void request_read(const struct request *request)
 {
 	const struct answer *answer;
 	uint64_t session = request->message->session;
+	if (request->node->failed)
+		return;
 	/* Whoever only reads for long keeps its session alive, too. */
 	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
 		session_touch(request->node, session, request->connection);
 	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
-		request_await(request, request->message->wait->instance);
+		node_settle(request->node);
+		if (!request->node->failed)
+			request_await(request, request->message->wait->instance, AWAITED_SETTLED);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
 		request_query(request);

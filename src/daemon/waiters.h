@@ -30,7 +30,7 @@ struct waiter {
 	uint64_t first, second;
 	uint64_t connection;
 	uint32_t stream;
-	uint64_t more; /* ANSWER: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on from */
+	uint64_t more; /* ANSWER, FINISHED: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on from */
 	struct text *text; /* KEY, PREFIX: held by whoever has the waiter. Others: NULL */
 	msec until;        /* KEY, PREFIX: it is to be answered by then, whatever has come; MSEC_NEVER: it waits */
 };

@@ -198,7 +198,7 @@ static void request_answered(struct sim *sim, struct sim_client *client, uint64_
 		request->sent = false;
 		return;
 	}
-	client->deserted = false;
+	client->deserted = client->deserted && sequence < client->deserted_below;
 	check_again(sim, request, response, payload);
 	if (!request->answered) {
 		request->answered = true;

@@ -8,6 +8,8 @@
 static sqlite3 *open_database(struct server *server)
 {
 	sqlite3 *database;
+	if (server->node != NULL)
+		node_settle(server->node);
 	if (sqlite3_open_v2(SIM_CATALOG, &database, SQLITE_OPEN_READWRITE, server->vfs_name) != SQLITE_OK)
 		server_fail(server, "the catalog cannot be opened to read");
 	sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -58,6 +58,7 @@ struct sim_client {
 	uint32_t settings_wanted;
 	bool may_desert;
 	bool deserted;       /* it left for longer than a session lives */
+	uint64_t deserted_below; /* of requests from before that the answers may be known, though the session's end is under way */
 	msec away_until;
 	msec patience;       /* without an answer for so long it turns to another server; MSEC_NEVER: it waits */
 	msec heard;          /* when something was last answered: before that its session was alive */

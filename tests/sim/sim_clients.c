@@ -430,6 +430,7 @@ static bool desert(struct sim *sim, struct sim_client *client)
 	sim_trace(sim, "client %" PRIu64 " leaves", client->number);
 	client->may_desert = false;
 	client->deserted = true;
+	client->deserted_below = client->next_sequence;
 	client->away_until = sim->now + 70000;
 	disconnect(sim, client);
 	return true;

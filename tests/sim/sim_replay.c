@@ -184,6 +184,8 @@ void reference_compare(struct server *server, bool thoroughly, const char *when)
 {
 	struct sim *sim = server->sim;
 	uint64_t applied = 0;
+	if (server->node != NULL)
+		node_settle(server->node);
 	if (catalog_meta_number(server->catalog, "applied_index", &applied) != 0)
 		server_fail(server, "the catalog cannot be read: %s", catalog_error(server->catalog));
 	/* It may not have been founded. Who began the cluster is not in the log: a machine that came later is told of it with the first

@@ -313,7 +313,8 @@ static int note_facts(struct server *server, struct wal_recovery *recovery, stru
 			            applied, term);
 		code = disk_empty_log(server, applied, recovery, error);
 	}
-	server->installing = 0;
+	if (code == 0)
+		server->installing = 0; /* else the next start finds the same */
 	server_trace(server, "found: log up to %" PRIu64 ", applied up to %" PRIu64 ", term %" PRIu64, recovery->last_index,
 	             applied, server->vote.term);
 	for (uint64_t index = applied + 1; index <= recovery->last_index && code == 0; index++) {
@@ -498,8 +499,11 @@ void server_turn(struct server *server)
 	server->touched = false;
 	if (server_is_up(server))
 		node_turn(server->node);
-	if (server_is_up(server) && server->draining && (node_quiet(server->node) || sim->now >= server->drain_until))
+	if (server_is_up(server) && server->draining && (node_quiet(server->node) || sim->now >= server->drain_until)) {
+		if (sim_chance(sim, 50))
+			node_settle(server->node);
 		server_go_down(server, DOWN_STOP);
+	}
 	if (server->node != NULL && server->down != UP) {
 		bring_down(server);
 		return;

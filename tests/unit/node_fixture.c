@@ -804,6 +804,7 @@ void node_fixture_compare(struct node_fixture *fixture)
 		node_fixture_fail("%s", error.text);
 	apply_all(fixture, machine);
 	machine_destroy(machine);
+	node_settle(fixture->node);
 	if (catalog_hash(fixture->catalog, &hashes[0]) != 0 || catalog_hash(catalog, &hashes[1]) != 0)
 		node_fixture_fail("the catalogs cannot be read");
 	catalog_close(catalog);

@@ -700,6 +700,7 @@ static void who_waits_is_told_what_a_copy_of_the_catalog_has_brought(void **stat
 	ask_wait(world, other, CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE);
 	uint32_t before = fixture->answered.count;
 	struct catalog_instance row;
+	node_settle(fixture->node);
 	assert_int_equal(catalog_begin(fixture->catalog), 0);
 	assert_int_equal(catalog_instance_read(fixture->catalog, instance, &row), 0);
 	row.state = SLICE("cancelled");
