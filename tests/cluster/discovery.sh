@@ -101,6 +101,9 @@ replaced() {
 	now=$(id_of a d) && [ -n "$now" ] && [ "$now" != "$old" ]
 }
 until_true "it has taken the place of the old one" replaced
-same "in which there is one node" "$(of a sql -o jsonl "SELECT count(*) AS n FROM node WHERE address = '$pod' AND state = 'alive'")" '{"n":1}'
+one_is_there() { # the leader writes down what is heard, a moment later
+	[ "$(of a sql -o jsonl "SELECT count(*) AS n FROM node WHERE address = '$pod' AND state = 'alive'")" = '{"n":1}' ]
+}
+until_true "in which there is one node" one_is_there
 until_true "all agree" agree a b c d
 finish

@@ -148,7 +148,12 @@ void __wrap_node_calls_offer(struct node *node, const struct call *call, uint64_
 
 void __wrap_node_calls_offer(struct node *node, const struct call *call, uint64_t used)
 {
-	__real_node_calls_offer(node, call, sim_planted == PLANT_ATTEMPT_AGAIN && used > 0 ? used - 1 : used);
+	struct call forgetful = *call;
+	if (sim_planted == PLANT_ATTEMPT_AGAIN && used > 0) {
+		used--;
+		forgetful.attempt = forgetful.attempt > used ? used : forgetful.attempt;
+	}
+	__real_node_calls_offer(node, &forgetful, used);
 }
 
 /* --- keys and leases ----------------------------------------------------------------------------------------------- */
