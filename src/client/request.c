@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "wire/message.h"
+#include "wire/request.h"
 
 #define RETRY_MS 100         /* when the node does not say when to come back */
 #define ANSWER_MARGIN_MS 200 /* the node gives up so much earlier, and says why */
@@ -389,27 +390,6 @@ void requests_take_frame(struct clusterd_client *client, const struct frame *fra
 
 /* --- begin and end ------------------------------------------------------------------------------------------------- */
 
-static bool changes_something(const Clusterd__Wire__Request *request)
-{
-	switch (request->body_case) {
-	case CLUSTERD__WIRE__REQUEST__BODY_REGISTER:
-	case CLUSTERD__WIRE__REQUEST__BODY_START:
-	case CLUSTERD__WIRE__REQUEST__BODY_CANCEL:
-	case CLUSTERD__WIRE__REQUEST__BODY_RETRY:
-	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
-	case CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING:
-	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:
-	case CLUSTERD__WIRE__REQUEST__BODY_PUT:
-	case CLUSTERD__WIRE__REQUEST__BODY_DELETE_KEY:
-	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
-	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
-	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
-		return true;
-	default:
-		return false;
-	}
-}
-
 struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
                                        struct slice payload, msec timeout_ms, request_answer *answer_call,
                                        void *context)
@@ -419,7 +399,7 @@ struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd_
 	request->client = client;
 	request->answer = answer_call;
 	request->context = context;
-	request->changes = changes_something(message);
+	request->changes = request_changes_something(message);
 	request->once = message->body_case == CLUSTERD__WIRE__REQUEST__BODY_LEAVE;
 	request->deadline = client_deadline(client, timeout_ms);
 	request->timer = (struct timer){.call = time_is_out, .context = request};

@@ -1,4 +1,5 @@
 #include "daemon/command_line.h"
+#include "daemon/variables.h"
 
 #include "base/json.h"
 
@@ -44,48 +45,21 @@ int command_line_words(const struct definition *process, struct slice args, stru
 	return 0;
 }
 
-struct variables {
-	struct arena *arena;
-	const char **list;
-	size_t count;
-};
-
-/* A later one of the same name replaces an earlier one. */
-static void set(struct variables *variables, struct slice name, struct slice value)
-{
-	size_t place = 0;
-	char *text = arena_alloc(variables->arena, name.size + value.size + 2);
-	memcpy(text, name.data, name.size);
-	text[name.size] = '=';
-	memcpy(text + name.size + 1, value.data, value.size);
-	while (place < variables->count && strncmp(variables->list[place], text, name.size + 1) != 0)
-		place++;
-	variables->list[place] = text;
-	variables->count += place == variables->count;
-}
-
-static void set_number(struct variables *variables, const char *name, uint64_t number)
-{
-	char digits[32];
-	snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
-	set(variables, slice_of(name), slice_of(digits));
-}
-
 const char *const *command_line_environment(const struct environment *environment, struct arena *arena)
 {
 	const char *path = getenv("PATH");
 	size_t most = OWN_VARIABLES + environment->variable_count;
 	struct variables variables = {.arena = arena, .list = arena_alloc(arena, (most + 1) * sizeof(char *))};
-	set(&variables, SLICE("PATH"), slice_of(path != NULL ? path : DEFAULT_PATH));
-	set(&variables, SLICE("HOME"), slice_of(environment->home));
+	variables_set(&variables, SLICE("PATH"), slice_of(path != NULL ? path : DEFAULT_PATH));
+	variables_set(&variables, SLICE("HOME"), slice_of(environment->home));
 	if (environment->key != NULL) {
-		set_number(&variables, "CLUSTERD_INSTANCE", environment->key->instance);
-		set_number(&variables, "CLUSTERD_CALL", environment->key->ref);
-		set_number(&variables, "CLUSTERD_ATTEMPT", environment->key->attempt & EXECUTOR_ATTEMPT_MASK);
+		variables_set_number(&variables, "CLUSTERD_INSTANCE", environment->key->instance);
+		variables_set_number(&variables, "CLUSTERD_CALL", environment->key->ref);
+		variables_set_number(&variables, "CLUSTERD_ATTEMPT", environment->key->attempt & EXECUTOR_ATTEMPT_MASK);
 	}
-	set(&variables, SLICE("CLUSTERD_PROCESS"), environment->process);
-	set(&variables, SLICE("CLUSTERD_NODE"), slice_of(environment->node));
+	variables_set(&variables, SLICE("CLUSTERD_PROCESS"), environment->process);
+	variables_set(&variables, SLICE("CLUSTERD_NODE"), slice_of(environment->node));
 	for (uint32_t i = 0; i < environment->variable_count; i++)
-		set(&variables, environment->variables[i].name, environment->variables[i].value);
+		variables_set(&variables, environment->variables[i].name, environment->variables[i].value);
 	return variables.list;
 }

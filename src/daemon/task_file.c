@@ -1,4 +1,5 @@
 #include "daemon/allocations_internal.h"
+#include "daemon/variables.h"
 
 #include "base/json.h"
 
@@ -184,33 +185,6 @@ int task_facts_read(const char *directory, struct arena *arena, struct task_fact
 
 /* ---- What the command is executed with ---- */
 
-struct variables {
-	struct arena *arena;
-	const char **list;
-	size_t count;
-};
-
-/* A later one of the same name replaces an earlier one. */
-static void set(struct variables *variables, struct slice name, struct slice value)
-{
-	size_t place = 0;
-	char *text = arena_alloc(variables->arena, name.size + value.size + 2);
-	memcpy(text, name.data, name.size);
-	text[name.size] = '=';
-	memcpy(text + name.size + 1, value.data, value.size);
-	while (place < variables->count && strncmp(variables->list[place], text, name.size + 1) != 0)
-		place++;
-	variables->list[place] = text;
-	variables->count += place == variables->count;
-}
-
-static void set_number(struct variables *variables, const char *name, uint64_t value)
-{
-	char digits[32];
-	snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-	set(variables, slice_of(name), slice_of(digits));
-}
-
 static void set_port(struct variables *variables, const struct job_port *port)
 {
 	struct buffer name = BUFFER_EMPTY;
@@ -219,7 +193,7 @@ static void set_port(struct variables *variables, const struct job_port *port)
 		char c = port->name.data[i];
 		buffer_append_char(&name, c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c == '-' ? '_' : c);
 	}
-	set_number(variables, buffer_string(&name), port->number);
+	variables_set_number(variables, buffer_string(&name), port->number);
 	buffer_finish(&name);
 }
 
@@ -230,31 +204,31 @@ const char **task_environment(const struct allocations_options *options, const s
 	struct buffer hosts = BUFFER_EMPTY;
 	size_t most = OWN_VARIABLES + order->port_count + order->env_count;
 	struct variables variables = {.arena = arena, .list = arena_alloc(arena, (most + 1) * sizeof(char *))};
-	set(&variables, SLICE("PATH"), slice_of(path != NULL ? path : DEFAULT_PATH));
-	set(&variables, SLICE("HOME"), slice_of(home));
-	set_number(&variables, "CLUSTERD_JOB", order->job);
-	set(&variables, SLICE("CLUSTERD_JOB_NAME"), order->job_name);
-	set_number(&variables, "CLUSTERD_VERSION", order->version);
-	set_number(&variables, "CLUSTERD_ALLOCATION", order->id);
-	set_number(&variables, "CLUSTERD_TASK", order->task);
-	set_number(&variables, "CLUSTERD_TASKS", order->count);
-	set_number(&variables, "CLUSTERD_ATTEMPT", order->attempt);
-	set_number(&variables, "CLUSTERD_WORKERS", order->workers);
+	variables_set(&variables, SLICE("PATH"), slice_of(path != NULL ? path : DEFAULT_PATH));
+	variables_set(&variables, SLICE("HOME"), slice_of(home));
+	variables_set_number(&variables, "CLUSTERD_JOB", order->job);
+	variables_set(&variables, SLICE("CLUSTERD_JOB_NAME"), order->job_name);
+	variables_set_number(&variables, "CLUSTERD_VERSION", order->version);
+	variables_set_number(&variables, "CLUSTERD_ALLOCATION", order->id);
+	variables_set_number(&variables, "CLUSTERD_TASK", order->task);
+	variables_set_number(&variables, "CLUSTERD_TASKS", order->count);
+	variables_set_number(&variables, "CLUSTERD_ATTEMPT", order->attempt);
+	variables_set_number(&variables, "CLUSTERD_WORKERS", order->workers);
 	for (uint32_t i = 0; i < order->host_count; i++) {
 		if (i > 0)
 			buffer_append_char(&hosts, ',');
 		buffer_append_slice(&hosts, order->hosts[i]);
 	}
 	if (order->host_count > 0)
-		set(&variables, SLICE("CLUSTERD_HOSTS"), buffer_slice(&hosts));
+		variables_set(&variables, SLICE("CLUSTERD_HOSTS"), buffer_slice(&hosts));
 	buffer_finish(&hosts);
 	for (uint32_t i = 0; i < order->port_count; i++)
 		set_port(&variables, &order->ports[i]);
-	set(&variables, SLICE("CLUSTERD_NODE"), slice_of(options->node_name));
-	set(&variables, SLICE("CLUSTERD_ADDRESS"), slice_of(options->address));
-	set(&variables, SLICE("CLUSTERD_SOCKET"), slice_of(options->socket));
+	variables_set(&variables, SLICE("CLUSTERD_NODE"), slice_of(options->node_name));
+	variables_set(&variables, SLICE("CLUSTERD_ADDRESS"), slice_of(options->address));
+	variables_set(&variables, SLICE("CLUSTERD_SOCKET"), slice_of(options->socket));
 	for (uint32_t i = 0; i < order->env_count; i++)
-		set(&variables, order->env[i].name, order->env[i].value);
+		variables_set(&variables, order->env[i].name, order->env[i].value);
 	return variables.list;
 }
 

@@ -4,6 +4,7 @@
 #include "net/stream.h"
 #include "wire/connection.h"
 #include "wire/message.h"
+#include "wire/request.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -399,27 +400,6 @@ static int ask(struct client *client, Clusterd__Wire__Request *request, struct s
 	}
 }
 
-static bool changes_something(const Clusterd__Wire__Request *request)
-{
-	switch (request->body_case) {
-	case CLUSTERD__WIRE__REQUEST__BODY_REGISTER:
-	case CLUSTERD__WIRE__REQUEST__BODY_START:
-	case CLUSTERD__WIRE__REQUEST__BODY_CANCEL:
-	case CLUSTERD__WIRE__REQUEST__BODY_RETRY:
-	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
-	case CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING:
-	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:
-	case CLUSTERD__WIRE__REQUEST__BODY_PUT:
-	case CLUSTERD__WIRE__REQUEST__BODY_DELETE_KEY:
-	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
-	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
-	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int need_session(struct client *client, struct error *error)
 {
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
@@ -453,7 +433,7 @@ static int ask_in_session(struct client *client, Clusterd__Wire__Request *reques
 int client_ask(struct client *client, Clusterd__Wire__Request *request, struct slice payload, struct reply *ret_reply,
                struct error *error)
 {
-	if (!changes_something(request)) {
+	if (!request_changes_something(request)) {
 		if (request->consistency == CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE)
 			request->consistency = client->consistency;
 		return ask(client, request, payload, ret_reply, error);

@@ -1,0 +1,22 @@
+#include "wire/request.h"
+
+bool request_changes_something(const Clusterd__Wire__Request *request)
+{
+	switch (request->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_REGISTER:
+	case CLUSTERD__WIRE__REQUEST__BODY_START:
+	case CLUSTERD__WIRE__REQUEST__BODY_CANCEL:
+	case CLUSTERD__WIRE__REQUEST__BODY_RETRY:
+	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
+	case CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING:
+	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:
+	case CLUSTERD__WIRE__REQUEST__BODY_PUT:
+	case CLUSTERD__WIRE__REQUEST__BODY_DELETE_KEY:
+	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
+	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
+	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
+		return true;
+	default:
+		return false;
+	}
+}
