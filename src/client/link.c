@@ -215,22 +215,12 @@ static void connected(struct link *link)
 	watch(link, EPOLLIN);
 }
 
-/* A connection to a free port of this host can, when the system picks that very port for its own end, reach itself. */
-static bool is_own_echo(int descriptor)
-{
-	struct address own = {.size = sizeof own.storage};
-	struct address peer = {.size = sizeof peer.storage};
-	return getsockname(descriptor, &own.any, &own.size) == 0 &&
-	       getpeername(descriptor, &peer.any, &peer.size) == 0 && own.any.sa_family != AF_UNIX &&
-	       own.size == peer.size && memcmp(&own.any, &peer.any, own.size) == 0;
-}
-
 static void dialled(struct link *link)
 {
 	int failure = 0;
 	socklen_t size = sizeof failure;
 	getsockopt(link->descriptor, SOL_SOCKET, SO_ERROR, &failure, &size);
-	if (failure == 0 && is_own_echo(link->descriptor))
+	if (failure == 0 && address_is_own_echo(link->descriptor))
 		failure = ECONNREFUSED;
 	if (failure == 0) {
 		connected(link);

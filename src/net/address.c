@@ -217,3 +217,12 @@ uint16_t address_port(const struct address *address)
 		return ntohs(((const struct sockaddr_in6 *)(const void *)&address->storage)->sin6_port);
 	return 0;
 }
+
+bool address_is_own_echo(int descriptor)
+{
+	struct address own = {.size = sizeof own.storage};
+	struct address peer = {.size = sizeof peer.storage};
+	return getsockname(descriptor, &own.any, &own.size) == 0 &&
+	       getpeername(descriptor, &peer.any, &peer.size) == 0 && own.any.sa_family != AF_UNIX &&
+	       own.size == peer.size && memcmp(&own.any, &peer.any, own.size) == 0;
+}

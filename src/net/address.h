@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ADDRESS_TEXT_SIZE 64 /* of address_format */
@@ -47,5 +48,8 @@ int address_of_file(const char *path, struct address_file *ret_file, struct addr
 /* "127.0.0.1:4711", "[::1]:4711", "unix". */
 void address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE]);
 uint16_t address_port(const struct address *address);
+
+/* A connection to a free port of this host can, when the system picks that very port for its own end, reach itself. */
+bool address_is_own_echo(int descriptor);
 
 #endif

@@ -42,17 +42,6 @@ void dial_destroy(struct dial *dial)
 	mem_free(dial);
 }
 
-/* A connection to a free port of this host can, when the system picks that very port for its own end, connect to
- * itself. */
-static bool is_own_echo(int descriptor)
-{
-	struct address own = {.size = sizeof own.storage};
-	struct address peer = {.size = sizeof peer.storage};
-	return getsockname(descriptor, &own.any, &own.size) == 0 &&
-	       getpeername(descriptor, &peer.any, &peer.size) == 0 && own.any.sa_family != AF_UNIX &&
-	       own.size == peer.size && memcmp(&own.any, &peer.any, own.size) == 0;
-}
-
 static void succeeded(struct dial *dial)
 {
 	int descriptor = dial->descriptor;
@@ -105,7 +94,7 @@ static void attempt_ready(void *context, bool readable, bool writable)
 	int failure = 0;
 	socklen_t size = sizeof failure;
 	getsockopt(dial->descriptor, SOL_SOCKET, SO_ERROR, &failure, &size);
-	if (failure == 0 && is_own_echo(dial->descriptor))
+	if (failure == 0 && address_is_own_echo(dial->descriptor))
 		failure = ECONNREFUSED;
 	if (failure == 0) {
 		succeeded(dial);
