@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CATALOG_SCHEMA_VERSION 2
+#define CATALOG_SCHEMA_VERSION 3
 
 struct catalog;
 
@@ -186,8 +186,13 @@ struct catalog_node {
 	struct slice state;
 	uint64_t generation;
 	struct slice tags; /* JSON object */
+	uint32_t cpu;      /* thousandths of a processor; 0: NULL */
+	uint64_t memory;   /* bytes; 0: NULL */
+	uint32_t port_low, port_high; /* 0: NULL */
+	bool eligible;     /* only read: catalog_node_put leaves it alone, new ones are */
 };
 int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
+int catalog_node_eligible(struct catalog *catalog, uint64_t id, bool eligible);
 int catalog_nodes(struct catalog *catalog, void (*each)(void *context, const struct catalog_node *node), void *context);
 
 /* --- keys and leases (keys.c) --------------------------------------------------------------------------------------- */
@@ -242,6 +247,71 @@ int catalog_lease_key_insert(struct catalog *catalog, uint64_t lease, struct sli
 int catalog_lease_key_delete(struct catalog *catalog, uint64_t lease, struct slice key);
 /* The first key of a lease. 1: there is one, appended; 0: none; or an ERR_. */
 int catalog_lease_key_first(struct catalog *catalog, uint64_t lease, struct buffer *ret_key);
+
+/* --- jobs (jobs.c) ---------------------------------------------------------------------------------------------------- */
+
+struct catalog_job {
+	uint64_t id;
+	uint64_t parent;  /* the periodic job that it is a run of; 0: NULL */
+	struct slice key; /* NULL: none */
+	struct slice name;
+	uint32_t version;
+	struct slice type;  /* batch, service, system, periodic */
+	struct slice state; /* pending, running, stopping, completed, failed, stopped */
+	struct slice args;  /* NULL: none */
+	struct slice error; /* NULL: none */
+	uint32_t count, running, completed, failed, lost, next_task;
+	msec submitted_ms;
+	msec started_ms;  /* 0: NULL */
+	msec finished_ms; /* 0: NULL */
+};
+int catalog_job_insert(struct catalog *catalog, const struct catalog_job *job);
+/* All but id, key, name, type, args and submitted_ms. */
+int catalog_job_update(struct catalog *catalog, const struct catalog_job *job);
+int catalog_job_by_key(struct catalog *catalog, struct slice key, uint64_t *ret_id); /* ERR_NOT_FOUND */
+/* Of one that there is, whatever its state; both are replaced. 1: found; 0: none; or an ERR_. */
+int catalog_job_state(struct catalog *catalog, uint64_t id, struct buffer *ret_state, struct buffer *ret_error);
+/* Those that have not finished, by id. */
+int catalog_jobs_open(struct catalog *catalog, int (*each)(void *context, const struct catalog_job *job), void *context);
+
+struct catalog_allocation {
+	uint64_t id;
+	uint64_t job;
+	uint32_t task;
+	uint32_t version;
+	uint64_t node;
+	struct slice state; /* placed, running, completed, failed, stopped, lost */
+	uint32_t attempt;
+	struct slice ports; /* a JSON array; NULL: none */
+	bool checked, healthy;
+	bool ended;         /* exit_code and exit_signal count */
+	int exit_code, exit_signal;
+	struct slice error; /* NULL: none */
+	msec placed_ms, started_ms, finished_ms;
+	bool registered, stopping;
+	uint32_t failures;
+	msec window_ms;
+};
+int catalog_allocation_put(struct catalog *catalog, const struct catalog_allocation *allocation);
+/* Those that have not finished, by id. */
+int catalog_allocations_open(struct catalog *catalog,
+                             int (*each)(void *context, const struct catalog_allocation *allocation), void *context);
+
+/* Tasks that wait to be placed again. */
+struct catalog_task {
+	uint64_t job;
+	uint32_t task, attempts, failures;
+	msec window_ms, due_ms;
+};
+int catalog_task_put(struct catalog *catalog, const struct catalog_task *task);
+int catalog_task_delete(struct catalog *catalog, uint64_t job, uint32_t task);
+int catalog_tasks_delete(struct catalog *catalog, uint64_t job, uint32_t from); /* those from `from` on */
+int catalog_tasks(struct catalog *catalog, int (*each)(void *context, const struct catalog_task *task), void *context);
+/* Retention: deletes up to `count` allocations that finished before `before`, then up to `count` jobs that did and have none. Returns how
+ * many rows or an ERR_. */
+int catalog_jobs_expire(struct catalog *catalog, msec before, int count);
+/* 1: some job or allocation finished before `before`; 0: none; or an ERR_. */
+int catalog_jobs_finished_before(struct catalog *catalog, msec before);
 
 /* --- the whole file ----------------------------------------------------------------------------------------------- */
 

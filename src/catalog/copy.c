@@ -312,6 +312,7 @@ static const char begin_cluster[] =
 	"UPDATE meta SET value = value + ?1 WHERE key IN ('applied_index', 'history_seq') OR key GLOB 'next_*';"
 	"INSERT OR IGNORE INTO meta (key, value) VALUES"
 	" ('applied_index', ?1), ('history_seq', ?1), ('next_instance', ?1), ('next_session', ?1), ('next_unit', ?1),"
+	" ('next_job', ?1), ('next_allocation', ?1),"
 	" ('applied_term', 0);"
 	"UPDATE meta SET value = value + ?2 WHERE key = 'applied_term';"
 	"INSERT OR REPLACE INTO meta (key, value) SELECT 'raft_terms', '[[' || i.value || ',' || t.value || ']]'"

@@ -23,6 +23,9 @@ static const char *const tables[] = {
 	"SELECT * FROM kv_change ORDER BY seq",
 	"SELECT * FROM lease ORDER BY id",
 	"SELECT * FROM lease_key ORDER BY lease, key",
+	"SELECT * FROM job ORDER BY id",
+	"SELECT * FROM allocation ORDER BY id",
+	"SELECT * FROM job_task ORDER BY job, task",
 };
 
 static void hash_number(XXH3_state_t *state, uint64_t number)

@@ -14,6 +14,8 @@
  *   finished before".
  * - kv has no second index: putting a key is one search. Which keys a lease has is lease_key's, which most puts leave alone.
  * - kv_change is appended to only, and its seq is dense: what is kept is counted, and a version found, without an index.
+ * - job_finished and allocation_finished answer which have not ended (NULL comes first) and which ended before. job_task has only tasks
+ *   that wait for another attempt.
  * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
 static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	/* 1 */
@@ -178,6 +180,70 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"  lease INTEGER NOT NULL,"
 	"  key TEXT NOT NULL,"
 	"  PRIMARY KEY (lease, key)"
+	") STRICT, WITHOUT ROWID;",
+
+	/* 3 */
+	"ALTER TABLE node ADD COLUMN cpu INTEGER;"       /* thousandths of a processor */
+	"ALTER TABLE node ADD COLUMN memory INTEGER;"    /* bytes */
+	"ALTER TABLE node ADD COLUMN port_low INTEGER;"
+	"ALTER TABLE node ADD COLUMN port_high INTEGER;"
+	"ALTER TABLE node ADD COLUMN eligible INTEGER NOT NULL DEFAULT 1;"
+
+	"CREATE TABLE job ("
+	"  id INTEGER PRIMARY KEY,"
+	"  key TEXT,"
+	"  name TEXT NOT NULL,"
+	"  version INTEGER NOT NULL,"
+	"  type TEXT NOT NULL,"
+	"  state TEXT NOT NULL,"
+	"  args TEXT,"
+	"  error TEXT,"
+	"  count INTEGER NOT NULL,"
+	"  running INTEGER NOT NULL,"   /* allocations that have not ended */
+	"  completed INTEGER NOT NULL," /* tasks */
+	"  failed INTEGER NOT NULL,"    /* allocations */
+	"  lost INTEGER NOT NULL,"
+	"  submitted_ms INTEGER NOT NULL,"
+	"  started_ms INTEGER,"
+	"  finished_ms INTEGER,"
+	"  next_task INTEGER NOT NULL,"
+	"  parent INTEGER"
+	") STRICT;"
+	"CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
+	"CREATE INDEX job_finished ON job (finished_ms);"
+
+	"CREATE TABLE allocation ("
+	"  id INTEGER PRIMARY KEY,"
+	"  job INTEGER NOT NULL,"
+	"  task INTEGER NOT NULL,"
+	"  version INTEGER NOT NULL,"
+	"  node INTEGER NOT NULL,"
+	"  state TEXT NOT NULL,"
+	"  attempt INTEGER NOT NULL,"
+	"  ports TEXT,"       /* a JSON array */
+	"  healthy INTEGER,"  /* NULL: nothing checks it, or has so far */
+	"  exit_code INTEGER,"
+	"  exit_signal INTEGER,"
+	"  error TEXT,"
+	"  placed_ms INTEGER NOT NULL,"
+	"  started_ms INTEGER,"
+	"  finished_ms INTEGER,"
+	"  registered INTEGER NOT NULL,"
+	"  stopping INTEGER NOT NULL,"
+	"  failures INTEGER NOT NULL,"
+	"  window_ms INTEGER"
+	") STRICT;"
+	"CREATE INDEX allocation_job ON allocation (job, task);"
+	"CREATE INDEX allocation_finished ON allocation (finished_ms);"
+
+	"CREATE TABLE job_task ("
+	"  job INTEGER NOT NULL,"
+	"  task INTEGER NOT NULL,"
+	"  attempts INTEGER NOT NULL,"
+	"  failures INTEGER NOT NULL,"
+	"  window_ms INTEGER,"
+	"  due_ms INTEGER,"
+	"  PRIMARY KEY (job, task)"
 	") STRICT, WITHOUT ROWID;",
 };
 

@@ -12,6 +12,14 @@
 	"instance, ref, process, state, args, result, error, attempts, node, called_ms, returned_ms, kind, version, " \
 	"attempt, step, started_ms, due_ms"
 #define KEY_COLUMNS "key, value, version, lease, created"
+#define NODE_COLUMNS \
+	"id, name, role, address, datacenter, state, generation, tags, cpu, memory, port_low, port_high"
+#define JOB_COLUMNS \
+	"id, key, name, version, type, state, args, error, count, running, completed, failed, lost, submitted_ms, started_ms, " \
+	"finished_ms, next_task, parent"
+#define ALLOCATION_COLUMNS \
+	"id, job, task, version, node, state, attempt, ports, healthy, exit_code, exit_signal, error, placed_ms, started_ms, " \
+	"finished_ms, registered, stopping, failures, window_ms"
 
 /* Whatever gives several rows has a total order. */
 static const char *const texts[STATEMENT_COUNT] = {
@@ -70,8 +78,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 				  " VALUES (?1, ?2, ?3, ?4)",
 	[STATEMENT_SESSION_DELETE] = "DELETE FROM session WHERE id = ?1",
 	[STATEMENT_SESSIONS] = "SELECT id, opened_ms, answered_below, answers FROM session ORDER BY id",
-	[STATEMENT_NODE_PUT] = "INSERT OR REPLACE INTO node (id, name, role, address, datacenter, state, generation, tags)"
-			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[STATEMENT_NODE_PUT] = "INSERT INTO node (" NODE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+			       " ON CONFLICT (id) DO UPDATE SET name = ?2, role = ?3, address = ?4, datacenter = ?5, state = ?6,"
+			       " generation = ?7, tags = ?8, cpu = ?9, memory = ?10, port_low = ?11, port_high = ?12",
+	[STATEMENT_NODE_ELIGIBLE] = "UPDATE node SET eligible = ?2 WHERE id = ?1",
 	[STATEMENT_KEY_READ] = "SELECT " KEY_COLUMNS " FROM kv WHERE key = ?1",
 	[STATEMENT_KEY_STAT] = "SELECT version, lease, created FROM kv WHERE key = ?1",
 	/* Without a second index, REPLACE overwrites in place, too. */
@@ -94,7 +104,29 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LEASE_KEY_INSERT] = "INSERT OR REPLACE INTO lease_key (lease, key) VALUES (?1, ?2)",
 	[STATEMENT_LEASE_KEY_DELETE] = "DELETE FROM lease_key WHERE lease = ?1 AND key = ?2",
 	[STATEMENT_LEASE_KEY_FIRST] = "SELECT key FROM lease_key WHERE lease = ?1 ORDER BY key LIMIT 1",
-	[STATEMENT_NODES] = "SELECT id, name, role, address, datacenter, state, generation, tags FROM node ORDER BY id",
+	[STATEMENT_NODES] = "SELECT " NODE_COLUMNS ", eligible FROM node ORDER BY id",
+	[STATEMENT_JOB_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+				 " ?13, ?14, ?15, ?16, ?17, ?18)",
+	[STATEMENT_JOB_UPDATE] = "UPDATE job SET version = ?2, state = ?3, error = ?4, count = ?5, running = ?6, completed = ?7,"
+				 " failed = ?8, lost = ?9, started_ms = ?10, finished_ms = ?11, next_task = ?12 WHERE id = ?1",
+	[STATEMENT_JOB_BY_KEY] = "SELECT id FROM job WHERE key = ?1",
+	[STATEMENT_JOB_STATE] = "SELECT state, coalesce(error, '') FROM job WHERE id = ?1",
+	[STATEMENT_JOBS_OPEN] = "SELECT " JOB_COLUMNS " FROM job WHERE finished_ms IS NULL ORDER BY id",
+	[STATEMENT_JOBS_EXPIRE] = "DELETE FROM job WHERE id IN (SELECT id FROM job INDEXED BY job_finished"
+				  " WHERE finished_ms < ?1 AND NOT EXISTS (SELECT 1 FROM allocation WHERE job = job.id)"
+				  " ORDER BY finished_ms, id LIMIT ?2)",
+	[STATEMENT_JOB_EXPIRED] = "SELECT 1 FROM job INDEXED BY job_finished WHERE finished_ms < ?1 LIMIT 1",
+	[STATEMENT_ALLOCATION_PUT] = "INSERT OR REPLACE INTO allocation (" ALLOCATION_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+				     " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+	[STATEMENT_ALLOCATIONS_OPEN] = "SELECT " ALLOCATION_COLUMNS " FROM allocation WHERE finished_ms IS NULL ORDER BY id",
+	[STATEMENT_ALLOCATIONS_EXPIRE] = "DELETE FROM allocation WHERE id IN (SELECT id FROM allocation"
+					 " INDEXED BY allocation_finished WHERE finished_ms < ?1 ORDER BY finished_ms, id LIMIT ?2)",
+	[STATEMENT_ALLOCATION_EXPIRED] = "SELECT 1 FROM allocation INDEXED BY allocation_finished WHERE finished_ms < ?1 LIMIT 1",
+	[STATEMENT_TASK_PUT] = "INSERT OR REPLACE INTO job_task (job, task, attempts, failures, window_ms, due_ms)"
+			       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_TASK_DELETE] = "DELETE FROM job_task WHERE job = ?1 AND task = ?2",
+	[STATEMENT_TASKS_DELETE] = "DELETE FROM job_task WHERE job = ?1 AND task >= ?2",
+	[STATEMENT_TASKS] = "SELECT job, task, attempts, failures, window_ms, due_ms FROM job_task ORDER BY job, task",
 	[STATEMENT_PAGES] = "PRAGMA page_count",
 	[STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
 	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",

@@ -32,6 +32,14 @@ enum command_kind {
 	COMMAND_TRANSACT,
 	COMMAND_GRANT_LEASE,
 	COMMAND_END_LEASES,    /* revoked, expired, or more of the keys of those that end */
+	COMMAND_RUN_JOBS,      /* as COMMAND_REGISTER, and the jobs among the definitions are to run */
+	COMMAND_DISPATCH_JOB,  /* one run of a batch job, with arguments */
+	COMMAND_STOP_JOB,
+	COMMAND_SCALE_JOB,
+	COMMAND_PLACE,         /* tasks that the leader's scheduler has found a node for */
+	COMMAND_ALLOCATIONS,   /* what nodes have said of theirs */
+	COMMAND_STOP_ALLOCATIONS, /* they are to end, and their tasks to be placed again */
+	COMMAND_ELIGIBLE,      /* whether a node gets tasks */
 };
 
 #define COMMAND_MEMBERS_MAX 32 /* of a group */
@@ -48,6 +56,9 @@ struct command_member {
 #define LEASE_TTL_MIN 500        /* ms */
 #define LEASE_TTL_MAX (24 * 3600 * 1000)
 #define LEASE_OWNER_MAX 256      /* bytes */
+#define PLACEMENTS_MAX 256       /* in one command; changes of allocations too */
+#define ALLOCATION_PORTS_MAX 16  /* of one */
+#define ALLOCATION_TEXT_MAX 1024 /* bytes of why it ended */
 
 /* Why a call failed (LANGUAGE: Cause). */
 enum failure_cause { CAUSE_ERROR, CAUSE_TIMEOUT, CAUSE_TYPE, CAUSE_LIMIT, CAUSE_RAISED, CAUSE_END };
@@ -96,6 +107,32 @@ struct command_write {
 	bool remove;
 	struct slice value;
 	uint64_t lease; /* 0: none */
+};
+
+struct command_placement {
+	uint64_t job;
+	uint32_t task;
+	uint64_t node;
+	const uint32_t *ports; /* one for each that the job declares */
+	size_t port_count;
+};
+
+enum command_allocation_event {
+	ALLOCATION_EVENT_STARTED,
+	ALLOCATION_EVENT_CHECKED,    /* `healthy` */
+	ALLOCATION_EVENT_REGISTERED, /* of a group: it has said that it is there */
+	ALLOCATION_EVENT_ENDED,
+	ALLOCATION_EVENT_LOST,       /* its node was declared dead, or does not know it */
+	ALLOCATION_EVENT_END,
+};
+
+struct command_allocation {
+	uint64_t id;
+	enum command_allocation_event event;
+	bool healthy;
+	int exit_code;     /* −1: it did not exit by itself */
+	int exit_signal;   /* 0: none */
+	struct slice text; /* why it ended, for people; may be empty */
 };
 
 struct command {
@@ -149,6 +186,9 @@ struct command {
 			uint64_t id;
 			struct slice name, role, address, datacenter, state, tags;
 			uint64_t generation;
+			uint32_t cpu;    /* thousandths of a processor that tasks may have */
+			uint64_t memory; /* bytes of them */
+			uint32_t port_low, port_high; /* 0: it gives no ports */
 		} node;
 		struct {
 			const struct command_member *members; /* at most COMMAND_MEMBERS_MAX */
@@ -180,6 +220,36 @@ struct command {
 			const uint64_t *leases;
 			size_t count;
 		} end_leases;
+		struct {
+			struct slice name;
+			uint32_t version; /* 0: the newest */
+			struct slice args;
+			struct slice key; /* empty: none */
+		} dispatch_job;
+		struct {
+			uint64_t job;
+			struct slice reason; /* not empty: it has failed, and why */
+		} stop_job;
+		struct {
+			uint64_t job;
+			uint32_t count;
+		} scale_job;
+		struct {
+			const struct command_placement *placements;
+			size_t count;
+		} place;
+		struct {
+			const struct command_allocation *changes;
+			size_t count;
+		} allocations;
+		struct {
+			const uint64_t *ids;
+			size_t count;
+		} stop_allocations;
+		struct {
+			uint64_t node;
+			bool eligible;
+		} eligible;
 	};
 };
 

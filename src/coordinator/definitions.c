@@ -90,14 +90,13 @@ static int store_unit(struct machine *machine, const struct command *command, co
 	return code;
 }
 
-int apply_register(struct machine *machine, const struct command *command, struct answer *ret_answer)
+int register_files(struct machine *machine, const struct command *command, struct registration *ret_registration,
+                   struct buffer *ret_diagnostics, struct answer *ret_answer)
 {
 	size_t file_count = command->registering.file_count;
 	size_t attachment_count = command->registering.attachment_count;
 	struct source_file *files = mem_array(file_count, sizeof *files);
 	struct attachment *attachments = mem_array(attachment_count, sizeof *attachments);
-	struct registration registration;
-	struct buffer diagnostics = BUFFER_EMPTY;
 	struct error refused = {0};
 	for (size_t i = 0; i < file_count; i++)
 		files[i] = (struct source_file){command->registering.files[i].path, command->registering.files[i].text};
@@ -105,21 +104,32 @@ int apply_register(struct machine *machine, const struct command *command, struc
 		attachments[i] = (struct attachment){command->registering.attachments[i].path,
 		                                     command->registering.attachments[i].hash};
 	int code = registry_register(machine->registry, files, file_count, attachments, attachment_count, false,
-	                             &registration, &diagnostics, &refused);
+	                             ret_registration, ret_diagnostics, &refused);
 	if (code != 0) {
 		*ret_answer = answer_error(refused.code, "%s", refused.text);
 		code = 0;
-	} else {
-		if (registration.new_count > 0)
-			code = store_unit(machine, command, &registration);
+	} else if (ret_registration->new_count > 0) {
+		code = store_unit(machine, command, ret_registration);
+		if (code != 0)
+			registration_finish(ret_registration);
+	}
+	mem_free(attachments);
+	mem_free(files);
+	return code;
+}
+
+int apply_register(struct machine *machine, const struct command *command, struct answer *ret_answer)
+{
+	struct registration registration;
+	struct buffer diagnostics = BUFFER_EMPTY;
+	int code = register_files(machine, command, &registration, &diagnostics, ret_answer);
+	if (code == 0 && ret_answer->code == 0) {
 		buffer_clear(&machine->scratch);
 		registration_print(&registration, buffer_slice(&diagnostics), &machine->scratch);
 		*ret_answer = (struct answer){.text = text_create(buffer_slice(&machine->scratch))};
 		registration_finish(&registration);
 	}
 	buffer_finish(&diagnostics);
-	mem_free(attachments);
-	mem_free(files);
 	return code;
 }
 

@@ -7,11 +7,16 @@
  *   keys.c      keys and values, transactions over them, what has changed
  *   leases.c    leases, which keys may be bound to
  *   events.c    history rows and effects
+ *   jobs.c      jobs: run, dispatched, scaled, stopped; how they end
+ *   allocations.c  tasks placed at nodes, and what became of them
+ *   node_use.c  nodes, and what is taken of them
+ *   job_rows.c  jobs between catalog and memory
  *   group.c     what Raft must find again: configuration, terms */
 #ifndef CLUSTERD_COORDINATOR_INTERNAL_H
 #define CLUSTERD_COORDINATOR_INTERNAL_H
 
 #include "base/buffer.h"
+#include "coordinator/jobs.h"
 #include "coordinator/machine.h"
 
 struct session {
@@ -45,6 +50,10 @@ struct machine {
 	struct session *sessions;
 	struct lease *leases;
 	struct key_changes changes;
+	struct job *jobs;
+	struct job *jobs_by_name;
+	struct allocation *allocations;
+	struct node_use *nodes;
 
 	uint64_t applied_index;
 	uint64_t applied_term;
@@ -52,12 +61,14 @@ struct machine {
 	uint64_t next_instance;
 	uint64_t next_session;
 	uint64_t next_unit;
+	uint64_t next_job;
+	uint64_t next_allocation;
 	uint64_t history_seq;
 	struct machine_configuration configuration;
 	struct machine_term_run runs[MACHINE_TERM_RUNS];
 	size_t run_count;
 	struct {
-		uint64_t applied_term, next_instance, next_session, next_unit, kv_compacted;
+		uint64_t applied_term, next_instance, next_session, next_unit, kv_compacted, next_job, next_allocation;
 	} saved; /* what meta holds */
 
 	/* Of the transaction that is open. */
@@ -68,6 +79,8 @@ struct machine {
 	struct running *dirty_instances;
 	struct running *finished; /* out of the table, released when its calls are written; linked by idle_next */
 	struct session *dirty_sessions;
+	struct job *dirty_jobs;              /* those that are over are released when they are written */
+	struct allocation *dirty_allocations; /* these too */
 	struct effect *effects;
 	size_t effect_count;
 	size_t effect_capacity;
@@ -159,6 +172,52 @@ int lease_rebind(struct machine *machine, struct slice key, uint64_t before, uin
 /* definitions.c */
 int definitions_load(struct machine *machine, struct error *error);
 int apply_register(struct machine *machine, const struct command *command, struct answer *ret_answer);
+
+/* What definitions.c does for COMMAND_REGISTER: `ret_registration` is released by the caller when 0 comes back and nothing was refused,
+ * which the answer says. */
+int register_files(struct machine *machine, const struct command *command, struct registration *ret_registration,
+                   struct buffer *ret_diagnostics, struct answer *ret_answer);
+
+/* jobs.c */
+int apply_run_jobs(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_dispatch_job(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_stop_job(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_scale_job(struct machine *machine, const struct command *command, struct answer *ret_answer);
+struct job *job_find(const struct machine *machine, uint64_t id);
+/* It ends; as JOB_FAILED with a reason, else as JOB_STOPPED. */
+int job_stop(struct machine *machine, struct job *job, struct text *take_reason);
+/* Ends it when nothing of it is left to do. The job may be out of the table afterwards, and is released by the commit. */
+int job_end_if_done(struct machine *machine, struct job *job);
+void job_changed(struct machine *machine, struct job *job);
+
+/* allocations.c */
+int apply_place(struct machine *machine, const struct command *command);
+int apply_allocations(struct machine *machine, const struct command *command);
+void apply_stop_allocations(struct machine *machine, const struct command *command);
+struct allocation *allocation_find(const struct machine *machine, uint64_t id);
+
+/* node_use.c */
+void node_use_set(struct machine *machine, const struct catalog_node *row);
+struct node_use *node_use_find(const struct machine *machine, uint64_t id);
+/* Takes what the allocation asks for; or gives it back. */
+void node_use_take(struct node_use *use, struct allocation *allocation);
+void node_use_give(struct allocation *allocation);
+bool node_use_has_room(const struct node_use *use, const struct job_settings *settings, const uint16_t *ports);
+int apply_eligible(struct machine *machine, const struct command *command, struct answer *ret_answer);
+void nodes_release(struct machine *machine);
+
+/* job_rows.c */
+int jobs_load(struct machine *machine, struct error *error);
+int jobs_flush(struct machine *machine);
+void jobs_release(struct machine *machine);
+struct job *job_add(struct machine *machine, uint64_t id, const struct definition *definition, uint64_t parent,
+                    enum job_state state);
+void job_dirty(struct machine *machine, struct job *job);
+void allocation_dirty(struct machine *machine, struct allocation *allocation);
+struct allocation *allocation_add(struct machine *machine, struct job *job, const struct definition *definition,
+                                  struct node_use *use, uint64_t id);
+bool job_has_name(const struct job *job); /* one of its name at a time */
+const char *job_type_name(enum job_type type);
 
 /* group.c */
 int group_load(struct machine *machine, struct error *error);

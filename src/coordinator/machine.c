@@ -144,6 +144,7 @@ static int load_numbers(struct machine *machine)
 		{"last_stamp", &machine->last_stamp},             {"history_seq", &machine->history_seq},
 		{"next_instance", &machine->next_instance},       {"next_session", &machine->next_session},
 		{"next_unit", &machine->next_unit},               {"kv_compacted", &machine->changes.compacted},
+		{"next_job", &machine->next_job},                 {"next_allocation", &machine->next_allocation},
 	};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		int code = catalog_meta_number(machine->catalog, numbers[i].key, numbers[i].value);
@@ -155,12 +156,18 @@ static int load_numbers(struct machine *machine)
 	machine->saved.next_session = machine->next_session;
 	machine->saved.next_unit = machine->next_unit;
 	machine->saved.kv_compacted = machine->changes.compacted;
+	machine->saved.next_job = machine->next_job;
+	machine->saved.next_allocation = machine->next_allocation;
 	if (machine->next_instance == 0)
 		machine->next_instance = 1;
 	if (machine->next_session == 0)
 		machine->next_session = 1;
 	if (machine->next_unit == 0)
 		machine->next_unit = 1;
+	if (machine->next_job == 0)
+		machine->next_job = 1;
+	if (machine->next_allocation == 0)
+		machine->next_allocation = 1;
 	return catalog_settings(machine->catalog, setting_loaded, machine);
 }
 
@@ -183,6 +190,8 @@ int machine_create(struct catalog *catalog, struct machine **ret_machine, struct
 		code = keys_load(machine, error);
 	if (code == 0)
 		code = leases_load(machine, error);
+	if (code == 0)
+		code = jobs_load(machine, error);
 	if (code != 0) {
 		machine_destroy(machine);
 		return code;
@@ -209,6 +218,7 @@ void machine_destroy(struct machine *machine)
 	}
 	sessions_release(machine);
 	leases_release(machine);
+	jobs_release(machine);
 	registry_destroy(machine->registry);
 	buffer_finish(&machine->scratch);
 	buffer_finish(&machine->detail);
@@ -289,6 +299,10 @@ static int save_numbers(struct machine *machine)
 		code = save_changed(machine, "next_unit", machine->next_unit, &machine->saved.next_unit);
 	if (code == 0)
 		code = save_changed(machine, "kv_compacted", machine->changes.compacted, &machine->saved.kv_compacted);
+	if (code == 0)
+		code = save_changed(machine, "next_job", machine->next_job, &machine->saved.next_job);
+	if (code == 0)
+		code = save_changed(machine, "next_allocation", machine->next_allocation, &machine->saved.next_allocation);
 	return code;
 }
 
@@ -312,6 +326,8 @@ int machine_commit(struct machine *machine, struct error *error)
 	assert(machine->open);
 	machine->within = false;
 	int code = machine_flush(machine);
+	if (code == 0)
+		code = jobs_flush(machine);
 	if (code == 0)
 		code = sessions_flush(machine);
 	if (code == 0)
@@ -337,7 +353,12 @@ static int apply_node(struct machine *machine, const struct command *command)
 		.state = command->node.state,
 		.generation = command->node.generation,
 		.tags = command->node.tags,
+		.cpu = command->node.cpu,
+		.memory = command->node.memory,
+		.port_low = command->node.port_low,
+		.port_high = command->node.port_high,
 	};
+	node_use_set(machine, &row);
 	return catalog_node_put(machine->catalog, &row);
 }
 
@@ -355,6 +376,10 @@ static int apply_expire(struct machine *machine)
 	int code = machine_flush(machine);
 	if (code == 0)
 		code = catalog_instances_expire(machine->catalog, machine->now - machine->settings.retention, EXPIRE_AT_ONCE);
+	if (code >= 0)
+		code = jobs_flush(machine);
+	if (code == 0)
+		code = catalog_jobs_expire(machine->catalog, machine->now - machine->settings.retention, EXPIRE_AT_ONCE);
 	return code > 0 ? 0 : code;
 }
 
@@ -409,6 +434,30 @@ static int execute(struct machine *machine, const struct command *command, struc
 		break;
 	case COMMAND_END_LEASES:
 		code = apply_end_leases(machine, command, ret_answer);
+		break;
+	case COMMAND_RUN_JOBS:
+		code = apply_run_jobs(machine, command, ret_answer);
+		break;
+	case COMMAND_DISPATCH_JOB:
+		code = apply_dispatch_job(machine, command, ret_answer);
+		break;
+	case COMMAND_STOP_JOB:
+		code = apply_stop_job(machine, command, ret_answer);
+		break;
+	case COMMAND_SCALE_JOB:
+		code = apply_scale_job(machine, command, ret_answer);
+		break;
+	case COMMAND_PLACE:
+		code = apply_place(machine, command);
+		break;
+	case COMMAND_ALLOCATIONS:
+		code = apply_allocations(machine, command);
+		break;
+	case COMMAND_STOP_ALLOCATIONS:
+		apply_stop_allocations(machine, command);
+		break;
+	case COMMAND_ELIGIBLE:
+		code = apply_eligible(machine, command, ret_answer);
 		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:

@@ -118,6 +118,12 @@ enum effect_kind {
 	EFFECT_LEASE_GRANTED,
 	EFFECT_LEASE_ENDING,   /* it has ended, and keys of it are left */
 	EFFECT_LEASE_ENDED,    /* it has ended, and so have its keys */
+	EFFECT_JOB_CHANGED,    /* `job`: its state, its count, its version, or what of it waits. It may be over */
+	EFFECT_ALLOCATION_PLACED, /* `allocation` of `job`, for `node` */
+	EFFECT_ALLOCATION_CHANGED, /* it has started, was checked, or is not wanted any more */
+	EFFECT_ALLOCATION_ENDED, /* it is over, and machine_allocation does not know it any more */
+	EFFECT_PLACEMENT_REFUSED, /* `task` of `job`: it was not placed at `node` */
+	EFFECT_NODE_CHANGED,   /* `node`: what it has, or whether it may be used */
 };
 
 struct effect {
@@ -129,11 +135,15 @@ struct effect {
 	uint64_t session;
 	uint64_t sequence;
 	struct answer answer;  /* its text is held */
-	const char *state;     /* FINISHED */
+	const char *state;     /* FINISHED, JOB_CHANGED */
 	struct text *result;   /* FINISHED; held, or NULL */
-	struct text *error;    /* FINISHED; held, or NULL */
+	struct text *error;    /* FINISHED, JOB_CHANGED; held, or NULL */
 	struct text *key;      /* KEY_CHANGED; held */
 	uint64_t lease;        /* LEASE_… */
+	uint64_t job;
+	uint64_t allocation;
+	uint64_t node;
+	uint32_t task;
 };
 
 /* Builds the state from the catalog. The handle is borrowed. */

@@ -18,7 +18,7 @@ struct scheduler *scheduler_create(uint64_t seed)
 
 /* --- jobs ----------------------------------------------------------------------------------------------------------- */
 
-struct job *job_find(const struct scheduler *scheduler, uint64_t id)
+struct job *scheduler_job_find(const struct scheduler *scheduler, uint64_t id)
 {
 	uint32_t slot = table_get(&scheduler->job_slots, id, NO_SLOT);
 	return slot != NO_SLOT ? scheduler->jobs[slot] : NULL;
@@ -26,7 +26,7 @@ struct job *job_find(const struct scheduler *scheduler, uint64_t id)
 
 struct job *job_open(struct scheduler *scheduler, uint64_t id)
 {
-	struct job *job = job_find(scheduler, id);
+	struct job *job = scheduler_job_find(scheduler, id);
 	if (job != NULL)
 		return job;
 	job = mem_zero(sizeof *job);
@@ -111,7 +111,7 @@ void scheduler_job_add(struct scheduler *scheduler, uint64_t id, const struct jo
 
 void scheduler_task_waits(struct scheduler *scheduler, uint64_t id, uint32_t task, msec not_before)
 {
-	struct job *job = job_find(scheduler, id);
+	struct job *job = scheduler_job_find(scheduler, id);
 	if (job == NULL || job->settings == NULL)
 		return;
 	uint32_t placed = table_get(&scheduler->singles, pair_key(job->slot, task), NO_SLOT);
@@ -128,7 +128,7 @@ void scheduler_task_waits(struct scheduler *scheduler, uint64_t id, uint32_t tas
 
 void scheduler_job_remove(struct scheduler *scheduler, uint64_t id)
 {
-	struct job *job = job_find(scheduler, id);
+	struct job *job = scheduler_job_find(scheduler, id);
 	if (job == NULL || job->settings == NULL)
 		return;
 	struct eviction *eviction;
@@ -211,7 +211,7 @@ bool scheduler_next(struct scheduler *scheduler, msec now, struct scheduler_plac
 			ret_placement->victim_count = scheduler->allocations[slot].eviction->victim_count;
 			return true;
 		} else {
-			queue_block(scheduler, shape, missing);
+			scheduler_queue_block(scheduler, shape, missing);
 		}
 	}
 }
@@ -229,7 +229,7 @@ uint32_t scheduler_waiting(const struct scheduler *scheduler, uint64_t id)
 	uint64_t waiting = scheduler->waiting;
 	const struct job *job = NULL;
 	if (id != 0) {
-		job = job_find(scheduler, id);
+		job = scheduler_job_find(scheduler, id);
 		if (job == NULL || job->settings == NULL)
 			return 0;
 		if (job_is_system(job))

@@ -254,7 +254,7 @@ void evictions_cancel(struct scheduler *scheduler, uint32_t node)
 
 void scheduler_refused(struct scheduler *scheduler, uint64_t job_id, uint32_t task)
 {
-	struct job *job = job_find(scheduler, job_id);
+	struct job *job = scheduler_job_find(scheduler, job_id);
 	uint32_t slot = job != NULL ? table_get(&scheduler->singles, pair_key(job->slot, task), NO_SLOT) : NO_SLOT;
 	if (slot != NO_SLOT && slot != SINGLE_DELAYED)
 		placement_take_back(scheduler, slot);

@@ -258,7 +258,7 @@ static void write_pins(struct buffer *out, const struct scheduler *scheduler, co
 
 void scheduler_explain(const struct scheduler *scheduler, uint64_t id, struct buffer *out)
 {
-	const struct job *job = job_find(scheduler, id);
+	const struct job *job = scheduler_job_find(scheduler, id);
 	struct groups groups = {0};
 	uint32_t waiting = scheduler_waiting(scheduler, id), room = 0;
 	if (waiting == 0)

@@ -331,7 +331,7 @@ void queue_update(struct scheduler *scheduler, struct job *job);
 void queue_leave(struct scheduler *scheduler, struct job *job);
 /* Something about the job has changed that may let it be placed. */
 void queue_wake(struct scheduler *scheduler, struct job *job);
-void queue_block(struct scheduler *scheduler, struct shape *shape, uint64_t missing);
+void scheduler_queue_block(struct scheduler *scheduler, struct shape *shape, uint64_t missing);
 /* The node has gained room. */
 void queue_node_gained(struct scheduler *scheduler, uint32_t slot);
 /* Something on it could be put out that could not before. */
@@ -342,7 +342,7 @@ void queue_reorder(struct scheduler *scheduler);
 
 /* --- scheduler.c ---------------------------------------------------------------------------------------------------- */
 
-struct job *job_find(const struct scheduler *scheduler, uint64_t id);
+struct job *scheduler_job_find(const struct scheduler *scheduler, uint64_t id);
 struct job *job_open(struct scheduler *scheduler, uint64_t id);
 /* From now on its tasks are placed as these settings say. */
 void job_take_settings(struct scheduler *scheduler, struct job *job, const struct job_settings *settings);

@@ -124,7 +124,7 @@ void queue_wake(struct scheduler *scheduler, struct job *job)
 	shape_settle(scheduler, job->shape);
 }
 
-void queue_block(struct scheduler *scheduler, struct shape *shape, uint64_t missing)
+void scheduler_queue_block(struct scheduler *scheduler, struct shape *shape, uint64_t missing)
 {
 	assert(shape->queue_index != HEAP_OUT && shape->blocked_index == HEAP_OUT);
 	heap_remove(&scheduler->queue, shape->queue_index);

@@ -452,6 +452,31 @@ static size_t tag_pairs(struct slice tags, struct gossip_pair *pairs, size_t roo
 	return count;
 }
 
+static struct gossip_pair own_pair(const char *key, const char *value, struct arena *arena)
+{
+	return (struct gossip_pair){.key = slice_of(key), .value = slice_of(arena_string(arena, slice_of(value)))};
+}
+
+/* What it has to give to tasks of jobs. */
+static size_t capacity_pairs(const struct node_config *config, struct gossip_pair *pairs, struct arena *arena)
+{
+	size_t count = 0;
+	char text[48];
+	if (config->cpu > 0) {
+		snprintf(text, sizeof text, "%u", config->cpu);
+		pairs[count++] = own_pair(GOSSIP_KEY_CPU, text, arena);
+	}
+	if (config->memory > 0) {
+		snprintf(text, sizeof text, "%" PRIu64, config->memory);
+		pairs[count++] = own_pair(GOSSIP_KEY_MEMORY, text, arena);
+	}
+	if (config->port_low > 0) {
+		snprintf(text, sizeof text, "%u-%u", config->port_low, config->port_high);
+		pairs[count++] = own_pair(GOSSIP_KEY_PORTS, text, arena);
+	}
+	return count;
+}
+
 int cluster_create(struct node *node, const struct node_config *config, struct error *error)
 {
 	struct gossip_pair pairs[GOSSIP_PAIRS_MAX];
@@ -465,6 +490,7 @@ int cluster_create(struct node *node, const struct node_config *config, struct e
 	pairs[count++] = (struct gossip_pair){.key = SLICE(KEY_EXPECT), .value = slice_of(expect)};
 	if (config->identity.pledged_id[0] != '\0')
 		pairs[count++] = (struct gossip_pair){.key = SLICE(KEY_PLEDGE), .value = slice_of(config->identity.pledged_id)};
+	count += capacity_pairs(config, pairs + count, &arena);
 	count += tag_pairs(slice_of(config->tags), pairs + count, GOSSIP_PAIRS_MAX - count, &arena);
 	struct gossip_config settings = {
 		.id = config->id,

@@ -1,15 +1,10 @@
-/* What a child is executed with: its words and its environment (LANGUAGE: "How a child is run"). */
+/* The environment that a child is executed with (LANGUAGE: "How a child is run"). */
 #ifndef CLUSTERD_DAEMON_COMMAND_LINE_H
 #define CLUSTERD_DAEMON_COMMAND_LINE_H
 
 #include "base/arena.h"
 #include "base/error.h"
 #include "daemon/executor.h"
-
-/* Words of `exec` with the values of parameters from `args`, a JSON object; NULL at the end; in the arena.
- * ERR_INVALID: a parameter has no value. */
-int command_line_words(const struct definition *process, struct slice args, struct arena *arena,
-                       const char *const **ret_words, struct error *error);
 
 struct environment {
 	const char *home;               /* the working directory */

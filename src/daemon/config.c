@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_DURATION, OPTION_LEVEL, OPTION_TAG, OPTION_ROLE, OPTION_JOIN };
+enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_DURATION, OPTION_LEVEL, OPTION_TAG, OPTION_ROLE, OPTION_JOIN, OPTION_PORTS };
 
 struct option {
 	const char *name; /* "data-dir"; in the file data_dir, in the environment CLUSTERD_DATA_DIR */
@@ -53,6 +53,7 @@ static const struct option options[] = {
          "children of one `pool` at most (default: the processors)"},
 	{"pool-depth", OPTION_NUMBER, offsetof(struct config, pool_depth), 1, 10000, "N",
          "calls one child of a pool has at once (default 64)"},
+	{"task-ports", OPTION_PORTS, 0, 0, 0, "LOW-HIGH", "ports that tasks of jobs may get (default 20000-29999)"},
 	{"connections", OPTION_NUMBER, offsetof(struct config, connections), 1, 100000, "N",
          "connections at once at most (default 4096)"},
 	{"drain-timeout", OPTION_DURATION, offsetof(struct config, drain_timeout), 0, 86400000, "DURATION",
@@ -124,6 +125,21 @@ static int put_tag(struct config *config, struct slice text, struct error *error
 	return 0;
 }
 
+static int put_ports(struct config *config, struct slice text, struct error *error)
+{
+	const char *dash = memchr(text.data, '-', text.size);
+	size_t first = dash != NULL ? (size_t)(dash - text.data) : 0;
+	long long low = 0;
+	long long high = 0;
+	if (dash == NULL || json_integer((struct slice){text.data, first}, 1, 65535, &low) != 0 ||
+	    json_integer((struct slice){dash + 1, text.size - first - 1}, low, 65535, &high) != 0)
+		return error_set(error, ERR_INVALID, "task-ports must be LOW-HIGH, ports from 1 to 65535, not \"%.*s\"",
+		                 SLICE_ARGS(text));
+	config->port_low = low;
+	config->port_high = high;
+	return 0;
+}
+
 /* One address, or several with commas between them. */
 static int put_join(struct config *config, struct slice text, struct error *error)
 {
@@ -181,6 +197,9 @@ static int option_put(struct config *config, const struct option *option, struct
 		if (log_level_parse(buffer_string(&plain), &config->log_level) != 0)
 			code = error_set(error, ERR_INVALID, "log-level is debug, info, warning or error, not \"%.*s\"",
 			                 SLICE_ARGS(text));
+		break;
+	case OPTION_PORTS:
+		code = put_ports(config, text, error);
 		break;
 	case OPTION_TAG:
 		code = put_tag(config, text, error);
@@ -440,6 +459,8 @@ static void config_defaults(struct config *config)
 		.exec_slots = 2 * processors,
 		.pool_children = processors,
 		.pool_depth = 64,
+		.port_low = 20000,
+		.port_high = 29999,
 		.connections = 4096,
 		.drain_timeout = 10000,
 		.kill_grace = 5000,

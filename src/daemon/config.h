@@ -31,6 +31,7 @@ struct config {
 	long long exec_slots;
 	long long pool_children;
 	long long pool_depth;
+	long long port_low, port_high; /* that tasks of jobs may get; 0: none */
 	long long connections;
 	msec drain_timeout;
 	msec kill_grace;

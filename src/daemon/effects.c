@@ -1,3 +1,4 @@
+#include "daemon/placing.h"
 #include "daemon/request.h"
 
 #include "base/memory.h"
@@ -112,6 +113,17 @@ static void carry_out(struct node *node, const struct effect *effect)
 	case EFFECT_LEASE_ENDING:
 	case EFFECT_LEASE_ENDED:
 		leases_changed(node, effect);
+		break;
+	case EFFECT_JOB_CHANGED:
+		jobs_changed(node, effect);
+		placing_effect(node, effect);
+		break;
+	case EFFECT_ALLOCATION_PLACED:
+	case EFFECT_ALLOCATION_CHANGED:
+	case EFFECT_ALLOCATION_ENDED:
+	case EFFECT_PLACEMENT_REFUSED:
+	case EFFECT_NODE_CHANGED:
+		placing_effect(node, effect);
 		break;
 	}
 }

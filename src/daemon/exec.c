@@ -5,6 +5,7 @@
 #include "daemon/command_line.h"
 #include "daemon/output.h"
 #include "daemon/piped.h"
+#include "workflow/command_words.h"
 
 /* The directory, files and pipes of each are made on the loop, which has other things to do in between. */
 #define STARTS_PER_TURN 8
@@ -108,7 +109,8 @@ static int execute(struct exec_call *call, struct error *error)
 		result = attachments_place(executor->attachments, settings->files, settings->file_count, call->directory,
 		                           error);
 	if (result == 0)
-		result = command_line_words(call->process, args, &arena, &options.argv, error);
+		result = command_words(call->process, call->process->settings.exec, call->process->settings.exec_count, args, &arena,
+		                       &options.argv, error);
 	if (result == 0) {
 		const struct environment environment = {call->directory, executor->node_name, call->process->name,
 		                                        &call->call.key, settings->env, settings->env_count};

@@ -6,6 +6,7 @@
 #ifndef CLUSTERD_DAEMON_HOST_INTERNAL_H
 #define CLUSTERD_DAEMON_HOST_INTERNAL_H
 
+#include "daemon/allocations.h"
 #include "daemon/data_dir.h"
 #include "daemon/executor.h"
 #include "daemon/host.h"
@@ -24,6 +25,7 @@ struct host {
 	struct disk *disk;
 	struct catalog *catalog;
 	struct executor *executor;
+	struct allocations *allocations;
 	struct reader *reader;
 	struct snapshots *snapshots;
 	struct network *network;
@@ -62,6 +64,7 @@ extern const struct disk_handler host_disk_handler;
 extern const struct snapshots_handler host_snapshots_handler;
 extern const struct network_handler host_network_handler;
 extern const struct executor_handler host_executor_handler;
+extern const struct allocations_handler host_allocations_handler;
 void host_found(void *context, const struct places *places);
 void host_reader_answered(void *context, const struct reader_answer *answer);
 

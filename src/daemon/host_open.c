@@ -55,6 +55,23 @@ static int open_executor(struct host *host, struct error *error)
 	return code;
 }
 
+static int open_allocations(struct host *host, struct node_config *node, struct error *error)
+{
+	char *directory = mem_format("%s/allocations", host->config->data_dir);
+	struct allocations_options options = {
+		.directory = directory,
+		.node_name = host->config->name,
+		.address = network_address(host->network),
+		.socket = host->socket_path,
+	};
+	int code = allocations_create(host->loop, &options, &host_allocations_handler, host, &host->allocations, error);
+	mem_free(directory);
+	allocations_capacity(&node->cpu, &node->memory);
+	node->port_low = (uint16_t)host->config->port_low;
+	node->port_high = (uint16_t)host->config->port_high;
+	return code;
+}
+
 static int open_network(struct host *host, const struct node_config *node, struct error *error)
 {
 	struct network_options options = {
@@ -106,6 +123,8 @@ int host_open(struct host *host, struct error *error)
 	if (code == 0)
 		code = open_network(host, &node, error);
 	if (code == 0)
+		code = open_allocations(host, &node, error);
+	if (code == 0)
 		code = open_discovery(host, &node, error);
 	if (code != 0)
 		return code;
@@ -130,6 +149,7 @@ void host_close(struct host *host)
 {
 	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
+	allocations_destroy(host->allocations);
 	reader_destroy(host->reader);
 	network_close(host->network);
 	snapshots_destroy(host->snapshots);

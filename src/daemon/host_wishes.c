@@ -154,6 +154,26 @@ static void host_call_abandon(void *context, struct call_id call)
 	executor_abandon(host->executor, (struct executor_key){call.instance, call.ref, call.attempt});
 }
 
+static void host_task_start(void *context, const struct allocation_order *order)
+{
+	allocations_start(((struct host *)context)->allocations, order);
+}
+
+static void host_task_stop(void *context, uint64_t allocation)
+{
+	allocations_stop(((struct host *)context)->allocations, allocation);
+}
+
+static void host_task_taken(void *context, uint64_t allocation)
+{
+	allocations_acknowledge(((struct host *)context)->allocations, allocation);
+}
+
+static void host_tasks_keep_only(void *context, const uint64_t *known, size_t count)
+{
+	allocations_keep_only(((struct host *)context)->allocations, known, count);
+}
+
 static uint64_t resident_bytes(void)
 {
 	unsigned long long size = 0;
@@ -179,6 +199,7 @@ static void host_status(void *context, struct buffer *out)
 	              disk_checkpoints(host->disk));
 	network_status(host->network, out);
 	discovery_status(host->discovery, out);
+	buffer_format(out, ",\"tasks\":%u", allocations_running(host->allocations));
 	buffer_format(out, ",\"children\":%u,\"loop_longest_stall_us\":%lld,\"resident_bytes\":%" PRIu64 ",\"pid\":%d",
 	              executor_running(host->executor), host->longest_stall_us, resident_bytes(), (int)getpid());
 }
@@ -228,6 +249,10 @@ const struct node_host host_wishes = {
 	.exchange_send = host_exchange_send,
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
+	.task_start = host_task_start,
+	.task_stop = host_task_stop,
+	.task_taken = host_task_taken,
+	.tasks_keep_only = host_tasks_keep_only,
 	.left = host_left,
 	.zone = host_zone,
 	.status = host_status,

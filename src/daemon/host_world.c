@@ -103,6 +103,14 @@ static int call_fetch(void *context, struct slice hash, bool *ret_executable, st
 
 const struct executor_handler host_executor_handler = {call_finished, call_heartbeat, call_fetch};
 
+/* The node only notes it: it may have asked for it just now. */
+static void task_report(void *context, const struct allocation_report *report)
+{
+	node_task_report(((struct host *)context)->node, report);
+}
+
+const struct allocations_handler host_allocations_handler = {task_report, call_fetch};
+
 static void peer_up(void *context, uint64_t member)
 {
 	node_peer_up(((struct host *)context)->node, member);

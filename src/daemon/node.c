@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "daemon/consistency.h"
 #include "daemon/forward.h"
+#include "daemon/placing.h"
 #include "wire/command.h"
 
 #include <assert.h>
@@ -96,6 +97,11 @@ int node_create(const struct node_config *config, struct catalog *catalog, const
 	node->forwarding = forwarding_create();
 	node->consistency = consistency_create(config->seed);
 	node->leases = lease_clock_create();
+	node->placing = placing_create(config->seed);
+	node->cpu = config->cpu;
+	node->memory = config->memory;
+	node->port_low = config->port_low;
+	node->port_high = config->port_high;
 	node->name = mem_string(config->name);
 	node->address = mem_string(config->address);
 	node->datacenter = mem_string(config->datacenter);
@@ -137,6 +143,8 @@ void node_destroy(struct node *node)
 	consistency_destroy(node->consistency);
 	waiters_destroy(node->waiters);
 	lease_clock_destroy(node->leases);
+	placing_destroy(node->placing);
+	tasks_finish(node);
 	mem_free(node->woken);
 	dispatch_destroy(node->dispatch);
 	sequencer_destroy(node->sequencer);
@@ -183,6 +191,7 @@ void node_stepped_down(struct node *node)
 {
 	node->ready = false;
 	node_calls_unlead(node);
+	placing_unlead(node);
 	lease_clock_clear(node->leases);
 	waiters_not_leader(node);
 	node->handing_over = false;
@@ -280,6 +289,7 @@ static void after_apply(struct node *node)
 	if (!node->ready && node->leader && machine_applied_term(node->machine) == raft_term(node->raft)) {
 		node->ready = true;
 		node_calls_lead(node);
+		placing_lead(node);
 	}
 }
 
@@ -377,7 +387,7 @@ static void housekeeping(struct node *node)
 	node->next_housekeeping = now + HOUSEKEEPING_MS;
 	sessions_keep(node, now);
 	msec before = node->host->wall(node->context) - machine_settings(node->machine)->retention;
-	if (catalog_finished_before(node->catalog, before) > 0) {
+	if (catalog_finished_before(node->catalog, before) > 0 || catalog_jobs_finished_before(node->catalog, before) > 0) {
 		node_propose(node, &(struct command){.kind = COMMAND_EXPIRE}, true);
 		node->next_housekeeping = now + EXPIRING_MS;
 	}
@@ -410,6 +420,7 @@ static void lead(struct node *node)
 		return; /* the catalog could not be read: nothing more is begun */
 	node_calls_expire(node);
 	node_calls_pump(node);
+	placing_turn(node);
 	if (node->disk_busy)
 		return;
 	/* Assignments before results: what has returned must have been assigned before, in the log's order too. */
@@ -447,6 +458,8 @@ void node_turn(struct node *node)
 	if (!node->failed)
 		runner_turn(node);
 	if (!node->failed)
+		tasks_turn(node);
+	if (!node->failed)
 		supply_turn(node, now);
 	if (!node->failed && node->leader && !node->installing)
 		lead(node);
@@ -465,7 +478,7 @@ msec node_deadline(const struct node *node)
 	msec now = node->host->now(node->context);
 	msec deadline = msec_earlier(dispatch_deadline(node->dispatch), runner_deadline(node));
 	deadline = msec_earlier(deadline, sites_deadline(node));
-	deadline = msec_earlier(deadline, supply_deadline(node));
+	deadline = msec_earlier(deadline, msec_earlier(supply_deadline(node), placing_deadline(node)));
 	if (node->failed)
 		return MSEC_NEVER;
 	if ((node->again && !node->hold && !node->installing) || node->scanning)

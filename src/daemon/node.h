@@ -17,6 +17,8 @@
 struct node;
 struct log_facts;
 struct timetable_zone;
+struct allocation_order;
+struct allocation_report;
 
 /* One SQL query, for a thread of its own. Strings are borrowed for the call. */
 struct node_query {
@@ -73,6 +75,13 @@ struct node_host {
 	/* Calls on this machine. */
 	void (*call_start)(void *context, struct call_id call, const struct definition *process, struct text *args);
 	void (*call_abandon)(void *context, struct call_id call);
+
+	/* Tasks of jobs on this machine (allocations.h). What is known of each is reported, at once or later: node_task_report. */
+	void (*task_start)(void *context, const struct allocation_order *order);
+	void (*task_stop)(void *context, uint64_t allocation);
+	void (*task_taken)(void *context, uint64_t allocation); /* its end is written down: it may be forgotten */
+	/* Those of `known`, in ascending order, and no others are to be here. */
+	void (*tasks_keep_only)(void *context, const uint64_t *known, size_t count);
 
 	/* Other nodes. What is sent to a member may get lost, also when its connection breaks; what arrives does so in order. */
 	/* From now on the member is reached at this HOST:PORT; "": it is gone, and so is its connection. */
@@ -131,6 +140,9 @@ struct node_config {
 	bool agent;               /* only runs work: has no log and no catalog that counts */
 	const char *const *seeds; /* HOST:PORT to join by; borrowed for the call */
 	size_t seed_count;
+	uint32_t cpu;             /* what tasks of jobs may have: thousandths of a processor */
+	uint64_t memory;          /* bytes */
+	uint16_t port_low, port_high; /* ports, both included; 0: none */
 	uint32_t expect;          /* servers that begin a cluster together; 0, and no seeds: this one is a cluster by itself */
 };
 
@@ -195,6 +207,8 @@ bool node_workers_wait(const struct node *node);
 void node_call_finished(struct node *node, struct call_id call, bool failed, bool final, struct slice value,
                         struct slice metadata);
 void node_call_heartbeat(struct node *node, struct call_id call);
+/* A task of a job on this machine: it has begun, was checked, has ended. */
+void node_task_report(struct node *node, const struct allocation_report *report);
 
 /* Does what waits: call at the end of each turn of the loop in which anything was given to the node, and when its deadline
  * has come. */

@@ -13,6 +13,10 @@
  *   workers.c   workers that are connected to this node
  *   supply.c    definitions and files for nodes that keep no log
  *   call_frames.c  what leader and runners of other nodes say to each other
+ *   placing.c   the leader's side of tasks of jobs: where they run, what becomes of them
+ *   tenants.c   what nodes are told of them
+ *   task_order.c  what a node is told to run of a job
+ *   tasks.c     the node's own side of them
  *   presence.c  sessions and connections that are there, here and at other nodes
  *   waiters.c   who waits for what
  *   job_zones.c the time zones of jobs
@@ -188,6 +192,17 @@ struct node {
 	msec next_presence;
 	struct lease_clock *leases;
 	uint64_t next_nonce;
+	struct placing *placing;
+	struct {                    /* tasks.c: who hears of the tasks of this node */
+		uint64_t leader;    /* 0: nobody so far */
+		uint64_t term;
+		struct task_report *reports;
+		size_t count;
+		size_t capacity;
+	} tasks;
+	uint32_t cpu;               /* what this machine has to give: thousandths of a processor, bytes, ports */
+	uint64_t memory;
+	uint16_t port_low, port_high;
 
 	/* Who watches keys that have changed in this transaction. */
 	struct waiter *woken;
@@ -279,6 +294,9 @@ void watches_turn(struct node *node, msec now); /* those who have waited for lon
 void leases_changed(struct node *node, const struct effect *effect);
 void leases_granted(struct node *node); /* a new leader grants all their full time */
 void leases_end(struct node *node);     /* proposes the end of those that have run out */
+
+/* requests_jobs.c */
+void jobs_changed(struct node *node, const struct effect *effect); /* whoever waits for it may be answered */
 
 /* calls.c */
 void node_calls_finish(struct node *node);

@@ -1,5 +1,6 @@
 #include "daemon/cluster.h"
 #include "daemon/forward.h"
+#include "daemon/placing.h"
 
 #include "wire/frame.h"
 
@@ -12,6 +13,7 @@ void node_peer_up(struct node *node, uint64_t member)
 	forward_peer_up(node, member);
 	runner_peer_up(node, member);
 	sites_peer_up(node, member);
+	placing_peer_up(node, member);
 }
 
 void node_peer_down(struct node *node, uint64_t member)
@@ -20,6 +22,7 @@ void node_peer_down(struct node *node, uint64_t member)
 		return;
 	forward_peer_down(node, member);
 	sites_peer_down(node, member);
+	placing_peer_down(node, member);
 	cluster_doubt(node, member);
 }
 
@@ -54,6 +57,12 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 		break;
 	case FRAME_FETCHED:
 		supply_got(node, (const Clusterd__Wire__Fetched *)message, payload);
+		break;
+	case FRAME_TASKS:
+		tasks_take(node, member, (const Clusterd__Wire__Tasks *)message);
+		break;
+	case FRAME_TASK_REPORTS:
+		placing_reports(node, member, (const Clusterd__Wire__TaskReports *)message);
 		break;
 	case FRAME_SET_BACK:
 		standing_told(node, member);

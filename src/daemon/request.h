@@ -5,6 +5,7 @@
  *   requests_change.c  those that change something
  *   requests_read.c    those that read
  *   requests_keys.c    those of keys
+ *   requests_jobs.c    those of jobs
  *   watches.c          who watches keys
  *   leases.c           those of leases, and when they run out
  *   requests_cluster.c those about the cluster itself
@@ -32,6 +33,13 @@ void request_change(const struct request *request);
 void request_read(const struct request *request);
 /* Proposes the command with the request's session and sequence; its answer is the request's. */
 void request_propose(const struct request *request, struct command *command, enum answer_form form);
+
+/* What a person typed, as the object that a program would send. */
+int request_words(const struct definition *definition, char **words, size_t count, struct buffer *out, struct error *error);
+
+/* requests_jobs.c: false when the request is none of these. */
+bool request_jobs_change(const struct request *request);
+void request_await_job(const struct request *request);
 
 /* requests_keys.c: the key may be one; else it has been answered. */
 bool request_key_fits(const struct request *request, const char *key);

@@ -39,6 +39,10 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
 	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
+	case CLUSTERD__WIRE__REQUEST__BODY_DISPATCH_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
 		if (forward_serves(request->node))
 			request_lead(request);
 		else
@@ -52,6 +56,7 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_GET:
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
+	case CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB:
 		if (request->node->agent) /* its catalog says nothing */
 			forward_request(request);
 		else

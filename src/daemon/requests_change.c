@@ -105,7 +105,7 @@ static void request_register(const struct request *request)
 	const Clusterd__Wire__Register *body = request->message->register_;
 	struct command_file *files = mem_array(body->n_files, sizeof *files);
 	struct command_attachment *attachments = mem_array(body->n_attachments, sizeof *attachments);
-	struct command command = {.kind = COMMAND_REGISTER};
+	struct command command = {.kind = body->run_jobs ? COMMAND_RUN_JOBS : COMMAND_REGISTER};
 	for (size_t i = 0; i < body->n_files; i++)
 		files[i] = (struct command_file){
 			slice_of(body->files[i]->path),
@@ -141,9 +141,7 @@ static void unknown_definition(const struct request *request, struct slice name,
 		request_refuse(request, ERR_NOT_FOUND, "there is no workflow %.*s", SLICE_ARGS(name));
 }
 
-/* What a person typed, as the object that a program would send. */
-static int words_to_args(const struct definition *workflow, char **words, size_t count, struct buffer *out,
-                         struct error *error)
+int request_words(const struct definition *workflow, char **words, size_t count, struct buffer *out, struct error *error)
 {
 	if (count > workflow->param_count)
 		return error_set(error, ERR_INVALID, "%.*s%.*s takes %u argument%s, not %zu",
@@ -214,7 +212,7 @@ static void request_start(const struct request *request)
 	}
 	if (body->n_words == 0) {
 		propose_start(request, workflow, request->payload.size != 0 ? request->payload : SLICE("{}"));
-	} else if (words_to_args(workflow, body->words, body->n_words, &args, &error) != 0) {
+	} else if (request_words(workflow, body->words, body->n_words, &args, &error) != 0) {
 		request_refuse(request, error.code, "%s", error.text);
 	} else {
 		propose_start(request, workflow, buffer_slice(&args));
@@ -389,7 +387,7 @@ void request_change(const struct request *request)
 		machine_trim(request->node->machine); /* the instance may have been loaded for this */
 		break;
 	default:
-		if (!request_keys_change(request))
+		if (!request_keys_change(request) && !request_jobs_change(request))
 			request_small(request);
 		break;
 	}

@@ -123,6 +123,9 @@ void request_read(const struct request *request)
 	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
 		session_touch(request->node, session, request->connection);
 	switch (request->message->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB:
+		request_await_job(request);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 		node_settle(request->node);
 		if (!request->node->failed)

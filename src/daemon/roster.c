@@ -1,5 +1,6 @@
 #include "daemon/cluster.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -39,6 +40,33 @@ static struct noted *noted_find(const struct node *node, uint64_t id)
 	return noted;
 }
 
+/* What it says of itself is believed as far as it can be. */
+static uint64_t number_of(const struct gossip_member *member, const char *key, uint64_t most)
+{
+	struct slice text = SLICE("");
+	long long number = 0;
+	if (!gossip_value(member, key, &text) || json_integer(text, 0, (long long)most, &number) != 0)
+		return 0;
+	return (uint64_t)number;
+}
+
+static void ports_of(const struct gossip_member *member, uint32_t *ret_low, uint32_t *ret_high)
+{
+	struct slice text = SLICE("");
+	long long low = 0;
+	long long high = 0;
+	gossip_value(member, GOSSIP_KEY_PORTS, &text);
+	const char *dash = text.size != 0 ? memchr(text.data, '-', text.size) : NULL;
+	if (dash == NULL)
+		return;
+	size_t first = (size_t)(dash - text.data);
+	if (json_integer((struct slice){text.data, first}, 1, UINT16_MAX, &low) != 0 ||
+	    json_integer((struct slice){dash + 1, text.size - first - 1}, low, UINT16_MAX, &high) != 0)
+		return;
+	*ret_low = (uint32_t)low;
+	*ret_high = (uint32_t)high;
+}
+
 static void propose_row(struct node *node, const struct gossip_member *member, const char *state)
 {
 	struct command command = {.kind = COMMAND_NODE};
@@ -56,6 +84,9 @@ static void propose_row(struct node *node, const struct gossip_member *member, c
 	command.node.state = slice_of(state);
 	command.node.tags = buffer_slice(&tags);
 	command.node.generation = member->generation;
+	command.node.cpu = (uint32_t)number_of(member, GOSSIP_KEY_CPU, UINT32_MAX);
+	command.node.memory = number_of(member, GOSSIP_KEY_MEMORY, UINT64_C(1) << 52);
+	ports_of(member, &command.node.port_low, &command.node.port_high);
 	node_propose(node, &command, true);
 	buffer_finish(&tags);
 }

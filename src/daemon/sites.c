@@ -1,4 +1,5 @@
 #include "daemon/node_internal.h"
+#include "daemon/placing.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -401,6 +402,7 @@ static void answer_end(struct node *node, struct site *site)
 		dispatch_place_credit(node->dispatch, worker->place, worker->credit);
 	orphans_offer(node, &site->orphans);
 	site->worker_wait_until = now + WORKER_BACK_MS;
+	placing_site_known(node, site->member);
 }
 
 void sites_report(struct node *node, uint64_t member, const struct node_report *report)
@@ -464,6 +466,7 @@ void node_member_dead(struct node *node, uint64_t member, const char *name)
 	site_lose(node, site);
 	orphans_offer(node, &site->orphans);
 	site->worker_wait_until = now + WORKER_BACK_MS;
+	placing_site_known(node, site->member);
 }
 
 void node_member_alive(struct node *node, uint64_t member)

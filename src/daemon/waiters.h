@@ -22,6 +22,7 @@ enum wait_kind {
 	WAIT_KEY,      /* of (hash of the key, its size) */
 	WAIT_PREFIX,   /* of (hash of the prefix, its size): any key that begins with it */
 	WAIT_CONFIGURATION, /* of the index of an entry that changes the group: until it is applied */
+	WAIT_JOB,      /* of (job, 1: until it runs, 0: until it has ended) */
 	WAIT_LEADER,   /* until this node leads no more */
 };
 

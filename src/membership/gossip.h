@@ -36,6 +36,9 @@ struct gossip_shared;
 #define GOSSIP_KEY_ROLE "role"
 #define GOSSIP_KEY_DATACENTER "datacenter"
 #define GOSSIP_KEY_TAG "tag." /* and its name */
+#define GOSSIP_KEY_CPU "cpu" /* thousandths of a processor that it has for tasks */
+#define GOSSIP_KEY_MEMORY "memory" /* bytes of them */
+#define GOSSIP_KEY_PORTS "ports" /* LOW-HIGH */
 
 struct gossip_config {
 	uint64_t id;             /* 1 … GOSSIP_ID_MAX */

@@ -1,6 +1,7 @@
 #include "wire/command.h"
 
 #include "proto/log.pb-c.h"
+#include "wire/command_jobs.h"
 #include "wire/command_keys.h"
 #include "wire/message.h"
 
@@ -50,6 +51,7 @@ static void encode_register(struct encoder *encoder, const struct command *comma
 		to->executable = from->executable;
 		to->content = to_bytes(from->content);
 	}
+	message->run_jobs = command->kind == COMMAND_RUN_JOBS;
 	encoder->entry.register_ = message;
 }
 
@@ -117,6 +119,10 @@ static void encode_node(struct encoder *encoder, const struct command *command)
 	message->datacenter = to_bytes(command->node.datacenter);
 	message->state = to_bytes(command->node.state);
 	message->tags = to_bytes(command->node.tags);
+	message->cpu = command->node.cpu;
+	message->memory = command->node.memory;
+	message->port_low = command->node.port_low;
+	message->port_high = command->node.port_high;
 	encoder->entry.node = message;
 }
 
@@ -204,6 +210,14 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_TRANSACT] = CLUSTERD__LOG__ENTRY__COMMAND_TRANSACT,
 	[COMMAND_GRANT_LEASE] = CLUSTERD__LOG__ENTRY__COMMAND_GRANT_LEASE,
 	[COMMAND_END_LEASES] = CLUSTERD__LOG__ENTRY__COMMAND_END_LEASES,
+	[COMMAND_RUN_JOBS] = CLUSTERD__LOG__ENTRY__COMMAND_REGISTER,
+	[COMMAND_DISPATCH_JOB] = CLUSTERD__LOG__ENTRY__COMMAND_DISPATCH_JOB,
+	[COMMAND_STOP_JOB] = CLUSTERD__LOG__ENTRY__COMMAND_STOP_JOB,
+	[COMMAND_SCALE_JOB] = CLUSTERD__LOG__ENTRY__COMMAND_SCALE_JOB,
+	[COMMAND_PLACE] = CLUSTERD__LOG__ENTRY__COMMAND_PLACE,
+	[COMMAND_ALLOCATIONS] = CLUSTERD__LOG__ENTRY__COMMAND_ALLOCATIONS,
+	[COMMAND_STOP_ALLOCATIONS] = CLUSTERD__LOG__ENTRY__COMMAND_STOP_ALLOCATIONS,
+	[COMMAND_ELIGIBLE] = CLUSTERD__LOG__ENTRY__COMMAND_ELIGIBLE,
 };
 
 void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
@@ -218,6 +232,7 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 	encoder.entry.command_case = cases[command->kind];
 	switch (command->kind) {
 	case COMMAND_REGISTER:
+	case COMMAND_RUN_JOBS:
 		encode_register(&encoder, command);
 		break;
 	case COMMAND_START:
@@ -242,6 +257,15 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 	case COMMAND_END_LEASES:
 		command_keys_encode(command, scratch, &encoder.entry);
 		break;
+	case COMMAND_DISPATCH_JOB:
+	case COMMAND_STOP_JOB:
+	case COMMAND_SCALE_JOB:
+	case COMMAND_PLACE:
+	case COMMAND_ALLOCATIONS:
+	case COMMAND_STOP_ALLOCATIONS:
+	case COMMAND_ELIGIBLE:
+		command_jobs_encode(command, scratch, &encoder.entry);
+		break;
 	default:
 		encode_small(&encoder, command);
 		break;
@@ -262,7 +286,7 @@ static void decode_register(const Clusterd__Log__Register *message, struct arena
 		attachments[i] = (struct command_attachment){to_slice(from->path), to_slice(from->hash),
 		                                             from->executable != 0, to_slice(from->content)};
 	}
-	command->kind = COMMAND_REGISTER;
+	command->kind = message->run_jobs ? COMMAND_RUN_JOBS : COMMAND_REGISTER;
 	command->registering.files = files;
 	command->registering.file_count = message->n_files;
 	command->registering.attachments = attachments;
@@ -388,11 +412,16 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 		command->node.datacenter = to_slice(entry->node->datacenter);
 		command->node.state = to_slice(entry->node->state);
 		command->node.tags = to_slice(entry->node->tags);
+		command->node.cpu = entry->node->cpu;
+		command->node.memory = entry->node->memory;
+		command->node.port_low = entry->node->port_low;
+		command->node.port_high = entry->node->port_high;
 		return 0;
 	case CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION:
 		return decode_configuration(entry->configuration, arena, command, error);
 	default:
-		return command_keys_decode(entry, arena, command, error);
+		return command_jobs_has(entry) ? command_jobs_decode(entry, arena, command, error)
+		                               : command_keys_decode(entry, arena, command, error);
 	}
 }
 

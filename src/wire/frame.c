@@ -33,7 +33,8 @@ const char *frame_type_name(unsigned type)
 		[FRAME_FORWARDED] = "forwarded",   [FRAME_FORWARD_CANCEL] = "forward cancel",
 		[FRAME_PRESENCE] = "presence",     [FRAME_FORM] = "form",             [FRAME_PLACES] = "places",
 		[FRAME_SURVEY] = "survey",         [FRAME_FETCH] = "fetch",           [FRAME_FETCHED] = "fetched",
-		[FRAME_SET_BACK] = "set back",
+		[FRAME_SET_BACK] = "set back",     [FRAME_TASKS] = "tasks",
+		[FRAME_TASK_REPORTS] = "task reports",
 	};
 	_Static_assert(sizeof names / sizeof names[0] == FRAME_TYPE_END, "each type has a name");
 	return type != 0 && type < FRAME_TYPE_END ? names[type] : "unknown";

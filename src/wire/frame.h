@@ -50,6 +50,8 @@ enum frame_type {
 	FRAME_FETCH,         /* Fetch: a node without a catalog asks for definitions and files */
 	FRAME_FETCHED,       /* Fetched: some bytes of them; payload: the bytes */
 	FRAME_SET_BACK,      /* the receiver has less than it had said to be durable: nothing is taken from it; no message */
+	FRAME_TASKS,         /* Tasks: what the leader wants a node to run of jobs */
+	FRAME_TASK_REPORTS,  /* TaskReports: what became of it */
 	FRAME_TYPE_END,
 };
 

@@ -399,6 +399,10 @@ const ProtobufCMessageDescriptor *message_of_frame(enum frame_type type)
 		return &clusterd__wire__fetch__descriptor;
 	case FRAME_FETCHED:
 		return &clusterd__wire__fetched__descriptor;
+	case FRAME_TASKS:
+		return &clusterd__wire__tasks__descriptor;
+	case FRAME_TASK_REPORTS:
+		return &clusterd__wire__task_reports__descriptor;
 	case FRAME_CANCEL:
 	case FRAME_EXCHANGE:
 	case FRAME_FORWARD_CANCEL:

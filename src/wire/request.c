@@ -15,6 +15,10 @@ bool request_changes_something(const Clusterd__Wire__Request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
 	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
+	case CLUSTERD__WIRE__REQUEST__BODY_DISPATCH_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
 		return true;
 	default:
 		return false;

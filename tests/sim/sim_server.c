@@ -187,6 +187,26 @@ static void host_call_abandon(void *context, struct call_id call)
 		calls_abandon(context, call);
 }
 
+static void host_task_start(void *context, const struct allocation_order *order)
+{
+	(void)order;
+	server_fail(context, "a task that nobody asked for");
+}
+
+static void host_task_of(void *context, uint64_t allocation)
+{
+	(void)allocation;
+	server_fail(context, "a task that nobody asked for");
+}
+
+/* None are here, and none are to be. */
+static void host_tasks_keep_only(void *context, const uint64_t *known, size_t count)
+{
+	(void)known;
+	if (count > 0)
+		server_fail(context, "a task that nobody asked for");
+}
+
 static void host_peer_address(void *context, uint64_t member, const char *address)
 {
 	if (host_enter(context))
@@ -275,6 +295,10 @@ static const struct node_host node_host = {
 	.save_snapshot = host_save_snapshot,
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
+	.task_start = host_task_start,
+	.task_stop = host_task_of,
+	.task_taken = host_task_of,
+	.tasks_keep_only = host_tasks_keep_only,
 	.peer_address = host_peer_address,
 	.peer_send = host_peer_send,
 	.datagram_send = host_datagram_send,

@@ -88,7 +88,7 @@ static void print_effect(struct machine_fixture *fixture, const struct effect *e
 {
 	static const char *const words[] = {"answer",   "ready", "withdrawn", "closed", "abandoned", "finished",
 	                                    "grown",    "applied", "session",    "timers", "registered", "changed", "granted", "ending",
-	                                    "ended"};
+	                                    "ended",    "job",   "placed",    "told",   "over",      "refused",  "node"};
 	struct buffer *out = &fixture->effects;
 	switch (effect->kind) {
 	case EFFECT_ANSWER:
@@ -117,6 +117,18 @@ static void print_effect(struct machine_fixture *fixture, const struct effect *e
 	case EFFECT_LEASE_ENDED:
 		buffer_format(out, "%s%s %" PRIu64, out->size > 0 ? ", " : "", words[effect->kind], effect->lease);
 		return;
+	case EFFECT_JOB_CHANGED:
+		buffer_format(out, "%sjob %" PRIu64 " %s", out->size > 0 ? ", " : "", effect->job, effect->state);
+		return;
+	case EFFECT_ALLOCATION_PLACED:
+	case EFFECT_ALLOCATION_CHANGED:
+	case EFFECT_ALLOCATION_ENDED:
+		buffer_format(out, "%s%s %" PRIu64, out->size > 0 ? ", " : "", words[effect->kind], effect->allocation);
+		return;
+	case EFFECT_PLACEMENT_REFUSED:
+		buffer_format(out, "%srefused %" PRIu64 "/%u", out->size > 0 ? ", " : "", effect->job, effect->task);
+		return;
+	case EFFECT_NODE_CHANGED:
 	case EFFECT_GROWN:
 	case EFFECT_RESULTS_APPLIED:
 	case EFFECT_SESSION_CLOSED:

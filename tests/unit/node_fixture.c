@@ -260,6 +260,29 @@ static void host_call_abandon(void *context, struct call_id call)
 	calls_forget(context, 0, &call);
 }
 
+static void host_task_start(void *context, const struct allocation_order *order)
+{
+	(void)order;
+	(void)context;
+	node_fixture_fail("a task that nobody asked for");
+}
+
+static void host_task_of(void *context, uint64_t allocation)
+{
+	(void)allocation;
+	(void)context;
+	node_fixture_fail("a task that nobody asked for");
+}
+
+/* None are here, and none are to be. */
+static void host_tasks_keep_only(void *context, const uint64_t *known, size_t count)
+{
+	(void)known;
+	(void)context;
+	if (count > 0)
+		node_fixture_fail("a task that nobody asked for");
+}
+
 static void respond_nothing(struct node_fixture *fixture, uint64_t connection, uint32_t stream)
 {
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
@@ -383,6 +406,10 @@ static const struct node_host host = {
 	.save_snapshot = host_save_snapshot,
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
+	.task_start = host_task_start,
+	.task_stop = host_task_of,
+	.task_taken = host_task_of,
+	.tasks_keep_only = host_tasks_keep_only,
 	.status = host_status,
 	.fail = host_fail,
 };

@@ -122,7 +122,7 @@ static void file_of_a_newer_program_is_refused_with_both_versions(void **state)
 {
 	struct fixture *fixture = *state;
 	outside_run(fixture, "UPDATE meta SET value = 12345 WHERE key = 'schema_version'");
-	refused(fixture, ERR_VERSION, "version 12345, this program knows up to version 2");
+	refused(fixture, ERR_VERSION, "version 12345, this program knows up to version 3");
 }
 
 static void database_of_somebody_else_is_refused_and_left_alone(void **state)

@@ -349,21 +349,21 @@ static void role_decides_which_frames_may_come(void **state)
 	/* hello, welcome, request, response, cancel, goodbye, offer, assignment, abandon, result, taken, heartbeat, proof; from raft on:
 	 * exchange is the second of them */
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, true, letters);
-	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnnnnn");
+	assert_string_equal(letters, "nnynygnnnnnnn" "nnnnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, true, letters);
-	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnnnnn");
+	assert_string_equal(letters, "nnynygynnynyn" "nnnnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, true, letters);
-	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyyyyy");
+	assert_string_equal(letters, "nnnnngnyyyyyn" "ynyyyyyyyyyyyy");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, true, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_CLIENT, false, false, letters);
-	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnnnnnnn" "nnnnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_WORKER, false, false, letters);
-	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnnnnn");
+	assert_string_equal(letters, "nnnyngnyynynn" "nnnnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, false, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nnnnnnnnnnnnnn");
 	accepted_types(CLUSTERD__WIRE__ROLE__ROLE_PEER, true, false, letters);
-	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnn");
+	assert_string_equal(letters, "nnnnngnnnnnnn" "nynnnnnnnnnnnn");
 }
 
 static void frame_that_the_role_forbids_is_named(void **state)

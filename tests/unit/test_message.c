@@ -319,26 +319,34 @@ static void each_repeated(const ProtobufCMessageDescriptor *type, unsigned depth
 
 static int visited;
 
+/* Texts, messages, packed numbers; not a number. */
+static bool has_length(const ProtobufCFieldDescriptor *field)
+{
+	return field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_BYTES ||
+	       field->type == PROTOBUF_C_TYPE_MESSAGE || (field->flags & PROTOBUF_C_FIELD_FLAG_PACKED) != 0;
+}
+
 /* The least bytes for the most memory: every field of every element is there, and empty. */
 static void decode_small_elements(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field)
 {
 	struct buffer element = BUFFER_EMPTY;
+	int weight = 1; /* elements: those within it count, too */
 	visited++;
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
 		const ProtobufCMessageDescriptor *inner = field->descriptor;
 		for (unsigned i = 0; i < inner->n_fields; i++) {
-			bool is_number = inner->fields[i].type != PROTOBUF_C_TYPE_STRING &&
-			                 inner->fields[i].type != PROTOBUF_C_TYPE_BYTES;
-			append_varint(&element, inner->fields[i].id << 3 | (is_number ? 0 : 2));
+			weight += inner->fields[i].label == PROTOBUF_C_LABEL_REPEATED;
+			append_varint(&element, inner->fields[i].id << 3 | (has_length(&inner->fields[i]) ? 2 : 0));
 			append_varint(&element, 0);
 		}
 	}
 	buffer_clear(&bytes);
-	for (int i = 0; i < 5000; i++)
+	int count = 5000 / weight;
+	for (int i = 0; i < count; i++)
 		append_field(&bytes, field->id, buffer_slice(&element));
 	if (unpack(type) != 0)
 		fail_msg("%s.%s: %s", type->name, field->name, error.text);
-	assert_true(arena.used <= MESSAGE_MEMORY(bytes.size, 5000));
+	assert_true(arena.used <= MESSAGE_MEMORY(bytes.size, (size_t)(count * weight)));
 	arena_finish(&arena);
 	buffer_finish(&element);
 	bool is_number = field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_BYTES &&

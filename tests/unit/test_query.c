@@ -185,7 +185,7 @@ static void parameters_are_bound_in_order(void **state)
 	const char *sql = "SELECT value, ?2, ?3 FROM meta WHERE key = ?1";
 	for (int round = 0; round < 2; round++) { /* the second time from the cache */
 		assert_int_equal(query_run(query->reader, sql, parameters, 3, 0, 0, &result, &query->error), 0);
-		assert_string_equal(buffer_string(&result.rows), "[[2,null,\"it's\"]]");
+		assert_string_equal(buffer_string(&result.rows), "[[3,null,\"it's\"]]");
 		query_result_finish(&result);
 	}
 	assert_int_equal(query_run(query->reader, sql, parameters, 2, 0, 0, &result, &query->error), ERR_INVALID);

@@ -399,10 +399,10 @@ static void environment_and_descriptors_are_its_own_alone(void **state)
 {
 	(void)state;
 	setenv("SUPERVISOR_SECRET", "x", 1);
-	start_shell("echo $SUPERVISOR_SECRET; ls /proc/$$/fd | tr '\\n' ' '");
+	start_shell("echo $SUPERVISOR_SECRET; ls /proc/$$/fd");
 	wait_for_end();
 	unsetenv("SUPERVISOR_SECRET");
-	assert_file("stdout.0", "\n0 1 2 ");
+	assert_file("stdout.0", "\n0\n1\n2\n");
 }
 
 /* ---- Stopping ---- */

@@ -105,12 +105,22 @@ int run_snapshot_save(struct context *context, const struct arguments *arguments
 int run_snapshot_inspect(struct context *context, const struct arguments *arguments);
 int run_snapshot_restore(struct context *context, const struct arguments *arguments);
 int run_job_check(struct context *context, const struct arguments *arguments);
+int run_job_run(struct context *context, const struct arguments *arguments);
+int run_job_list(struct context *context, const struct arguments *arguments);
+int run_job_status(struct context *context, const struct arguments *arguments);
+int run_job_history(struct context *context, const struct arguments *arguments);
+int run_job_stop(struct context *context, const struct arguments *arguments);
+int run_job_scale(struct context *context, const struct arguments *arguments);
+int run_job_dispatch(struct context *context, const struct arguments *arguments);
+int run_job_wait(struct context *context, const struct arguments *arguments);
+int run_node_eligibility(struct context *context, const struct arguments *arguments);
 int run_worker(struct context *context, const struct arguments *arguments);
 int run_completion(struct context *context, const struct arguments *arguments);
 int run_man(struct context *context, const struct arguments *arguments);
 
+enum registration_mode { REGISTRATION_ONLY, REGISTRATION_CHECK, REGISTRATION_RUN /* and runs the jobs */ };
 /* registration.c: registers files (with what their processes need); what the node answered goes to `ret_json`. */
-int register_files(struct context *context, const char *const *paths, int count, bool check_only,
+int register_files(struct context *context, const char *const *paths, int count, enum registration_mode mode,
                    struct buffer *ret_json);
 void print_warnings(struct slice json);
 /* workflow.c: 0 or the error in the context. `key` may be NULL. */

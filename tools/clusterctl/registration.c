@@ -132,13 +132,14 @@ static int send_parcel(struct context *context, struct parcel *parcel, struct bu
 	return json_check(buffer_slice(ret_json), &context->error);
 }
 
-int register_files(struct context *context, const char *const *paths, int count, bool check_only,
+int register_files(struct context *context, const char *const *paths, int count, enum registration_mode mode,
                    struct buffer *ret_json)
 {
 	struct parcel parcel = {.arena = {0}};
 	int code = 0;
 	clusterd__wire__register__init(&parcel.message);
-	parcel.message.check_only = check_only;
+	parcel.message.check_only = mode == REGISTRATION_CHECK;
+	parcel.message.run_jobs = mode == REGISTRATION_RUN;
 	parcel.sources = arena_alloc(&parcel.arena, (size_t)count * sizeof *parcel.sources);
 	parcel.message.files = arena_alloc(&parcel.arena, (size_t)count * sizeof *parcel.message.files);
 	for (int i = 0; i < count && code == 0; i++)
@@ -188,7 +189,8 @@ int run_register(struct context *context, const struct arguments *arguments)
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
-	if (register_files(context, arguments->values, arguments->value_count, check_only, &json) != 0) {
+	enum registration_mode mode = check_only ? REGISTRATION_CHECK : REGISTRATION_ONLY;
+	if (register_files(context, arguments->values, arguments->value_count, mode, &json) != 0) {
 		buffer_finish(&json);
 		return report(context);
 	}
@@ -216,7 +218,7 @@ int run_job_check(struct context *context, const struct arguments *arguments)
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
-	code = register_files(context, arguments->values, arguments->value_count, true, &json);
+	code = register_files(context, arguments->values, arguments->value_count, REGISTRATION_CHECK, &json);
 	if (code == 0)
 		print_warnings(buffer_slice(&json));
 	buffer_finish(&json);
@@ -271,7 +273,7 @@ int run_run(struct context *context, const struct arguments *arguments)
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
-	if (register_files(context, arguments->values, 1, false, &json) != 0) {
+	if (register_files(context, arguments->values, 1, REGISTRATION_ONLY, &json) != 0) {
 		buffer_finish(&json);
 		return report(context);
 	}

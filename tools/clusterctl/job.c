@@ -1,0 +1,241 @@
+#include "command.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Jobs: run, looked at, stopped. */
+
+static bool parse_job(const char *word, uint64_t *ret_id)
+{
+	return parse_number(word, "a job", ret_id);
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------------------- */
+
+/* Until it has ended, or with `running` runs. 0: it has completed, or runs. */
+static int await_job(struct context *context, uint64_t id, bool running)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__AwaitJob body = CLUSTERD__WIRE__AWAIT_JOB__INIT;
+	struct reply reply;
+	body.job = id;
+	body.running = running;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB;
+	request.await_job = &body;
+	client_set_timeout(context->client, context->timeout_given ? context->timeout : MSEC_NEVER);
+	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
+		return report(context);
+	const Clusterd__Wire__Finished *finished = reply.response->finished;
+	bool good = reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED &&
+	            (strcmp(finished->state, "completed") == 0 || (running && strcmp(finished->state, "running") == 0));
+	if (!good && reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED)
+		fprintf(stderr, "clusterctl: job %" PRIu64 " has %s%s%s\nSee: clusterctl job status %" PRIu64 "\n", id,
+		        strcmp(finished->state, "stopped") == 0 ? "been stopped" : finished->state,
+		        finished->error[0] != '\0' ? ": " : "", finished->error, id);
+	reply_finish(&reply);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+int run_job_wait(struct context *context, const struct arguments *arguments)
+{
+	uint64_t id;
+	if (!parse_job(arguments->values[0], &id))
+		return EXIT_USAGE;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	return code != 0 ? code : await_job(context, id, arguments->flags[0] != NULL);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t member_number(struct slice row, const char *name)
+{
+	struct slice value;
+	long long number = 0;
+	if (!json_member(row, slice_of(name), &value) || json_integer(value, 0, INT64_MAX, &number) != 0)
+		return 0;
+	return (uint64_t)number;
+}
+
+static struct slice member_text(struct slice row, const char *name, struct buffer *plain)
+{
+	struct slice value;
+	buffer_clear(plain);
+	if (json_member(row, slice_of(name), &value) && json_kind(value) == JSON_STRING)
+		json_unquote(plain, value);
+	return buffer_slice(plain);
+}
+
+static void print_run(struct slice row)
+{
+	struct buffer name = BUFFER_EMPTY;
+	struct buffer change = BUFFER_EMPTY;
+	member_text(row, "name", &name);
+	member_text(row, "change", &change);
+	printf("%" PRIu64 "  %s@%" PRIu64 "  %s\n", member_number(row, "id"), buffer_string(&name),
+	       member_number(row, "version"), buffer_string(&change));
+	buffer_finish(&name);
+	buffer_finish(&change);
+}
+
+int run_job_run(struct context *context, const struct arguments *arguments)
+{
+	struct buffer json = BUFFER_EMPTY;
+	struct json_iterator iterator;
+	struct slice rows;
+	struct slice key;
+	struct slice row;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	if (register_files(context, arguments->values, arguments->value_count, REGISTRATION_RUN, &json) != 0) {
+		buffer_finish(&json);
+		return report(context);
+	}
+	print_warnings(buffer_slice(&json));
+	if (json_member(buffer_slice(&json), SLICE("jobs"), &rows)) {
+		if (context->form != OUTPUT_TABLE)
+			printf("%.*s\n", SLICE_ARGS(rows));
+		json_iterate(&iterator, rows);
+		while (code == EXIT_DONE && json_next(&iterator, &key, &row)) {
+			if (context->form == OUTPUT_TABLE)
+				print_run(row);
+			fflush(stdout);
+			if (arguments->flags[0] != NULL)
+				code = await_job(context, member_number(row, "id"), false);
+		}
+	}
+	buffer_finish(&json);
+	return code;
+}
+
+int run_job_dispatch(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__DispatchJob body = CLUSTERD__WIRE__DISPATCH_JOB__INIT;
+	struct reply reply;
+	uint64_t id = 0;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	char *plain = mem_string(arguments->values[0]);
+	char *at = strchr(plain, '@');
+	if (at != NULL) {
+		*at = '\0';
+		body.version = (uint32_t)strtoul(at + 1, NULL, 10);
+	}
+	body.name = plain;
+	body.key = (char *)(uintptr_t)(arguments->flags[0] != NULL ? arguments->flags[0] : "");
+	body.words = (char **)(uintptr_t)(arguments->values + 1);
+	body.n_words = (size_t)arguments->value_count - 1;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_DISPATCH_JOB;
+	request.dispatch_job = &body;
+	code = client_ask(context->client, &request, SLICE(""), &reply, &context->error);
+	mem_free(plain);
+	if (code != 0)
+		return report(context);
+	if (reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_STARTED)
+		id = reply.response->started->instance;
+	reply_finish(&reply);
+	printf("%" PRIu64 "\n", id);
+	fflush(stdout);
+	return arguments->flags[1] != NULL ? await_job(context, id, false) : EXIT_DONE;
+}
+
+int run_job_stop(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__StopJob body = CLUSTERD__WIRE__STOP_JOB__INIT;
+	if (!parse_job(arguments->values[0], &body.job))
+		return EXIT_USAGE;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB;
+	request.stop_job = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+int run_job_scale(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__ScaleJob body = CLUSTERD__WIRE__SCALE_JOB__INIT;
+	uint64_t count;
+	if (!parse_job(arguments->values[0], &body.job) ||
+	    !parse_number(arguments->values[1], "a number of tasks", &count))
+		return EXIT_USAGE;
+	body.count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB;
+	request.scale_job = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------- */
+
+int run_job_list(struct context *context, const struct arguments *arguments)
+{
+	(void)arguments;
+	return print_query(
+		context,
+		"SELECT id, name, version, type, state, count, running, completed, failed, submitted_ms, finished_ms"
+		" FROM job ORDER BY id DESC",
+		NULL, 0);
+}
+
+#define EXIT_OF_JOB \
+	"(SELECT exit_code FROM allocation WHERE job = job.id AND finished_ms IS NOT NULL ORDER BY id DESC LIMIT 1)"
+
+int run_job_status(struct context *context, const struct arguments *arguments)
+{
+	const char *parameters[] = {arguments->values[0]};
+	uint64_t id;
+	if (!parse_job(arguments->values[0], &id))
+		return EXIT_USAGE;
+	int code = print_query(
+		context,
+		"SELECT id, name, version, type, state, " EXIT_OF_JOB
+		" AS exit_code, count, running, completed, failed,"
+		" lost, submitted_ms, started_ms, finished_ms, error FROM job WHERE id = CAST(?1 AS INTEGER)",
+		parameters, 1);
+	if (code != EXIT_DONE || context->form != OUTPUT_TABLE)
+		return code;
+	putchar('\n');
+	return print_query(
+		context,
+		"SELECT a.id, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
+		" a.exit_signal, a.ports, a.placed_ms, a.finished_ms, a.error FROM allocation AS a"
+		" LEFT JOIN node AS n ON n.id = a.node WHERE a.job = CAST(?1 AS INTEGER) ORDER BY a.id DESC LIMIT 20",
+		parameters, 1);
+}
+
+int run_job_history(struct context *context, const struct arguments *arguments)
+{
+	const char *parameters[] = {arguments->values[0]};
+	uint64_t id;
+	if (!parse_job(arguments->values[0], &id))
+		return EXIT_USAGE;
+	return print_query(
+		context,
+		"SELECT a.id, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.exit_code,"
+		" a.exit_signal, a.placed_ms, a.started_ms, a.finished_ms, a.error FROM allocation AS a"
+		" LEFT JOIN node AS n ON n.id = a.node WHERE a.job = CAST(?1 AS INTEGER) ORDER BY a.id",
+		parameters, 1);
+}
+
+/* --- nodes --------------------------------------------------------------------------------------------------------- */
+
+int run_node_eligibility(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__SetEligible body = CLUSTERD__WIRE__SET_ELIGIBLE__INIT;
+	bool enable = arguments->flags[0] != NULL;
+	if (enable == (arguments->flags[1] != NULL)) {
+		fprintf(stderr, "clusterctl: one of --enable and --disable is needed\n");
+		return EXIT_USAGE;
+	}
+	body.member = (char *)(uintptr_t)arguments->values[0];
+	body.eligible = enable;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE;
+	request.set_eligible = &body;
+	return ask_simple(context, &request, SLICE(""));
+}
