@@ -621,21 +621,31 @@ uint32_t allocations_running(const struct allocations *allocations)
 	return count;
 }
 
+int allocations_find_output(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, bool *ret_ended,
+                            struct error *error)
+{
+	const struct task *task;
+	HASH_FIND(hh, allocations->tasks, &id, sizeof id, task);
+	if (task != NULL)
+		snprintf(ret_path, size, "%s", task->directory);
+	else if (!retention_has(allocations->retention, id, ret_path, size))
+		return error_set(error, ERR_NOT_FOUND, "the output of allocation %llu is not kept on %s any more",
+		                 (unsigned long long)id, allocations->options.node_name);
+	*ret_ended = task == NULL || task->state == ALLOCATION_ENDED;
+	return 0;
+}
+
 int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset,
                             size_t size, struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended,
                             struct error *error)
 {
 	char path[PATH_MAX];
 	bool at_end;
-	const struct task *task = find(allocations, id);
-	bool ended = task == NULL || task->state == ALLOCATION_ENDED;
-	if (task != NULL)
-		snprintf(path, sizeof path, "%s", task->directory);
-	else if (!retention_has(allocations->retention, id, path, sizeof path))
-		return error_set(error, ERR_NOT_FOUND, "the output of allocation %llu is not kept here",
-		                 (unsigned long long)id);
-	int code = task_output_read(path, standard_error ? "stderr" : "stdout", offset, size, ret_output, ret_offset,
-	                            &at_end, error);
+	bool ended;
+	int code = allocations_find_output(allocations, id, path, sizeof path, &ended, error);
+	if (code == 0)
+		code = task_output_read(path, standard_error ? "stderr" : "stdout", offset, size, ret_output,
+		                        ret_offset, &at_end, error);
 	if (code == 0)
 		*ret_ended = ended && at_end;
 	return code;

@@ -110,6 +110,14 @@ uint32_t allocations_running(const struct allocations *allocations);
 int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset, size_t size,
                             struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended, struct error *error);
 
+/* The directory with the output of one, living or kept, for task_output_read on any thread; `ret_ended`: it writes no more.
+ * ERR_NOT_FOUND. */
+int allocations_find_output(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, bool *ret_ended,
+                            struct error *error);
+/* The output `name` (stdout, stderr) in that directory: as allocations_read_output. `ret_at_end`: up to what there is now. No state. */
+int task_output_read(const char *directory, const char *name, int64_t offset, size_t size, struct buffer *ret_output,
+                     uint64_t *ret_offset, bool *ret_at_end, struct error *error);
+
 /* What this machine has to give: thousandths of processors, bytes. */
 void allocations_capacity(uint32_t *ret_cpu, uint64_t *ret_memory);
 

@@ -56,9 +56,4 @@ void retention_add(struct retention *retention, uint64_t id, const char *directo
 void retention_prune(struct retention *retention, msec now);
 bool retention_has(const struct retention *retention, uint64_t id, char *ret_path, size_t size);
 
-/* ---- task_output.c ---- */
-
-int task_output_read(const char *directory, const char *name, int64_t offset, size_t size, struct buffer *ret_output,
-                     uint64_t *ret_offset, bool *ret_at_end, struct error *error);
-
 #endif

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 
 #define TAKEN_AT_ONCE 256 /* of what has waited, in one turn */
+#define REACH_MS 5000      /* a member that a request is for is reached within, or it is refused */
+#define KNOCK_MS 500       /* between attempts to reach it */
 
 struct reached {
 	uint64_t member;
@@ -75,6 +77,12 @@ static uint64_t other_leader(const struct node *node)
 	return leader != node->id ? leader : 0;
 }
 
+/* Whom it is to be given to; 0: nobody, for now. */
+static uint64_t destination(const struct node *node, const struct parked *parked)
+{
+	return parked->target != 0 ? parked->target : other_leader(node);
+}
+
 static bool was_given_to(const struct parked *parked, uint64_t leader)
 {
 	return leader != 0 && parked->member == leader;
@@ -89,7 +97,7 @@ static void cancel_at(struct node *node, const struct parked *parked)
 
 static void give(struct node *node, struct parked *parked, const Clusterd__Wire__Request *message, struct slice payload)
 {
-	uint64_t leader = other_leader(node);
+	uint64_t leader = destination(node, parked);
 	if (parked->member != leader)
 		cancel_at(node, parked);
 	parked->member = leader;
@@ -146,11 +154,36 @@ static void carry_out(struct node *node, struct parked *parked)
 	parked_destroy(parked);
 }
 
+/* It waits until its member is reached; to send anything to it is to try. */
+static void knock(struct node *node, struct parked *parked)
+{
+	struct parking *parking = &node->forwarding->parking;
+	msec now = node->host->now(node->context);
+	if (parked->until == MSEC_NEVER) {
+		parked->until = msec_earlier(parked->deadline, now + REACH_MS);
+		parking->next = msec_earlier(parking->next, parked->until);
+	}
+	node->host->peer_send(node->context, parked->target, FRAME_FORWARD_CANCEL, 0, NULL, NULL, 0);
+	parked_again(parking, parked, now + KNOCK_MS);
+}
+
+static void look_at_direct(struct node *node, struct parked *parked)
+{
+	if (parked->member == parked->target)
+		parked_rests(parked);
+	else if (forward_reaches(node, parked->target))
+		give_again(node, parked);
+	else
+		knock(node, parked);
+}
+
 /* What can be done with one of them. */
 static void look_at(struct node *node, struct parked *parked)
 {
 	uint64_t leader = other_leader(node);
-	if (forward_serves(node))
+	if (parked->target != 0)
+		look_at_direct(node, parked);
+	else if (forward_serves(node))
 		carry_out(node, parked);
 	else if (is_peer(parked->connection) && !node->leader)
 		refuse(node, parked, ERR_NOT_LEADER, "another node leads"); /* it goes on from there, not from here */
@@ -245,6 +278,24 @@ void forward_request(const struct request *request)
 		parked_waits(&forwarding->parking, parked, now);
 }
 
+void forward_to(const struct request *request, uint64_t member)
+{
+	struct node *node = request->node;
+	struct forwarding *forwarding = node->forwarding;
+	struct error error = {0};
+	uint32_t stream = new_stream(forwarding);
+	struct parked *parked = parked_add(&forwarding->parking, stream, request->connection, request->stream,
+	                                   request->message, request->payload, node->host->now(node->context), &error);
+	if (parked == NULL) {
+		node->counts.busy++;
+		request_refuse(request, error.code, "%s", error.text);
+		return;
+	}
+	parked->target = member;
+	request_wait(request, WAIT_FORWARDED, stream, 0, 0);
+	look_at(node, parked);
+}
+
 void forward_forget(struct node *node, uint64_t id)
 {
 	struct parked *parked = parked_find(&node->forwarding->parking, id);
@@ -263,13 +314,19 @@ static void expire(struct node *node, msec now)
 	struct parked *parked;
 	struct parked *next;
 	HASH_ITER (hh, parking->items, parked, next) {
-		if (parked->until <= now)
+		if (parked->until <= now && parked->target != 0)
+			refuse(node, parked, ERR_TIMEOUT, "the node that has it cannot be reached from here");
+		else if (parked->until <= now)
 			refuse(node, parked, ERR_NOT_LEADER,
 			       "no leader has taken the request in time: the cluster has none, or it "
 			       "cannot be reached from here");
 		else if (parked->deadline <= now) {
 			cancel_at(node, parked);
-			refuse(node, parked, ERR_TIMEOUT, "the leader has not answered in time");
+			refuse(node, parked, ERR_TIMEOUT,
+			       parked->target != 0 ? "the node that has it has not answered in time"
+			                           : "the leader has not answered in time");
+		} else if (parked->target != 0 && parked->again <= now) {
+			knock(node, parked);
 		}
 	}
 	parking_looked(parking, now);
@@ -306,7 +363,10 @@ void forward_peer_down(struct node *node, uint64_t member)
 		if (parked->member != member)
 			continue;
 		parked->member = 0; /* it or its answer may be lost */
-		parked_waits(&forwarding->parking, parked, node->host->now(node->context));
+		if (parked->target != 0)
+			parked_again(&forwarding->parking, parked, node->host->now(node->context));
+		else
+			parked_waits(&forwarding->parking, parked, node->host->now(node->context));
 	}
 	node_connection_closed(node, NODE_PEER_CONNECTION | member);
 }
@@ -323,7 +383,7 @@ static void give_all_again(struct node *node, uint64_t member)
 			continue;
 		parked->member = 0;
 		parked->refused = false;
-		if (member == other_leader(node))
+		if (member == destination(node, parked))
 			give_again(node, parked);
 		else
 			parked_waits(parking, parked, node->host->now(node->context));
@@ -341,8 +401,16 @@ void forward_peer_up(struct node *node, uint64_t member)
 	HASH_ADD(hh, node->forwarding->reached, member, sizeof reached->member, reached);
 	node->host->peer_send(node->context, member, FRAME_FORWARD_CANCEL, 0, NULL, NULL, 0);
 	node->host->peer_send(node->context, member, FRAME_FORWARDED, 0, &lost.base, NULL, 0);
-	if (member == other_leader(node))
+	if (member == other_leader(node)) {
 		look_at_all(node);
+		return;
+	}
+	struct parked *next;
+	struct parked *parked;
+	HASH_ITER (hh, node->forwarding->parking.items, parked, next) {
+		if (parked->target == member)
+			look_at(node, parked);
+	}
 }
 
 static bool is_refusal(const Clusterd__Wire__Response *response)
@@ -357,7 +425,7 @@ static void forwarded(struct node *node, uint64_t member, uint32_t stream, const
 	struct parked *parked = parked_find(&node->forwarding->parking, stream);
 	if (parked == NULL || parked->member != member)
 		return; /* nobody waits for it any more, or another has been asked since */
-	if (is_refusal(response)) {
+	if (is_refusal(response) && parked->target == 0) {
 		parked->refused = true;
 		look_at(node, parked);
 		return;

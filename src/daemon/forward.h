@@ -1,6 +1,7 @@
-/* Requests that change something, on a node that cannot take them: they are kept until they were answered, and given to the
- * leader, to another one when that is another. (session, sequence) makes giving them twice harmless (INVARIANTS, 24). On the leader
- * they are requests of the connection NODE_PEER_CONNECTION | member. */
+/* Requests that this node cannot take: they are kept until they were answered, and given to the leader, to another one when that is
+ * another; or to the member that they are for. Those that change something may be given twice, which (session, sequence) makes harmless
+ * (INVARIANTS, 24); those for a member likewise, by what they say. There they are requests of the connection
+ * NODE_PEER_CONNECTION | member. */
 #ifndef CLUSTERD_DAEMON_FORWARD_H
 #define CLUSTERD_DAEMON_FORWARD_H
 
@@ -15,6 +16,8 @@ void forwarding_destroy(struct forwarding *forwarding); /* NULL is fine */
 bool forward_serves(const struct node *node);
 /* Takes the request: it is answered when a leader has answered it, or none was found in time. */
 void forward_request(const struct request *request);
+/* Takes a request for this member, another one than this node: it is answered by it, or refused when it cannot be reached. */
+void forward_to(const struct request *request, uint64_t member);
 /* Nobody wants the answer any more. */
 void forward_forget(struct node *node, uint64_t id);
 

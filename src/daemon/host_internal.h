@@ -8,6 +8,7 @@
 
 #include "daemon/allocations.h"
 #include "daemon/data_dir.h"
+#include "daemon/desk.h"
 #include "daemon/executor.h"
 #include "daemon/host.h"
 #include "daemon/network.h"
@@ -26,6 +27,7 @@ struct host {
 	struct catalog *catalog;
 	struct executor *executor;
 	struct allocations *allocations;
+	struct desk *desk;
 	struct reader *reader;
 	struct snapshots *snapshots;
 	struct network *network;
@@ -66,6 +68,8 @@ extern const struct network_handler host_network_handler;
 extern const struct executor_handler host_executor_handler;
 extern const struct allocations_handler host_allocations_handler;
 void host_found(void *context, const struct places *places);
+void host_desk_answered(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                        struct slice payload);
 void host_reader_answered(void *context, const struct reader_answer *answer);
 
 #endif

@@ -66,6 +66,8 @@ static int open_allocations(struct host *host, struct node_config *node, struct 
 	};
 	int code = allocations_create(host->loop, &options, &host_allocations_handler, host, &host->allocations, error);
 	mem_free(directory);
+	if (code == 0)
+		code = desk_create(host->loop, host->allocations, host_desk_answered, host, &host->desk, error);
 	allocations_capacity(&node->cpu, &node->memory);
 	node->port_low = (uint16_t)host->config->port_low;
 	node->port_high = (uint16_t)host->config->port_high;
@@ -149,6 +151,7 @@ void host_close(struct host *host)
 {
 	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
+	desk_destroy(host->desk);
 	allocations_destroy(host->allocations);
 	reader_destroy(host->reader);
 	network_close(host->network);

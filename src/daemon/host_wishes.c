@@ -71,7 +71,7 @@ static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t st
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
 	Clusterd__Wire__Error error = CLUSTERD__WIRE__ERROR__INIT;
 	error.code = ERR_BUSY;
-	error.text = (char *)(uintptr_t)"too many queries wait: come back later";
+	error.text = (char *)(uintptr_t)"too many requests wait on this node: come back later";
 	error.retry_after_ms = 1000;
 	response.error = &error;
 	if ((connection & NODE_PEER_CONNECTION) != 0)
@@ -174,6 +174,14 @@ static void host_tasks_keep_only(void *context, const uint64_t *known, size_t co
 	allocations_keep_only(((struct host *)context)->allocations, known, count);
 }
 
+static void host_local(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *request,
+                       struct slice payload)
+{
+	struct host *host = context;
+	if (desk_ask(host->desk, connection, stream, request, payload) != 0)
+		host_refuse_busy(host, connection, stream);
+}
+
 static uint64_t resident_bytes(void)
 {
 	unsigned long long size = 0;
@@ -253,6 +261,7 @@ const struct node_host host_wishes = {
 	.task_stop = host_task_stop,
 	.task_taken = host_task_taken,
 	.tasks_keep_only = host_tasks_keep_only,
+	.local = host_local,
 	.left = host_left,
 	.zone = host_zone,
 	.status = host_status,

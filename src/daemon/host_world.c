@@ -175,6 +175,12 @@ static void respond_rows(struct host *host, const struct reader_answer *answer)
 	mem_free(columns);
 }
 
+void host_desk_answered(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                        struct slice payload)
+{
+	node_respond(((struct host *)context)->node, connection, stream, response, payload);
+}
+
 void host_reader_answered(void *context, const struct reader_answer *answer)
 {
 	struct host *host = context;

@@ -83,6 +83,10 @@ struct node_host {
 	/* Those of `known`, in ascending order, and no others are to be here. */
 	void (*tasks_keep_only)(void *context, const uint64_t *known, size_t count);
 
+	/* A request about this machine (output of tasks, …): node_respond answers it, later. NULL: no host of such requests. */
+	void (*local)(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *request,
+	              struct slice payload);
+
 	/* Other nodes. What is sent to a member may get lost, also when its connection breaks; what arrives does so in order. */
 	/* From now on the member is reached at this HOST:PORT; "": it is gone, and so is its connection. */
 	void (*peer_address)(void *context, uint64_t member, const char *address);

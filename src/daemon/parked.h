@@ -21,6 +21,7 @@ struct parked {
 	msec again;      /* when it is tried again though nothing has happened; MSEC_NEVER */
 	uint64_t member; /* whom it was given to; 0: nobody */
 	bool refused;    /* by that member in that term */
+	uint64_t target; /* it is for this member, whoever leads; 0: for the leader */
 	uint64_t first;  /* whom it was given to at first */
 	uint32_t attempt;
 	UT_hash_handle hh;

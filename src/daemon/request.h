@@ -9,6 +9,7 @@
  *   watches.c          who watches keys
  *   leases.c           those of leases, and when they run out
  *   requests_cluster.c those about the cluster itself
+ *   requests_local.c   those that one machine answers: what its tasks have written, …
  *   answers.c          what is answered */
 #ifndef CLUSTERD_DAEMON_REQUEST_H
 #define CLUSTERD_DAEMON_REQUEST_H
@@ -40,6 +41,9 @@ int request_words(const struct definition *definition, char **words, size_t coun
 /* requests_jobs.c: false when the request is none of these. */
 bool request_jobs_change(const struct request *request);
 void request_await_job(const struct request *request);
+
+/* requests_local.c: answered by the host of this node, 0 or another one. */
+void request_at(const struct request *request, uint64_t node);
 
 /* requests_keys.c: the key may be one; else it has been answered. */
 bool request_key_fits(const struct request *request, const char *key);

@@ -62,6 +62,9 @@ static void hand_on(const struct request *request)
 		else
 			consistency_read(request);
 		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT:
+		request_at(request, request->message->read_output->node);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:
 		request_cluster(request);

@@ -714,6 +714,141 @@ static void who_waits_is_told_what_a_copy_of_the_catalog_has_brought(void **stat
 	assert_int_equal(node_fixture_status(fixture, "requests_waiting"), 1);
 }
 
+/* --- for one member, whoever leads ---------------------------------------------------------------------------------- */
+
+static void ask_output(struct world *world, uint64_t member, uint32_t timeout_ms)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__ReadOutput body = CLUSTERD__WIRE__READ_OUTPUT__INIT;
+	body.allocation = 5;
+	body.node = member;
+	request.timeout_ms = timeout_ms;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT;
+	request.read_output = &body;
+	node_fixture_ask(&world->fixture, CLIENT, &request, SLICE(""));
+	node_fixture_settle(&world->fixture);
+}
+
+static uint32_t expect_given(struct world *world, uint64_t member)
+{
+	struct peer_frame frame;
+	if (!node_fixture_sent(&world->fixture, FRAME_FORWARD, &frame))
+		fail_msg("nothing was given on");
+	assert_int_equal(frame.member, member);
+	node_fixture_frame_finish(&frame);
+	return frame.stream;
+}
+
+static void answer_output(struct world *world, uint64_t member, uint32_t stream)
+{
+	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
+	Clusterd__Wire__Output output = CLUSTERD__WIRE__OUTPUT__INIT;
+	response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_OUTPUT;
+	response.output = &output;
+	node_fixture_hear(&world->fixture, member, FRAME_FORWARDED, stream, &response.base, SLICE("hello"));
+	node_fixture_settle(&world->fixture);
+}
+
+static void assert_output(const struct world *world)
+{
+	assert_int_equal(world->fixture.answered.code, 0);
+	assert_true(slice_is(buffer_slice(&world->fixture.answered.payload), "hello"));
+}
+
+static void request_for_a_member_goes_to_it_whoever_leads(void **state)
+{
+	struct world *world = *state;
+	connect_to(world, ALICE);
+	connect_to(world, BOB);
+	ask_output(world, ALICE, 0); /* this node leads */
+	answer_output(world, ALICE, expect_given(world, ALICE));
+	assert_output(world);
+	follow(world, BOB, 10);
+	ask_output(world, ALICE, 0);
+	uint32_t stream = expect_given(world, ALICE);
+	uint32_t before = world->fixture.answered.count;
+	follow(world, ALICE, 11);
+	follow(world, 0, 12);
+	follow(world, BOB, 13);
+	expect_quiet(world);
+	answer_output(world, BOB, stream);
+	assert_unanswered(world, before);
+	answer_output(world, ALICE, stream);
+	assert_output(world);
+}
+
+static void member_that_is_not_reached_is_tried_and_given_its_request_later(void **state)
+{
+	struct world *world = *state;
+	struct peer_frame frame;
+	connect_to(world, ALICE);
+	ask_output(world, ALICE, 0);
+	expect_given(world, ALICE);
+	uint32_t before = world->fixture.answered.count;
+	disconnect_from(world, ALICE);
+	node_fixture_pass(&world->fixture, 100);
+	expect_cancel(world, ALICE, 0); /* to make a connection */
+	node_fixture_pass(&world->fixture, 1000);
+	expect_cancel(world, ALICE, 0);
+	assert_unanswered(world, before);
+	while (node_fixture_sent(&world->fixture, FRAME_FORWARD_CANCEL, &frame))
+		node_fixture_frame_finish(&frame);
+	connect_to(world, ALICE);
+	answer_output(world, ALICE, expect_given(world, ALICE));
+	assert_output(world);
+	/* Nor is it waited for without end. */
+	ask_output(world, ALICE, 0);
+	disconnect_from(world, ALICE);
+	before = world->fixture.answered.count;
+	node_fixture_pass(&world->fixture, 4900);
+	assert_unanswered(world, before);
+	node_fixture_pass(&world->fixture, 300);
+	assert_int_equal(world->fixture.answered.code, ERR_TIMEOUT);
+}
+
+static void refusal_of_the_member_is_an_answer(void **state)
+{
+	struct world *world = *state;
+	connect_to(world, ALICE);
+	ask_output(world, ALICE, 0);
+	answer_error(world, ALICE, expect_given(world, ALICE), ERR_NOT_FOUND);
+	assert_int_equal(world->fixture.answered.code, ERR_NOT_FOUND);
+	ask_output(world, ALICE, 300);
+	uint32_t stream = expect_given(world, ALICE);
+	node_fixture_pass(&world->fixture, 400);
+	assert_int_equal(world->fixture.answered.code, ERR_TIMEOUT);
+	expect_cancel(world, ALICE, stream);
+}
+
+static void request_for_nobody_is_refused_at_once(void **state)
+{
+	struct world *world = *state;
+	ask_output(world, 4711, 0);
+	assert_int_equal(world->fixture.answered.code, ERR_NOT_FOUND);
+	ask_output(world, NODE_FIXTURE_SELF, 0);
+	assert_int_equal(world->fixture.answered.code, ERR_UNSUPPORTED); /* the fixture is no machine */
+	expect_quiet(world);
+}
+
+static void request_that_is_for_another_is_not_passed_on_twice(void **state)
+{
+	struct world *world = *state;
+	struct peer_frame frame;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__ReadOutput body = CLUSTERD__WIRE__READ_OUTPUT__INIT;
+	connect_to(world, ALICE);
+	connect_to(world, BOB);
+	body.node = BOB;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT;
+	request.read_output = &body;
+	node_fixture_hear(&world->fixture, ALICE, FRAME_FORWARD, 3, &request.base, SLICE(""));
+	node_fixture_settle(&world->fixture);
+	assert_false(node_fixture_sent(&world->fixture, FRAME_FORWARD, &frame));
+	assert_true(node_fixture_sent(&world->fixture, FRAME_FORWARDED, &frame));
+	assert_true(frame.member == ALICE && frame.stream == 3);
+	node_fixture_frame_finish(&frame);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -742,6 +877,11 @@ int main(void)
 		TEST(read_asks_the_leader_what_must_be_applied),
 		TEST(who_waits_is_told_what_a_copy_of_the_catalog_has_brought),
 		TEST(what_is_about_the_group_waits_for_the_leader_too),
+		TEST(request_for_a_member_goes_to_it_whoever_leads),
+		TEST(member_that_is_not_reached_is_tried_and_given_its_request_later),
+		TEST(refusal_of_the_member_is_an_answer),
+		TEST(request_for_nobody_is_refused_at_once),
+		TEST(request_that_is_for_another_is_not_passed_on_twice),
 		TEST(read_waits_until_somebody_leads_unless_this_node_alone_is_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,8 @@ extern const struct flag global_flags[];
 int need_client(struct context *context, Clusterd__Wire__Role role);
 /* Says what went wrong on stderr and gives the exit code for it. */
 int report(struct context *context);
+/* A query; 0: its rows are in `ret_reply`, else it was told, and this is the exit code. */
+int ask_query(struct context *context, const char *sql, const char *const *parameters, size_t count, struct reply *ret_reply);
 /* A query whose rows are printed; parameters for its ?1, … */
 int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count);
 /* A request without an answer worth showing. */
@@ -109,6 +111,8 @@ int run_job_run(struct context *context, const struct arguments *arguments);
 int run_job_list(struct context *context, const struct arguments *arguments);
 int run_job_status(struct context *context, const struct arguments *arguments);
 int run_job_history(struct context *context, const struct arguments *arguments);
+int run_job_logs(struct context *context, const struct arguments *arguments);
+int run_allocation_logs(struct context *context, const struct arguments *arguments);
 int run_job_stop(struct context *context, const struct arguments *arguments);
 int run_job_scale(struct context *context, const struct arguments *arguments);
 int run_job_dispatch(struct context *context, const struct arguments *arguments);

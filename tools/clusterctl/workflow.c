@@ -31,11 +31,10 @@ int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct
 	return EXIT_DONE;
 }
 
-int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count)
+int ask_query(struct context *context, const char *sql, const char *const *parameters, size_t count, struct reply *ret_reply)
 {
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
 	Clusterd__Wire__Query body = CLUSTERD__WIRE__QUERY__INIT;
-	struct reply reply;
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
@@ -44,8 +43,15 @@ int print_query(struct context *context, const char *sql, const char *const *par
 	body.n_parameters = count;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_QUERY;
 	request.query = &body;
-	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
-		return report(context);
+	return client_ask(context->client, &request, SLICE(""), ret_reply, &context->error) != 0 ? report(context) : 0;
+}
+
+int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count)
+{
+	struct reply reply;
+	int code = ask_query(context, sql, parameters, count, &reply);
+	if (code != 0)
+		return code;
 	output_rows(context->form, &reply, stdout);
 	reply_finish(&reply);
 	return EXIT_DONE;
