@@ -126,25 +126,10 @@ int clusterd_client_create(const struct clusterd_client_options *options, struct
 	}
 	client->consistency = (Clusterd__Wire__Consistency)known.consistency;
 	client->base.now = client_now();
-	requests_init(&client->requests);
+	requests_init(client);
 	client->link = link_create(&client->base, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &link_handler, client);
 	*ret_client = client;
 	return 0;
-}
-
-/* Nobody waits for the answer: a session that nobody uses ends by itself, some time later. */
-static void say_goodbye(struct clusterd_client *client)
-{
-	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
-	Clusterd__Wire__CloseSession body = CLUSTERD__WIRE__CLOSE_SESSION__INIT;
-	if (client->requests.session == 0)
-		return;
-	message.session = client->requests.session;
-	message.sequence = client->requests.sequence + 1;
-	message.answered_below = message.sequence;
-	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION;
-	message.close_session = &body;
-	link_send(client->link, FRAME_REQUEST, client->requests.next_stream + 1, &message.base, SLICE(""));
 }
 
 void clusterd_client_destroy(struct clusterd_client *client)
@@ -154,7 +139,7 @@ void clusterd_client_destroy(struct clusterd_client *client)
 	assert(!client->turns && client->users == 0);
 	client->base.now = client_now();
 	requests_finish(client);
-	say_goodbye(client);
+	request_session_leave(&client->requests.own);
 	link_destroy(client->link);
 	link_base_finish(&client->base);
 	mem_free(client);

@@ -342,6 +342,118 @@ void clusterd_contender_destroy(struct clusterd_contender *contender); /* gives 
 int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value, size_t *ret_size,
                              int timeout_ms, struct clusterd_error *error);
 
+/* --- sessions ------------------------------------------------------------------------------------------------------ */
+
+/* Who owns publications and subscriptions: a lease that is kept alive for as long as this object is there and dispatched, every third of
+ * its time. What it owns stays over the loss of connections and nodes, and goes when it has ended. Nobody else can act in it: it has a
+ * secret, which the library draws. */
+struct clusterd_session;
+
+/* `session` is not 0: it was opened. Or it has ended, as the cluster says (or it cannot be opened): `error` says why, all that it owned is
+ * gone, and from here on the object only is to be destroyed. That no node can be reached does not end it: it may live on, and what it
+ * owns with it, until the cluster says otherwise. */
+typedef void clusterd_session_told(void *context, uint64_t session, const struct clusterd_error *error);
+
+/* `ttl_ms`: it ends so long after the last sign of life; 1000 to a day, 0: 10000. `told` may be NULL. Requests that are made in it wait
+ * until it is opened. */
+struct clusterd_session *clusterd_session_create(struct clusterd_client *client, uint64_t ttl_ms, clusterd_session_told *told,
+                                                 void *context);
+uint64_t clusterd_session_id(const struct clusterd_session *session); /* 0: not opened yet, or ended */
+/* Closes it, and waits until what it owned is gone. Then it only is to be destroyed. */
+int clusterd_session_close(struct clusterd_session *session, int timeout_ms, struct clusterd_error *error);
+/* Requests in it are given up without a call. It is closed, and nobody waits for that. */
+void clusterd_session_destroy(struct clusterd_session *session);
+
+/* --- topics -------------------------------------------------------------------------------------------------------- */
+
+/* Who publishes what where. Data is not here: it goes straight from publisher to subscriber. A topic is there as long as something of it is
+ * published; its name is unique. "t" is all of a topic, "t.3" its part 3, if it is divided. */
+
+enum clusterd_topic_kind {
+	CLUSTERD_TOPIC_ANY = 0,
+	CLUSTERD_TOPIC_STREAM = 1,     /* items with times */
+	CLUSTERD_TOPIC_COLLECTION = 2, /* the whole state, then changes */
+	CLUSTERD_TOPIC_SERVICE = 3,    /* requests and answers */
+	CLUSTERD_TOPIC_KEEPER = 4      /* any number of workers that hold state, of which one is used */
+};
+
+struct clusterd_publish_options {
+	size_t size;
+	const char *topic;   /* up to 200 bytes, without blanks; not "$…", and not "….DIGITS" */
+	int kind;            /* enum clusterd_topic_kind */
+	const char *schema;  /* "stream(TYPE, TIME)", "service(IN, OUT)", TYPE, or other text. NULL: "" */
+	uint32_t partitions; /* 0: it is not divided */
+	uint32_t part;
+	const char *address; /* HOST:PORT, as subscribers reach it */
+	uint64_t allocation; /* of a job, in which this process runs; 0: none */
+};
+#define CLUSTERD_PUBLISH_OPTIONS {sizeof(struct clusterd_publish_options), NULL, 0, NULL, 0, 0, NULL, 0}
+
+/* CLUSTERD_ERR_EXISTS: it is published; CLUSTERD_ERR_TYPE: the topic has another schema; CLUSTERD_ERR_CONFLICT: another kind or number of
+ * partitions; CLUSTERD_ERR_INVALID; CLUSTERD_ERR_LIMIT; CLUSTERD_ERR_EXPIRED: the session has ended. */
+int clusterd_topic_publish(struct clusterd_session *session, const struct clusterd_publish_options *options,
+                           uint64_t *ret_publication, int timeout_ms, struct clusterd_error *error);
+struct clusterd_request *clusterd_topic_publish_begin(struct clusterd_session *session,
+                                                      const struct clusterd_publish_options *options, int timeout_ms,
+                                                      clusterd_done *done, void *context);
+/* CLUSTERD_ERR_NOT_FOUND: it is gone; CLUSTERD_ERR_DENIED: it is of another session. */
+int clusterd_topic_unpublish(struct clusterd_session *session, uint64_t publication, int timeout_ms, struct clusterd_error *error);
+struct clusterd_request *clusterd_topic_unpublish_begin(struct clusterd_session *session, uint64_t publication, int timeout_ms,
+                                                        clusterd_done *done, void *context);
+
+/* Subscribes to what is published now: CLUSTERD_ERR_NOT_FOUND. `kind`: CLUSTERD_TOPIC_ANY, or else CLUSTERD_ERR_CONFLICT. `schema`: NULL,
+ * or else CLUSTERD_ERR_TYPE when the topic has another one. The reply has the subscription and the topic; `ret_reply` may be NULL. To wait for
+ * a topic, look it up with `wait` before: the blocking function does so itself when `wait` is set (CLUSTERD_ERR_TIMEOUT).
+ * A subscription ends with its session, or its topic: who goes on with a topic that is published anew subscribes again. */
+int clusterd_topic_subscribe(struct clusterd_session *session, const char *topic, int kind, const char *schema, bool wait,
+                             struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error);
+struct clusterd_request *clusterd_topic_subscribe_begin(struct clusterd_session *session, const char *topic, int kind,
+                                                        const char *schema, int timeout_ms, clusterd_done *done, void *context);
+int clusterd_topic_unsubscribe(struct clusterd_session *session, uint64_t subscription, int timeout_ms,
+                               struct clusterd_error *error);
+struct clusterd_request *clusterd_topic_unsubscribe_begin(struct clusterd_session *session, uint64_t subscription, int timeout_ms,
+                                                          clusterd_done *done, void *context);
+
+/* CLUSTERD_ERR_NOT_FOUND; `wait`: until it is there, or CLUSTERD_ERR_TIMEOUT. Subscribes to nothing. "$catalog" has the address of the node
+ * that was asked. Of a keeper, another worker comes first with each answer. */
+int clusterd_topic_lookup(struct clusterd_client *client, const char *topic, bool wait, struct clusterd_reply **ret_reply,
+                          int timeout_ms, struct clusterd_error *error);
+struct clusterd_request *clusterd_topic_lookup_begin(struct clusterd_client *client, const char *topic, bool wait, int timeout_ms,
+                                                     clusterd_done *done, void *context);
+
+struct clusterd_topic {
+	const char *name;         /* without a part */
+	uint64_t id;              /* 0: there is no such topic now */
+	uint64_t version;         /* changes whenever it does; 0: there is no such topic */
+	int kind;
+	const char *schema;
+	uint32_t partitions;      /* 0: it is not divided */
+	size_t publication_count; /* parts that nobody publishes now are missing */
+};
+struct clusterd_publication {
+	uint64_t id;
+	uint32_t part;
+	const char *address;
+	uint64_t session;
+	uint64_t job;             /* 0: none */
+	uint64_t allocation;
+};
+/* Of a lookup, a subscription, a watch. false: the reply has no topic. What they point to lives as long as the reply. */
+bool clusterd_reply_topic(const struct clusterd_reply *reply, struct clusterd_topic *ret_topic);
+/* `index` below the topic's publication_count. */
+void clusterd_reply_publication(const struct clusterd_reply *reply, size_t index, struct clusterd_publication *ret_publication);
+uint64_t clusterd_reply_id(const struct clusterd_reply *reply); /* of what was published, or of the subscription */
+
+/* Tells a topic's state, and again each time it has changed, also over the loss of nodes; of changes that come together the last state
+ * only. It does not matter whether the topic is there. */
+struct clusterd_topic_watch;
+/* `reply` has the topic (id 0: it is not there); `error` NULL. Or the end of the watch: `reply` NULL; destroy it then, there or later. */
+typedef void clusterd_topic_told(void *context, struct clusterd_reply *reply, const struct clusterd_error *error);
+/* `topic` without a part. Begins at once, calls `told` from dispatch. */
+struct clusterd_topic_watch *clusterd_topic_watch_create(struct clusterd_client *client, const char *topic,
+                                                         clusterd_topic_told *told, void *context);
+void clusterd_topic_watch_destroy(struct clusterd_topic_watch *watch);
+
 /* --- workflows ----------------------------------------------------------------------------------------------------- */
 
 /* Arguments, results and values of signals are JSON. */

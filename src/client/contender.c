@@ -176,7 +176,8 @@ static void look(struct clusterd_contender *contender, const char *after)
 	body.keys_only = true;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS;
 	message.list_keys = &body;
-	contender->request = request_begin_strictly(contender->client, &message, take_queue, contender);
+	contender->request = request_begin_strictly(contender->client, &message, CLUSTERD_NO_TIMEOUT, take_queue,
+	                                            contender);
 }
 
 /* --- joining ------------------------------------------------------------------------------------------------------- */

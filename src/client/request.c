@@ -4,6 +4,8 @@
 #include "wire/message.h"
 #include "wire/request.h"
 
+#include <sys/random.h>
+
 #define RETRY_MS 100         /* when the node does not say when to come back */
 #define ANSWER_MARGIN_MS 200 /* the node gives up so much earlier, and says why */
 
@@ -163,24 +165,33 @@ static void time_is_out(void *context)
 
 /* --- sessions ------------------------------------------------------------------------------------------------------ */
 
+void request_session_init(struct request_session *session, struct clusterd_client *client)
+{
+	*session = (struct request_session){.client = client};
+	while (getrandom(session->secret, sizeof session->secret, 0) != (ssize_t)sizeof session->secret) {
+		/* So few are always given, but for a signal while the system is not up yet. */
+	}
+}
+
 static void session_opened(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_client *client = context;
 	struct requests *requests = &client->requests;
+	struct request_session *own = &requests->own;
 	struct clusterd_request *request;
 	struct clusterd_request *next;
 	struct error failure = {0};
-	requests->session_asked = false;
+	own->asked = false;
 	if (error != NULL)
 		failure = *error;
 	else if (reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_OPENED)
 		request_unexpected(&failure);
 	else
-		requests->session = reply->response->opened->session;
-	requests->sequence = 0;
+		own->id = reply->response->opened->session;
+	own->sequence = 0;
 	for (request = TAILQ_FIRST(&requests->open); request != NULL; request = next) {
 		next = TAILQ_NEXT(request, entry);
-		if (!request->changes || request->sequence != 0 || request->paused)
+		if (request->in != own || !request->changes || request->sequence != 0 || request->paused)
 			continue;
 		if (failure.code != 0) {
 			request->why = failure;
@@ -195,9 +206,9 @@ static void need_session(struct clusterd_client *client)
 {
 	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
 	Clusterd__Wire__OpenSession body = CLUSTERD__WIRE__OPEN_SESSION__INIT;
-	if (client->requests.session_asked)
+	if (client->requests.own.asked)
 		return;
-	client->requests.session_asked = true;
+	client->requests.own.asked = true;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
 	message.open_session = &body;
 	request_begin(client, &message, SLICE(""), CLUSTERD_NO_TIMEOUT, session_opened, client);
@@ -206,14 +217,16 @@ static void need_session(struct clusterd_client *client)
 static bool join_session(struct clusterd_request *request)
 {
 	struct requests *requests = &request->client->requests;
+	struct request_session *session = request->in;
 	if (request->sequence != 0)
 		return true;
-	if (requests->session == 0) {
-		need_session(request->client);
+	if (session->id == 0) {
+		if (session == &requests->own)
+			need_session(request->client);
 		return false;
 	}
-	request->session = requests->session;
-	request->sequence = ++requests->sequence;
+	request->session = session->id;
+	request->sequence = ++session->sequence;
 	TAILQ_INSERT_TAIL(&requests->sequenced, request, sequenced);
 	return true;
 }
@@ -221,9 +234,13 @@ static bool join_session(struct clusterd_request *request)
 /* The session is gone. What was sent in it for the first time was not carried out, and is sent in another one. true: it is. */
 static bool session_is_gone(struct clusterd_request *request)
 {
-	struct requests *requests = &request->client->requests;
-	if (requests->session == request->session)
-		requests->session = 0;
+	struct request_session *session = request->in;
+	if (session->doubt != NULL) {
+		timers_set(&request->client->base.timers, session->doubt, request->client->base.now);
+		return false;
+	}
+	if (session->id == request->session)
+		session->id = 0;
 	if (request->sends != 1 || request->begun)
 		return false;
 	leave_stream(request);
@@ -242,6 +259,14 @@ static uint64_t answered_below(const struct clusterd_request *request)
 	return lowest->sequence;
 }
 
+static uint32_t next_stream(struct requests *requests)
+{
+	do
+		requests->next_stream++;
+	while (requests->next_stream == 0 || requests->next_stream == UINT32_MAX);
+	return requests->next_stream;
+}
+
 static void send_now(struct clusterd_request *request)
 {
 	struct clusterd_client *client = request->client;
@@ -251,12 +276,11 @@ static void send_now(struct clusterd_request *request)
 	msec left = request->deadline == MSEC_NEVER ? 0 : request->deadline - client->base.now;
 	left -= left > 2 * ANSWER_MARGIN_MS ? ANSWER_MARGIN_MS : left / 2;
 	head.timeout_ms = left > INT32_MAX ? INT32_MAX : (uint32_t)left;
-	head.session = request->changes ? request->session : requests->session;
+	head.session = request->changes ? request->session : request->in->id;
+	head.session_secret = (ProtobufCBinaryData){sizeof request->in->secret, request->in->secret};
 	head.sequence = request->sequence;
 	head.answered_below = request->changes ? answered_below(request) : 0;
-	do
-		request->stream = ++requests->next_stream;
-	while (request->stream == 0 || request->stream == UINT32_MAX);
+	request->stream = next_stream(requests);
 	HASH_ADD(hh, requests->by_stream, stream, sizeof request->stream, request);
 	request->sends++;
 	/* The fields of two messages of a type, one behind the other, are those of one message. */
@@ -390,13 +414,14 @@ void requests_take_frame(struct clusterd_client *client, const struct frame *fra
 
 /* --- begin and end ------------------------------------------------------------------------------------------------- */
 
-struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
-                                       struct slice payload, msec timeout_ms, request_answer *answer_call,
-                                       void *context)
+static struct clusterd_request *begin(struct request_session *session, Clusterd__Wire__Request *message,
+                                      struct slice payload, msec timeout_ms, request_answer *answer_call, void *context)
 {
+	struct clusterd_client *client = session->client;
 	struct clusterd_request *request = mem_zero(sizeof *request);
 	client_look_at_clock(client);
 	request->client = client;
+	request->in = session;
 	request->answer = answer_call;
 	request->context = context;
 	request->changes = request_changes_something(message);
@@ -416,17 +441,80 @@ struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd_
 	message_append(&request->body, &message->base);
 	buffer_append_slice(&request->payload, payload);
 	set_timer(request, MSEC_NEVER);
+	if (session->ended) {
+		error_set(&request->why, ERR_EXPIRED, "the session has ended");
+		doom(request);
+		return request;
+	}
 	send_or_wait(request);
 	return request;
 }
 
+struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
+                                       struct slice payload, msec timeout_ms, request_answer *answer_call,
+                                       void *context)
+{
+	return begin(&client->requests.own, message, payload, timeout_ms, answer_call, context);
+}
+
+struct clusterd_request *request_begin_in(struct request_session *session, Clusterd__Wire__Request *message,
+                                          msec timeout_ms, request_answer *answer_call, void *context)
+{
+	return begin(session, message, SLICE(""), timeout_ms, answer_call, context);
+}
+
+void request_session_end(struct request_session *session, const struct error *why)
+{
+	struct clusterd_request *request;
+	struct clusterd_request *next;
+	session->ended = true;
+	session->id = 0;
+	for (request = TAILQ_FIRST(&session->client->requests.open); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, entry);
+		if (request->in != session)
+			continue;
+		request->why = *why;
+		doom(request);
+	}
+}
+
+static void cancel_all(struct request_session *session, struct request_list *list)
+{
+	struct clusterd_request *request;
+	struct clusterd_request *next;
+	for (request = TAILQ_FIRST(list); request != NULL; request = next) {
+		next = TAILQ_NEXT(request, entry);
+		if (request->in == session)
+			clusterd_request_cancel(request);
+	}
+}
+
+/* Nobody waits for the answer of its close: a session that nobody uses ends by itself, some time later. */
+void request_session_leave(struct request_session *session)
+{
+	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__CloseSession body = CLUSTERD__WIRE__CLOSE_SESSION__INIT;
+	struct requests *requests = &session->client->requests;
+	cancel_all(session, &requests->open);
+	cancel_all(session, &requests->doomed);
+	if (session->id == 0)
+		return;
+	message.session = session->id;
+	message.session_secret = (ProtobufCBinaryData){sizeof session->secret, session->secret};
+	message.sequence = session->sequence + 1;
+	message.answered_below = message.sequence;
+	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION;
+	message.close_session = &body;
+	link_send(session->client->link, FRAME_REQUEST, next_stream(requests), &message.base, SLICE(""));
+	session->id = 0;
+}
+
 struct clusterd_request *request_begin_strictly(struct clusterd_client *client, Clusterd__Wire__Request *message,
-                                                request_answer *answer_call, void *context)
+                                                msec timeout_ms, request_answer *answer_call, void *context)
 {
 	Clusterd__Wire__Consistency consistency = client->consistency;
 	client->consistency = CLUSTERD__WIRE__CONSISTENCY__CONSISTENCY_LINEARIZABLE;
-	struct clusterd_request *request = request_begin(client, message, SLICE(""), CLUSTERD_NO_TIMEOUT, answer_call,
-	                                                 context);
+	struct clusterd_request *request = request_begin(client, message, SLICE(""), timeout_ms, answer_call, context);
 	client->consistency = consistency;
 	return request;
 }
@@ -449,8 +537,10 @@ void clusterd_request_cancel(struct clusterd_request *request)
 	request_free(request);
 }
 
-void requests_init(struct requests *requests)
+void requests_init(struct clusterd_client *client)
 {
+	struct requests *requests = &client->requests;
+	request_session_init(&requests->own, client);
 	TAILQ_INIT(&requests->open);
 	TAILQ_INIT(&requests->sequenced);
 	TAILQ_INIT(&requests->doomed);
@@ -486,18 +576,38 @@ static void take_answer(void *context, struct clusterd_reply *reply, const struc
 		asked->error = *error;
 }
 
-int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
-                struct clusterd_reply **ret_reply, struct error *error)
+static int ask(struct request_session *session, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
+               struct clusterd_reply **ret_reply, struct error *error)
 {
 	struct asked asked = {0};
-	int code = client_may_block(client, error);
+	int code = client_may_block(session->client, error);
 	if (code != 0)
 		return code;
-	request_begin(client, message, payload, timeout_ms, take_answer, &asked);
-	client_turn_until(client, &asked.over, MSEC_NEVER, error);
+	begin(session, message, payload, timeout_ms, take_answer, &asked);
+	client_turn_until(session->client, &asked.over, MSEC_NEVER, error);
 	*ret_reply = asked.reply;
 	*error = asked.error;
 	return asked.error.code;
+}
+
+int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
+                struct clusterd_reply **ret_reply, struct error *error)
+{
+	return ask(&client->requests.own, message, payload, timeout_ms, ret_reply, error);
+}
+
+int request_ask_in(struct request_session *session, Clusterd__Wire__Request *message, int timeout_ms,
+                   Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply, struct error *error)
+{
+	struct clusterd_reply *reply = NULL;
+	int code = ask(session, message, SLICE(""), timeout_ms, &reply, error);
+	if (code == 0 && expected != CLUSTERD__WIRE__RESPONSE__BODY__NOT_SET && reply->response->body_case != expected)
+		code = request_unexpected(error);
+	if (code == 0)
+		*ret_reply = reply;
+	else
+		clusterd_reply_destroy(reply);
+	return code;
 }
 
 int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,

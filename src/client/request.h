@@ -22,8 +22,23 @@ struct clusterd_reply {
  * it is called again; otherwise the request is over, and gone when this returns. */
 typedef void request_answer(void *context, struct clusterd_reply *reply, const struct error *error);
 
+#define SESSION_SECRET_SIZE 16
+
+/* In which what changes something is carried out once. The client's own is opened when it is needed, and anew when it has ended; one of a
+ * clusterd_session is opened by that, and what is asked in it fails when it has ended. */
+struct request_session {
+	struct clusterd_client *client;
+	uint64_t id;       /* 0: none */
+	uint64_t sequence; /* that was given last */
+	bool asked;        /* an own one: it is being opened */
+	bool ended;        /* for good */
+	struct timer *doubt; /* of a clusterd_session: due when a node has said that it has ended */
+	unsigned char secret[SESSION_SECRET_SIZE];
+};
+
 struct clusterd_request {
 	struct clusterd_client *client;
+	struct request_session *in;
 	TAILQ_ENTRY(clusterd_request) entry;     /* of all */
 	TAILQ_ENTRY(clusterd_request) sequenced; /* of those with a sequence, by it */
 	UT_hash_handle hh;                       /* by stream */
@@ -54,12 +69,10 @@ struct requests {
 	struct request_list doomed;
 	struct clusterd_request *by_stream;
 	uint32_t next_stream;
-	uint64_t session;  /* 0: none */
-	uint64_t sequence; /* that was given last */
-	bool session_asked;
+	struct request_session own;
 };
 
-void requests_init(struct requests *requests);
+void requests_init(struct clusterd_client *client);
 void requests_finish(struct clusterd_client *client); /* nobody is told */
 /* What the client's link tells. */
 void requests_connected(struct clusterd_client *client);
@@ -74,9 +87,17 @@ void requests_tell(struct clusterd_client *client);
  * CLUSTERD_NO_TIMEOUT or how long. */
 struct clusterd_request *request_begin(struct clusterd_client *client, Clusterd__Wire__Request *message,
                                        struct slice payload, msec timeout_ms, request_answer *answer, void *context);
-/* Reads as of now whatever the client's consistency is, and however long it takes. */
+/* The same in a session, which goes later than the request. */
+struct clusterd_request *request_begin_in(struct request_session *session, Clusterd__Wire__Request *message,
+                                          msec timeout_ms, request_answer *answer, void *context);
+void request_session_init(struct request_session *session, struct clusterd_client *client);
+/* What is asked in it has failed. */
+void request_session_end(struct request_session *session, const struct error *why);
+/* Nobody is told of what is asked in it, and it is closed, if that can be said right away. */
+void request_session_leave(struct request_session *session);
+/* Reads as of now whatever the client's consistency is. */
 struct clusterd_request *request_begin_strictly(struct clusterd_client *client, Clusterd__Wire__Request *message,
-                                                request_answer *answer, void *context);
+                                                msec timeout_ms, request_answer *answer, void *context);
 /* The same for the public face: the last answer goes to `done`. */
 struct clusterd_request *request_begin_public(struct clusterd_client *client, Clusterd__Wire__Request *message,
                                               struct slice payload, msec timeout_ms, clusterd_done *done,
@@ -88,6 +109,8 @@ int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message
 int request_ask_for(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload,
                     int timeout_ms, Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply,
                     struct clusterd_error *error);
+int request_ask_in(struct request_session *session, Clusterd__Wire__Request *message, int timeout_ms,
+                   Clusterd__Wire__Response__BodyCase expected, struct clusterd_reply **ret_reply, struct error *error);
 /* Whether what failed so may succeed some time later, without anything being done about it. */
 bool request_may_pass(int code);
 /* The key of a reply, whose value is at `at` of its payload, which moves behind it. false: without a value. */

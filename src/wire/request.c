@@ -19,6 +19,10 @@ bool request_changes_something(const Clusterd__Wire__Request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
 	case CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB:
 	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
+	case CLUSTERD__WIRE__REQUEST__BODY_PUBLISH:
+	case CLUSTERD__WIRE__REQUEST__BODY_UNPUBLISH:
+	case CLUSTERD__WIRE__REQUEST__BODY_SUBSCRIBE:
+	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
 		return true;
 	default:
 		return false;
