@@ -402,8 +402,8 @@ struct clusterd_request *clusterd_topic_unpublish_begin(struct clusterd_session 
                                                         clusterd_done *done, void *context);
 
 /* Subscribes to what is published now: CLUSTERD_ERR_NOT_FOUND. `kind`: CLUSTERD_TOPIC_ANY, or else CLUSTERD_ERR_CONFLICT. `schema`: NULL,
- * or else CLUSTERD_ERR_TYPE when the topic has another one. The reply has the subscription and the topic; `ret_reply` may be NULL. To wait for
- * a topic, look it up with `wait` before: the blocking function does so itself when `wait` is set (CLUSTERD_ERR_TIMEOUT).
+ * or else CLUSTERD_ERR_TYPE when the topic has another one. The reply has the subscription and the topic; `ret_reply` may be NULL. To
+ * wait for a topic, look it up with `wait` before: the blocking function does so itself when `wait` is set (CLUSTERD_ERR_TIMEOUT).
  * A subscription ends with its session, or its topic: who goes on with a topic that is published anew subscribes again. */
 int clusterd_topic_subscribe(struct clusterd_session *session, const char *topic, int kind, const char *schema, bool wait,
                              struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error);
