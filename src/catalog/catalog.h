@@ -253,6 +253,10 @@ int catalog_lease_key_first(struct catalog *catalog, uint64_t lease, struct buff
 struct catalog_job {
 	uint64_t id;
 	uint64_t parent;  /* the periodic job that it is a run of; 0: NULL */
+	uint64_t instance; /* of the call that it was begun by; 0: NULL, and so the next two */
+	uint32_t ref;
+	uint64_t attempt;
+	struct slice output; /* json, text, lines, none; NULL: it returns nothing to a call */
 	struct slice key; /* NULL: none */
 	struct slice name;
 	uint32_t version;
@@ -266,7 +270,7 @@ struct catalog_job {
 	msec finished_ms; /* 0: NULL */
 };
 int catalog_job_insert(struct catalog *catalog, const struct catalog_job *job);
-/* All but id, key, name, type, args and submitted_ms. */
+/* All but id, key, name, type, args, submitted_ms and the call. */
 int catalog_job_update(struct catalog *catalog, const struct catalog_job *job);
 int catalog_job_by_key(struct catalog *catalog, struct slice key, uint64_t *ret_id); /* ERR_NOT_FOUND */
 /* Of one that there is, whatever its state; both are replaced. 1: found; 0: none; or an ERR_. */

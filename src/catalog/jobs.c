@@ -28,6 +28,10 @@ int catalog_job_insert(struct catalog *catalog, const struct catalog_job *job)
 	bind_time(statement, 16, job->finished_ms);
 	bind_number(statement, 17, job->next_task);
 	bind_id(statement, 18, job->parent);
+	bind_id(statement, 19, job->instance);
+	bind_id(statement, 20, job->ref);
+	bind_id(statement, 21, job->attempt);
+	bind_text(statement, 22, job->output);
 	return statement_run(catalog, statement);
 }
 
@@ -123,6 +127,10 @@ int catalog_jobs_open(struct catalog *catalog, int (*each)(void *context, const 
 			.finished_ms = (msec)column_number(statement, 15),
 			.next_task = (uint32_t)column_number(statement, 16),
 			.parent = column_number(statement, 17),
+			.instance = column_number(statement, 18),
+			.ref = (uint32_t)column_number(statement, 19),
+			.attempt = column_number(statement, 20),
+			.output = column_text(statement, 21),
 		};
 		result = each(context, &job);
 		if (result != 0)

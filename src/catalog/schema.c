@@ -207,7 +207,11 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"  started_ms INTEGER,"
 	"  finished_ms INTEGER,"
 	"  next_task INTEGER NOT NULL,"
-	"  parent INTEGER"
+	"  parent INTEGER,"
+	"  instance INTEGER," /* of the call that it was begun by, with reference and attempt */
+	"  ref INTEGER,"
+	"  attempt INTEGER,"
+	"  output TEXT"       /* how what it prints is read as the call's result: json, text, lines, none */
 	") STRICT;"
 	"CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
 	"CREATE INDEX job_finished ON job (finished_ms);"

@@ -241,13 +241,16 @@ static int task_failed(struct machine *machine, struct job *job, struct allocati
 	return code == 0 ? task_again(machine, job, ended, backoff(settings, ended->failures)) : code;
 }
 
-static int task_ended(struct machine *machine, struct job *job, struct allocation *ended, const char *node)
+static int task_ended(struct machine *machine, struct allocation *ended, const char *node,
+                      const struct command_allocation *change)
 {
+	struct job *job = ended->job;
 	int code;
 	if (job->state == JOB_STOPPING)
 		return 0;
 	switch (ended->phase) {
 	case ALLOCATION_COMPLETED:
+		job_call_output(job, change);
 		job->completed++;
 		return 0;
 	case ALLOCATION_FAILED:
@@ -294,7 +297,7 @@ static int allocation_ends(struct machine *machine, struct allocation *allocatio
 	job->lost += allocation->phase == ALLOCATION_LOST;
 	allocation_dirty(machine, allocation);
 	emit(machine, EFFECT_ALLOCATION_ENDED, allocation);
-	int code = task_ended(machine, job, allocation, node);
+	int code = task_ended(machine, allocation, node, change);
 	if (code != 0 || job_is_over(job->state))
 		return code;
 	job_changed(machine, job);
@@ -307,6 +310,7 @@ static void job_begins(struct machine *machine, struct job *job)
 		return;
 	job->state = JOB_RUNNING;
 	job->started_ms = machine->now;
+	job_call_begun(machine, job);
 	job_changed(machine, job);
 }
 

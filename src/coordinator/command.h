@@ -126,6 +126,8 @@ enum command_allocation_event {
 	ALLOCATION_EVENT_END,
 };
 
+enum command_output { OUTPUT_NONE, OUTPUT_VALUE, OUTPUT_FAULT, OUTPUT_END };
+
 struct command_allocation {
 	uint64_t id;
 	enum command_allocation_event event;
@@ -133,6 +135,9 @@ struct command_allocation {
 	int exit_code;     /* −1: it did not exit by itself */
 	int exit_signal;   /* 0: none */
 	struct slice text; /* why it ended, for people; may be empty */
+	enum command_output output; /* ENDED, with exit code 0, of a job that a call began: what the call returns */
+	enum failure_cause cause;   /* OUTPUT_FAULT */
+	struct slice value;         /* JSON of the process's type; OUTPUT_FAULT: a message */
 };
 
 struct command {

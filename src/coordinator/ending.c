@@ -58,7 +58,10 @@ static int back_off(struct machine *machine, struct call *call, const struct com
 static int cancel_call(struct machine *machine, struct call *call)
 {
 	int code = 0;
-	if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_RUNNING) {
+	if (call_has_job(call) && call->state == CALL_RUNNING) {
+		call->owner->running_count--;
+		code = job_call_end(machine, call);
+	} else if (call->kind == INSTANCE_CALL_PROCESS && call->state == CALL_RUNNING) {
 		struct effect *effect = effect_add(machine, EFFECT_CALL_ABANDONED, call->owner->id);
 		effect->ref = call->ref;
 		effect->attempt = call->attempt;
@@ -106,6 +109,9 @@ static int begin_failing(struct machine *machine, struct running *running, const
 int call_failed(struct machine *machine, struct call *call, const struct command_returned *returned)
 {
 	struct running *running = call->owner;
+	int code = call_has_job(call) ? job_call_end(machine, call) : 0;
+	if (code != 0)
+		return code;
 	if (call->state == CALL_RUNNING)
 		running->running_count--;
 	text_release(call->error);
@@ -123,7 +129,7 @@ int call_failed(struct machine *machine, struct call *call, const struct command
 	call->returned_ms = machine->now;
 	failure_detail(&machine->scratch, call, returned);
 	buffer_append_char(&machine->scratch, '}');
-	int code = history(machine, running->id, "call_failed", call->ref, buffer_slice(&machine->scratch));
+	code = history(machine, running->id, "call_failed", call->ref, buffer_slice(&machine->scratch));
 	return code != 0 ? code : begin_failing(machine, running, call, returned);
 }
 
@@ -224,14 +230,13 @@ static int reopen_call(void *context, const struct catalog_call *row)
 	/* An attempt may have been handed out that the row does not know of: it was cancelled before that was recorded. */
 	if (kind == INSTANCE_CALL_PROCESS)
 		call->attempt = attempt_after(row->attempt, machine->applied_term);
-	call->state = kind == INSTANCE_CALL_PROCESS ? CALL_READY : CALL_RUNNING;
+	call->state = CALL_RUNNING;
 	call_dirty(machine, call);
 	if (kind == INSTANCE_CALL_PROCESS) {
 		call->process = registry_find(machine->registry, row->process, row->version);
 		assert(call->process != NULL);
 		call->name = call->process->name;
-		effect_add(machine, EFFECT_CALL_READY, reopening->running->id)->ref = call->ref;
-		return 0;
+		return call_ready(machine, call);
 	}
 	if (kind == INSTANCE_CALL_SLEEP) {
 		call->name = SLICE("sleep");

@@ -11,6 +11,7 @@
  *   allocations.c  tasks placed at nodes, and what became of them
  *   node_use.c  nodes, and what is taken of them
  *   job_rows.c  jobs between catalog and memory
+ *   job_calls.c  jobs that calls of instances begin, and what those return
  *   group.c     what Raft must find again: configuration, terms */
 #ifndef CLUSTERD_COORDINATOR_INTERNAL_H
 #define CLUSTERD_COORDINATOR_INTERNAL_H
@@ -52,6 +53,7 @@ struct machine {
 	struct key_changes changes;
 	struct job *jobs;
 	struct job *jobs_by_name;
+	struct job *jobs_by_call;
 	struct allocation *allocations;
 	struct node_use *nodes;
 
@@ -81,6 +83,7 @@ struct machine {
 	struct session *dirty_sessions;
 	struct job *dirty_jobs;              /* those that are over are released when they are written */
 	struct allocation *dirty_allocations; /* these too */
+	struct job_news *job_news, *job_news_last; /* of jobs, for the calls that have begun them; empty between commands */
 	struct effect *effects;
 	size_t effect_count;
 	size_t effect_capacity;
@@ -130,6 +133,15 @@ int apply_assigned(struct machine *machine, const struct command *command, struc
 int apply_timers(struct machine *machine, struct error *error);
 int apply_signal(struct machine *machine, const struct command *command, struct answer *ret_answer,
                  struct error *error);
+/* A call of a process is to be run: by who takes it, or by its job. */
+int call_ready(struct machine *machine, struct call *call);
+/* What has become of calls of an instance that runs; reduces, and ends it when that is due. */
+int running_take(struct machine *machine, struct running *running, const struct command_returned *returned, size_t count,
+                 struct error *error);
+static inline bool call_has_job(const struct call *call)
+{
+	return call->kind == INSTANCE_CALL_PROCESS && call->process->settings.job != NULL;
+}
 /* Puts a result in and closes the call; counts for the next step. */
 int call_return(struct machine *machine, struct call *call, struct text *take_result, struct slice metadata);
 /* Reduces after results were put in, opens what comes of it, ends the instance when it is done. */
@@ -184,11 +196,37 @@ int apply_dispatch_job(struct machine *machine, const struct command *command, s
 int apply_stop_job(struct machine *machine, const struct command *command, struct answer *ret_answer);
 int apply_scale_job(struct machine *machine, const struct command *command, struct answer *ret_answer);
 struct job *job_find(const struct machine *machine, uint64_t id);
+/* What a job begins with. */
+struct job_origin {
+	struct slice key;  /* empty: none */
+	struct slice args; /* accepted; empty: none */
+	uint64_t parent;
+	struct call_key call; /* instance 0: none */
+	uint64_t attempt;
+	enum stdout_form form;
+};
+int job_create(struct machine *machine, const struct definition *definition, const struct job_origin *origin,
+               struct job **ret_job);
 /* It ends; as JOB_FAILED with a reason, else as JOB_STOPPED. */
 int job_stop(struct machine *machine, struct job *job, struct text *take_reason);
 /* Ends it when nothing of it is left to do. The job may be out of the table afterwards, and is released by the commit. */
 int job_end_if_done(struct machine *machine, struct job *job);
 void job_changed(struct machine *machine, struct job *job);
+
+/* job_calls.c */
+/* A call of a process that a job runs is ready: its job begins, and it runs. */
+int job_call_begin(struct machine *machine, struct call *call);
+/* The call is over, or its attempt is: its job ends, should it still run. */
+int job_call_end(struct machine *machine, struct call *call);
+int job_call_expired(struct machine *machine, struct call *call, struct error *error); /* its timer is due */
+void job_link(struct machine *machine, struct job *job); /* it is the job of its call's current attempt */
+void job_unlink(struct machine *machine, struct job *job);
+void job_call_output(struct job *job, const struct command_allocation *change); /* its task has completed */
+void job_call_begun(struct machine *machine, const struct job *job);
+void job_call_finished(struct machine *machine, const struct job *job);
+/* Tells calls what has become of their jobs; at the end of each command. */
+int job_calls_settle(struct machine *machine, struct error *error);
+void job_news_release(struct machine *machine);
 
 /* allocations.c */
 int apply_place(struct machine *machine, const struct command *command);
@@ -218,6 +256,7 @@ struct allocation *allocation_add(struct machine *machine, struct job *job, cons
                                   struct node_use *use, uint64_t id);
 bool job_has_name(const struct job *job); /* one of its name at a time */
 const char *job_type_name(enum job_type type);
+extern const char *const stdout_form_names[];
 
 /* group.c */
 int group_load(struct machine *machine, struct error *error);

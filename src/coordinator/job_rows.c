@@ -18,6 +18,9 @@ const char *const allocation_phase_names[] = {
 	[ALLOCATION_FAILED] = "failed", [ALLOCATION_STOPPED] = "stopped", [ALLOCATION_LOST] = "lost",
 };
 
+const char *const stdout_form_names[] = {
+	[STDOUT_JSON] = "json", [STDOUT_TEXT] = "text", [STDOUT_LINES] = "lines", [STDOUT_NONE] = "none"};
+
 const char *job_type_name(enum job_type type)
 {
 	static const char *const names[] = {
@@ -65,6 +68,7 @@ static void job_destroy(struct job *job)
 	}
 	text_release(job->args);
 	text_release(job->error);
+	text_release(job->call.output);
 	mem_free(job);
 }
 
@@ -108,6 +112,8 @@ void jobs_release(struct machine *machine)
 		job_destroy(job);
 	}
 	HASH_CLEAR(by_name, machine->jobs_by_name);
+	HASH_CLEAR(by_call, machine->jobs_by_call);
+	job_news_release(machine);
 	HASH_ITER (hh, machine->allocations, allocation, next) {
 		HASH_DELETE(hh, machine->allocations, allocation);
 		allocation_destroy(allocation);
@@ -223,7 +229,8 @@ static int job_loaded(void *context, const struct catalog_job *row)
 	struct machine *machine = context;
 	const struct definition *definition = registry_find(machine->registry, row->name, row->version);
 	int state = name_index(job_state_names, JOB_COMPLETED, row->state);
-	if (definition == NULL || definition->kind != DEFINITION_JOB || state < 0)
+	int form = row->instance != 0 ? name_index(stdout_form_names, STDOUT_NONE + 1, row->output) : 0;
+	if (definition == NULL || definition->kind != DEFINITION_JOB || state < 0 || form < 0)
 		return ERR_CORRUPT;
 	struct job *job = job_add(machine, row->id, definition, row->parent, (enum job_state)state);
 	job->args = row->args.data != NULL ? text_create(row->args) : NULL;
@@ -235,6 +242,11 @@ static int job_loaded(void *context, const struct catalog_job *row)
 	job->lost = row->lost;
 	job->submitted_ms = row->submitted_ms;
 	job->started_ms = row->started_ms;
+	job->call.of = (struct call_key){row->instance, row->ref};
+	job->call.attempt = row->attempt;
+	job->call.form = (enum stdout_form)form;
+	if (row->instance != 0 && job->state != JOB_STOPPING)
+		job_link(machine, job);
 	return 0;
 }
 

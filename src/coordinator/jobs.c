@@ -34,22 +34,37 @@ void job_changed(struct machine *machine, struct job *job)
 
 /* --- beginning ----------------------------------------------------------------------------------------------------- */
 
-static int job_create(struct machine *machine, const struct definition *definition, struct slice key, struct slice args,
-                      struct job **ret_job)
+static struct slice or_none(struct slice text)
+{
+	return text.size != 0 ? text : (struct slice){0};
+}
+
+int job_create(struct machine *machine, const struct definition *definition, const struct job_origin *origin,
+               struct job **ret_job)
 {
 	const struct job_settings *settings = definition->job;
-	struct job *job = job_add(machine, machine->next_job++, definition, 0, JOB_PENDING);
-	job->args = args.size != 0 ? text_create(args) : NULL;
+	struct job *job = job_add(machine, machine->next_job++, definition, origin->parent, JOB_PENDING);
+	job->args = origin->args.size != 0 ? text_create(origin->args) : NULL;
+	job->call.of = origin->call;
+	job->call.attempt = origin->attempt;
+	job->call.form = origin->form;
+	if (origin->call.instance != 0)
+		job_link(machine, job);
 	job->count = settings->type == JOB_SYSTEM || settings->type == JOB_PERIODIC ? 0 : settings->count;
 	job->submitted_ms = machine->now;
 	struct catalog_job row = {
 		.id = job->id,
-		.key = key.size != 0 ? key : (struct slice){0},
+		.key = or_none(origin->key),
+		.parent = origin->parent,
+		.instance = origin->call.instance,
+		.ref = (uint32_t)origin->call.ref,
+		.attempt = origin->attempt,
+		.output = origin->call.instance != 0 ? slice_of(stdout_form_names[origin->form]) : (struct slice){0},
 		.name = definition->name,
 		.version = definition->version,
 		.type = slice_of(job_type_name(settings->type)),
 		.state = slice_of(job_state_names[job->state]),
-		.args = args.size != 0 ? args : (struct slice){0},
+		.args = or_none(origin->args),
 		.count = job->count,
 		.submitted_ms = job->submitted_ms,
 	};
@@ -89,7 +104,7 @@ static int run_job(struct machine *machine, const struct definition *definition,
 		struct buffer args = BUFFER_EMPTY;
 		*ret_change = CHANGE_STARTED;
 		default_args(definition, &args, NULL);
-		int code = job_create(machine, definition, SLICE(""), buffer_slice(&args), ret_job);
+		int code = job_create(machine, definition, &(struct job_origin){.args = buffer_slice(&args)}, ret_job);
 		buffer_finish(&args);
 		return code;
 	}
@@ -191,7 +206,8 @@ int apply_dispatch_job(struct machine *machine, const struct command *command, s
 	else if (definition_accept_args(definition, command->dispatch_job.args, &args, &refused) != 0)
 		*ret_answer = answer_error(ERR_TYPE, "job %.*s: %s", SLICE_ARGS(name), refused.text);
 	else {
-		code = job_create(machine, definition, key, buffer_slice(&args), &job);
+		code = job_create(machine, definition, &(struct job_origin){.key = key, .args = buffer_slice(&args)},
+		                  &job);
 		ret_answer->number = job->id;
 	}
 	buffer_finish(&args);
@@ -221,6 +237,8 @@ static void job_finish(struct machine *machine, struct job *job, enum job_state 
 	assert(job->live == 0 && job->allocations == NULL && job_is_over(state));
 	job->state = state;
 	job->finished_ms = machine->now;
+	job_call_finished(machine, job);
+	job_unlink(machine, job);
 	job_changed(machine, job);
 	HASH_DELETE(hh, machine->jobs, job);
 }
@@ -245,6 +263,7 @@ int job_stop(struct machine *machine, struct job *job, struct text *take_reason)
 		text_release(take_reason);
 	if (job->state != JOB_STOPPING && job_has_name(job))
 		HASH_DELETE(by_name, machine->jobs_by_name, job);
+	job_unlink(machine, job);
 	job->state = JOB_STOPPING;
 	job_changed(machine, job);
 	int code = forget_waiting(machine, job, 0);

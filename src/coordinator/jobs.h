@@ -14,12 +14,11 @@
 #define CLUSTERD_COORDINATOR_JOBS_H
 
 #include "base/text.h"
+#include "coordinator/machine.h"
 #include "workflow/job.h"
 
 #include <sys/queue.h>
 #include <uthash.h>
-
-struct machine;
 
 enum job_state { JOB_PENDING, JOB_RUNNING, JOB_STOPPING, JOB_COMPLETED, JOB_FAILED, JOB_STOPPED };
 extern const char *const job_state_names[];
@@ -84,6 +83,14 @@ struct job {
 	uint64_t parent;                     /* the periodic job that it is a run of; 0: none */
 	const struct definition *definition; /* the version that is to run */
 	enum job_state state;
+	struct {            /* the call that it was begun by (job_calls.c) */
+		struct call_key of; /* instance 0: none */
+		uint64_t attempt;
+		enum stdout_form form; /* how what it prints is read */
+		struct text *output; /* JSON, accepted; or why it is none */
+		bool good;
+		enum failure_cause cause;
+	} call;
 	struct text *args;  /* a JSON object; NULL: none */
 	struct text *error; /* why it failed */
 	uint32_t count;     /* tasks; system jobs: 0, it is one for each node */
@@ -101,6 +108,7 @@ struct job {
 	struct job *next_dirty;
 	UT_hash_handle hh;      /* by id; those that have not ended */
 	UT_hash_handle by_name; /* services, system and periodic jobs: one of a name */
+	UT_hash_handle by_call; /* those of calls that have not been told to end */
 };
 
 /* A node as it is written down, and what is taken of it. */

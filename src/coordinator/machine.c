@@ -383,8 +383,8 @@ static int apply_expire(struct machine *machine)
 	return code > 0 ? 0 : code;
 }
 
-static int execute(struct machine *machine, const struct command *command, struct answer *ret_answer,
-                   struct error *error)
+static int execute_alone(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                         struct error *error)
 {
 	int code = 0;
 	switch (command->kind) {
@@ -466,6 +466,13 @@ static int execute(struct machine *machine, const struct command *command, struc
 	if (code != 0)
 		return error_set(error, code, "the catalog cannot be written: %s", catalog_error(machine->catalog));
 	return 0;
+}
+
+static int execute(struct machine *machine, const struct command *command, struct answer *ret_answer,
+                   struct error *error)
+{
+	int code = execute_alone(machine, command, ret_answer, error);
+	return code == 0 ? job_calls_settle(machine, error) : code;
 }
 
 int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const struct command *command,

@@ -17,6 +17,17 @@ static int catalog_failed(struct machine *machine, int code, struct error *error
 
 /* --- what a step opened -------------------------------------------------------------------------------------------- */
 
+int call_ready(struct machine *machine, struct call *call)
+{
+	if (call->process->settings.job != NULL)
+		return job_call_begin(machine, call);
+	call->state = CALL_READY;
+	call->due_ms = 0;
+	call_dirty(machine, call);
+	effect_add(machine, EFFECT_CALL_READY, call->owner->id)->ref = call->ref;
+	return 0;
+}
+
 static int open_sleep(struct machine *machine, struct call *call)
 {
 	long long duration = 0;
@@ -82,9 +93,7 @@ static int open_call(struct machine *machine, struct running *running, const str
 	case INSTANCE_CALL_PROCESS:
 		call->process = opened->process;
 		call->name = name;
-		call->state = CALL_READY;
-		effect_add(machine, EFFECT_CALL_READY, running->id)->ref = call->ref;
-		return 0;
+		return call_ready(machine, call);
 	case INSTANCE_CALL_SLEEP:
 		return open_sleep(machine, call);
 	default:
@@ -227,7 +236,9 @@ int call_return(struct machine *machine, struct call *call, struct text *take_re
 	int code = 0;
 	if (call->kind == INSTANCE_CALL_PROCESS)
 		call_withdraw(machine, call);
-	if (call->due_ms != 0 && call->state != CALL_READY)
+	if (call_has_job(call))
+		code = job_call_end(machine, call);
+	if (code == 0 && call->due_ms != 0 && call->state != CALL_READY)
 		code = catalog_timer_delete(machine->catalog, call->due_ms, running->id, call->ref);
 	call->state = CALL_DONE;
 	call->result = take_result;
@@ -283,11 +294,26 @@ static int take_returned(struct machine *machine, struct running *running, const
 	return call_return(machine, call, text_create(returned->value), returned->metadata);
 }
 
+int running_take(struct machine *machine, struct running *running, const struct command_returned *returned, size_t count,
+                 struct error *error)
+{
+	bool posted = false;
+	int code = running->failing ? 0 : running_need_engine(machine, running, error);
+	if (code != 0)
+		return code;
+	for (size_t i = 0; i < count && code == 0; i++)
+		code = take_returned(machine, running, &returned[i], &posted);
+	if (code != 0)
+		return catalog_failed(machine, code, error);
+	if (running->failing)
+		return catalog_failed(machine, running_end_if_quiet(machine, running), error);
+	return posted ? running_reduce(machine, running, error) : 0;
+}
+
 int apply_results(struct machine *machine, const struct command *command, struct error *error)
 {
 	struct running *running;
 	uint64_t id = command->results.instance;
-	bool posted = false;
 	int code = machine_load(machine, id, &running, error);
 	if (code != 0)
 		return code;
@@ -297,17 +323,7 @@ int apply_results(struct machine *machine, const struct command *command, struct
 			call_over(machine, id, command->results.returned[i].ref, command->results.returned[i].attempt);
 		return 0;
 	}
-	if (!running->failing)
-		code = running_need_engine(machine, running, error);
-	if (code != 0)
-		return code;
-	for (size_t i = 0; i < command->results.count && code == 0; i++)
-		code = take_returned(machine, running, &command->results.returned[i], &posted);
-	if (code != 0)
-		return catalog_failed(machine, code, error);
-	if (running->failing)
-		return catalog_failed(machine, running_end_if_quiet(machine, running), error);
-	return posted ? running_reduce(machine, running, error) : 0;
+	return running_take(machine, running, command->results.returned, command->results.count, error);
 }
 
 int apply_assigned(struct machine *machine, const struct command *command, struct error *error)
@@ -370,12 +386,11 @@ static int fire(struct machine *machine, const struct catalog_timer *timer, stru
 	if (call == NULL || call->due_ms != timer->due)
 		return 0;
 	if (call->kind == INSTANCE_CALL_PROCESS) {
-		assert(call->state == CALL_BACKOFF);
-		call->state = CALL_READY;
+		if (call->state == CALL_BACKOFF)
+			return catalog_failed(machine, call_ready(machine, call), error);
+		assert(call_has_job(call) && call->state == CALL_RUNNING);
 		call->due_ms = 0;
-		call_dirty(machine, call);
-		effect_add(machine, EFFECT_CALL_READY, running->id)->ref = call->ref;
-		return 0;
+		return job_call_expired(machine, call, error);
 	}
 	assert(call->kind == INSTANCE_CALL_SLEEP && call->state == CALL_RUNNING);
 	call->due_ms = 0;

@@ -23,6 +23,7 @@
 #define LOG_FILES 3
 #define KEPT_MS ((msec)24 * 3600 * 1000)
 #define KEPT_BYTES ((uint64_t)1 << 30)
+#define COMPLAINT_SIZE 900    /* of stderr, with the report of a call's end */
 #define REPORT_AGAIN_MS 5000 /* of an end that nobody has acknowledged */
 
 struct task {
@@ -85,6 +86,16 @@ static void note(struct task *task)
 
 static void report(const struct task *task)
 {
+	struct buffer output = BUFFER_EMPTY;
+	struct buffer text = BUFFER_EMPTY;
+	enum task_outcome outcome = TASK_OUTCOME_NONE;
+	bool returns = task->state == ALLOCATION_ENDED && !task->lost && task->facts.output != TASK_OUTPUT_NONE;
+	if (returns && task->exit_code == 0)
+		outcome = task_output_value(task->directory, task->facts.output, task->facts.output_max, &output);
+	else if (returns && task->exit_code > 0 && task->text[0] == '\0')
+		task_output_complaint(task->directory, task->exit_code, COMPLAINT_SIZE, &text);
+	else
+		buffer_append_string(&text, task->text);
 	const struct allocation_report report = {
 		.id = task->id,
 		.job = task->facts.job,
@@ -95,11 +106,15 @@ static void report(const struct task *task)
 		.lost = task->lost,
 		.exit_code = task->exit_code,
 		.exit_signal = task->exit_signal,
-		.text = slice_of(task->text),
+		.text = buffer_slice(&text),
 		.started_ms = task->started_ms,
 		.ended_ms = task->ended_ms,
+		.outcome = outcome,
+		.output = buffer_slice(&output),
 	};
 	task->allocations->handler.report(task->allocations->context, &report);
+	buffer_finish(&output);
+	buffer_finish(&text);
 }
 
 /* The handler may acknowledge what is reported, and so free it, or ask for reports: these are told the next time. */

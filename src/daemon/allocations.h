@@ -17,6 +17,16 @@
  * not bounded what a task writes into work/. */
 struct allocations;
 
+/* Whether what a task has printed on stdout is a result, and how it is read (enum stdout_form + 1). */
+enum task_output { TASK_OUTPUT_NONE, TASK_OUTPUT_JSON, TASK_OUTPUT_TEXT, TASK_OUTPUT_LINES, TASK_OUTPUT_UNIT };
+
+/* What became of that. */
+enum task_outcome {
+	TASK_OUTCOME_NONE,
+	TASK_OUTCOME_VALUE, /* a JSON value */
+	TASK_OUTCOME_FAULT, /* why it is none, for a person */
+};
+
 /* What the group has decided. Everything that the node needs is in it: agents have no catalog. Kept in the allocation's directory
  * (file `order`, JSON), so that it is known after a restart. Borrowed during the call. */
 struct allocation_order {
@@ -45,6 +55,8 @@ struct allocation_order {
 	msec timeout;              /* 0: none */
 	struct job_check check;
 	uint32_t workers;
+	enum task_output output;   /* of a batch job: reported with the end, when the exit code is 0 */
+	uint64_t output_max;       /* bytes of it; what has printed more has failed */
 };
 
 enum allocation_state {
@@ -67,6 +79,8 @@ struct allocation_report {
 	struct slice text;         /* ENDED: why, for a person ("there is no file ./run", "out of memory", "unwell: …"); may be empty */
 	msec started_ms;           /* since 1970; 0: it has not */
 	msec ended_ms;
+	enum task_outcome outcome; /* ENDED with exit code 0, when the order asked for its output */
+	struct slice output;
 };
 
 struct allocations_handler {

@@ -18,6 +18,8 @@ struct task_facts {
 	struct job_check check;
 	uint16_t check_port;    /* its number */
 	const char **check_env; /* of a check that is a command: the same as the task's; NULL at the end */
+	enum task_output output;
+	uint64_t output_max;
 };
 
 void task_facts_of(const struct allocations_options *options, const struct allocation_order *order, const char *home,
@@ -55,5 +57,13 @@ void retention_destroy(struct retention *retention);
 void retention_add(struct retention *retention, uint64_t id, const char *directory, msec now);
 void retention_prune(struct retention *retention, msec now);
 bool retention_has(const struct retention *retention, uint64_t id, char *ret_path, size_t size);
+
+/* ---- task_output.c ---- */
+
+/* What a task that has ended with exit code 0 returns; or what is wrong with it. */
+enum task_outcome task_output_value(const char *directory, enum task_output output, uint64_t output_max,
+                                    struct buffer *ret_value);
+/* "exit code 7: the end of stderr", of at most `size` bytes. */
+void task_output_complaint(const char *directory, int exit_code, size_t size, struct buffer *ret_text);
 
 #endif

@@ -41,7 +41,7 @@ void node_calls_unlead(struct node *node)
 
 /* --- handing out --------------------------------------------------------------------------------------------------- */
 
-const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_t ref)
+const struct call *node_calls_look(struct node *node, uint64_t instance, uint32_t ref)
 {
 	struct error error = {0};
 	struct running *running;
@@ -54,6 +54,12 @@ const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_
 		call = machine_call(node->machine, instance, ref);
 	}
 	return call != NULL && call->state < CALL_DONE && call->kind == INSTANCE_CALL_PROCESS ? call : NULL;
+}
+
+const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_t ref)
+{
+	const struct call *call = node_calls_look(node, instance, ref);
+	return call != NULL && call->process->settings.job == NULL ? call : NULL;
 }
 
 void node_calls_offer(struct node *node, const struct call *call, uint64_t used)
@@ -92,7 +98,7 @@ void node_calls_scan(struct node *node)
 			return;
 		}
 		for (struct call *call = running != NULL ? running->calls : NULL; call != NULL; call = call->next) {
-			if (call->kind != INSTANCE_CALL_PROCESS)
+			if (call->kind != INSTANCE_CALL_PROCESS || call->process->settings.job != NULL)
 				continue;
 			if (call->state == CALL_READY)
 				node_calls_offer(node, call, 0);
@@ -199,25 +205,36 @@ static const char *metadata_fault(struct slice metadata)
 	return NULL;
 }
 
+int node_calls_accept(struct node *node, const struct call *call, struct slice value, struct error *error)
+{
+	uint32_t limit = machine_settings(node->machine)->value_max;
+	if (value.size > limit)
+		return error_set(error, ERR_LIMIT, "its output has %zu bytes; at most %u are allowed (setting value_max)",
+		                 value.size, limit);
+	buffer_clear(&node->scratch);
+	int code = type_accept(call->process->result, value, TYPE_OUTPUT, &node->scratch, error);
+	if (code != 0)
+		error_prefix(error, "its output is not of the declared type");
+	return code != 0 ? ERR_TYPE : 0;
+}
+
 static void take_output(struct node *node, const struct call *call, struct call_id id, struct text *value,
                         struct text *metadata)
 {
 	struct error error = {0};
 	struct buffer *accepted = &node->scratch;
-	uint32_t limit = machine_settings(node->machine)->value_max;
 	const char *fault = metadata != NULL ? metadata_fault(text_slice(metadata)) : NULL;
-	if (value->size > limit) {
-		add_failure(node, id, CAUSE_LIMIT, false, "its output has %u bytes; at most %u are allowed (setting value_max)",
-		            value->size, limit);
+	int code = node_calls_accept(node, call, text_slice(value), &error);
+	if (code == ERR_LIMIT) {
+		add_failure(node, id, CAUSE_LIMIT, false, "%s", error.text);
 		return;
 	}
 	if (fault != NULL) {
 		add_failure(node, id, CAUSE_TYPE, false, "%s", fault);
 		return;
 	}
-	buffer_clear(accepted);
-	if (type_accept(call->process->result, text_slice(value), TYPE_OUTPUT, accepted, &error) != 0) {
-		add_failure(node, id, CAUSE_TYPE, false, "its output is not of the declared type: %s", error.text);
+	if (code != 0) {
+		add_failure(node, id, CAUSE_TYPE, false, "%s", error.text);
 		return;
 	}
 	bool same = slice_equal(buffer_slice(accepted), text_slice(value));

@@ -314,7 +314,11 @@ void node_calls_propose_results(struct node *node);
 /* From the runner of a member. */
 void node_calls_result(struct node *node, uint64_t member, const struct call_result *result);
 void node_calls_heartbeat(struct node *node, struct call_id call);
-/* For sites.c. An open call of an atomic process, loaded when it is not in memory; NULL: it is over, or the node has failed. */
+/* An open call of an atomic process, loaded when it is not in memory; NULL: it is over, or the node has failed. */
+const struct call *node_calls_look(struct node *node, uint64_t instance, uint32_t ref);
+/* Whether what a call has given is of its type, and not too large: then it is in `scratch`, as it is carried. ERR_LIMIT, ERR_TYPE. */
+int node_calls_accept(struct node *node, const struct call *call, struct slice value, struct error *error);
+/* As node_calls_look; NULL also when a job runs it. */
 const struct call *node_calls_open(struct node *node, uint64_t instance, uint32_t ref);
 /* The call waits to be handed out, with an attempt above `used`. */
 void node_calls_offer(struct node *node, const struct call *call, uint64_t used);

@@ -62,7 +62,7 @@ void node_peer_message(struct node *node, uint64_t member, int frame_type, uint3
 		tasks_take(node, member, (const Clusterd__Wire__Tasks *)message);
 		break;
 	case FRAME_TASK_REPORTS:
-		placing_reports(node, member, (const Clusterd__Wire__TaskReports *)message);
+		placing_reports(node, member, (const Clusterd__Wire__TaskReports *)message, payload);
 		break;
 	case FRAME_SET_BACK:
 		standing_told(node, member);

@@ -1,11 +1,14 @@
 #include "daemon/placing_internal.h"
 
+#include "base/json.h"
 #include "base/memory.h"
+#include "daemon/allocations.h"
 
 #include <assert.h>
 
 #define PLACED_AT_ONCE 1024 /* proposed, and not applied so far */
 #define LOOK_AGAIN_MS 100   /* after something that could not be done */
+#define CHANGES_BYTES (4u << 20) /* of output: of one command, no more changes once they have so many */
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
@@ -355,17 +358,63 @@ static void change(struct placing *placing, const struct command_allocation *wha
 	if (!pending_note(placing, what->id, ended))
 		return;
 	mem_grow(placing->changes, placing->change_capacity, placing->change_count + 1);
-	placing->changes[placing->change_count] = *what;
-	placing->changes[placing->change_count++].text = slice_of(arena_string(&placing->texts, what->text));
+	struct command_allocation *kept = &placing->changes[placing->change_count++];
+	*kept = *what;
+	kept->text = slice_of(arena_string(&placing->texts, what->text));
+	kept->value = (struct slice){arena_string(&placing->texts, what->value), what->value.size};
 }
 
-static struct slice report_text(const Clusterd__Wire__TaskReport *report)
+/* What a node has said, as text of a bounded size; in the arena. */
+static struct slice plain(struct placing *placing, const void *data, size_t size)
 {
-	size_t size = report->text.len < ALLOCATION_TEXT_MAX ? report->text.len : ALLOCATION_TEXT_MAX;
-	return size != 0 ? (struct slice){(const char *)report->text.data, size} : SLICE("");
+	struct buffer quoted = BUFFER_EMPTY;
+	struct buffer text = BUFFER_EMPTY;
+	json_quote(&quoted, (struct slice){data, size < ALLOCATION_TEXT_MAX ? size : ALLOCATION_TEXT_MAX});
+	json_unquote(&text, buffer_slice(&quoted)); /* what is no text was replaced, and may have grown */
+	if (text.size > ALLOCATION_TEXT_MAX) {
+		text.size = ALLOCATION_TEXT_MAX;
+		while (text.size > 0 && ((unsigned char)text.data[text.size] & 0xC0) == 0x80)
+			text.size--; /* whole characters */
+	}
+	struct slice result = slice_of(arena_string(&placing->texts, buffer_slice(&text)));
+	buffer_finish(&quoted);
+	buffer_finish(&text);
+	return result;
 }
 
-static void take_report(struct node *node, uint64_t member, const Clusterd__Wire__TaskReport *report)
+static struct slice report_text(struct placing *placing, const Clusterd__Wire__TaskReport *report)
+{
+	return report->text.len != 0 ? plain(placing, report->text.data, report->text.len) : SLICE("");
+}
+
+/* What a call's job has printed is looked at as any other output of a call. */
+static void take_output(struct node *node, const struct allocation *allocation, uint32_t outcome, struct slice output,
+                        struct command_allocation *what)
+{
+	const struct job *job = allocation->job;
+	const struct call *call;
+	struct error error = {0};
+	if (job->call.of.instance == 0 || what->exit_code != 0 || outcome == TASK_OUTCOME_NONE)
+		return;
+	what->output = OUTPUT_FAULT;
+	if (outcome != TASK_OUTCOME_VALUE) {
+		what->value = plain(node->placing, output.data, output.size);
+		return;
+	}
+	call = node_calls_look(node, job->call.of.instance, (uint32_t)job->call.of.ref);
+	if (call == NULL)
+		return; /* nobody waits for it */
+	if (node_calls_accept(node, call, output, &error) == 0) {
+		what->output = OUTPUT_VALUE;
+		what->value = buffer_slice(&node->scratch);
+	} else {
+		what->cause = error.code == ERR_LIMIT ? CAUSE_LIMIT : CAUSE_TYPE;
+		what->value = slice_of(arena_string(&node->placing->texts, slice_of(error.text)));
+	}
+}
+
+static void take_report(struct node *node, uint64_t member, const Clusterd__Wire__TaskReport *report,
+                        struct slice output)
 {
 	struct placing *placing = node->placing;
 	const struct allocation *allocation = machine_allocation(node->machine, report->id);
@@ -394,12 +443,13 @@ static void take_report(struct node *node, uint64_t member, const Clusterd__Wire
 		what.event = ALLOCATION_EVENT_ENDED;
 		what.exit_code = report->exit_code;
 		what.exit_signal = report->exit_signal <= INT8_MAX ? (int)report->exit_signal : 0;
-		what.text = report_text(report);
+		what.text = report_text(placing, report);
+		take_output(node, allocation, report->output, output, &what);
 		change(placing, &what);
 		break;
 	case TASK_LOST:
 		what.event = ALLOCATION_EVENT_LOST;
-		what.text = report_text(report);
+		what.text = report_text(placing, report);
 		change(placing, &what);
 		break;
 	default:
@@ -408,12 +458,21 @@ static void take_report(struct node *node, uint64_t member, const Clusterd__Wire
 	}
 }
 
-void placing_reports(struct node *node, uint64_t member, const Clusterd__Wire__TaskReports *reports)
+void placing_reports(struct node *node, uint64_t member, const Clusterd__Wire__TaskReports *reports,
+                     struct slice payload)
 {
 	if (!node->placing->leading || !node->ready || reports->term != raft_term(node->raft))
 		return;
-	for (size_t i = 0; i < reports->n_reports; i++)
-		take_report(node, member, reports->reports[i]);
+	for (size_t i = 0; i < reports->n_reports && !node->failed; i++) {
+		uint64_t size = reports->reports[i]->output_size;
+		if (size > payload.size) {
+			node->counts.messages_refused++;
+			return;
+		}
+		take_report(node, member, reports->reports[i], (struct slice){payload.data, (size_t)size});
+		payload.data += size;
+		payload.size -= (size_t)size;
+	}
 }
 
 /* --- turns --------------------------------------------------------------------------------------------------------- */
@@ -474,15 +533,25 @@ static void update_jobs(struct node *node)
 	}
 }
 
+/* How many of these changes one command takes. */
+static size_t command_share(const struct command_allocation *changes, size_t count)
+{
+	size_t bytes = 0;
+	size_t share = 0;
+	for (; share < count && share < PLACEMENTS_MAX && bytes < CHANGES_BYTES; share++)
+		bytes += changes[share].value.size;
+	return share;
+}
+
 static void propose_changes(struct node *node)
 {
 	struct placing *placing = node->placing;
-	for (size_t i = 0; i < placing->change_count; i += PLACEMENTS_MAX) {
+	for (size_t i = 0; i < placing->change_count;) {
 		struct command command = {.kind = COMMAND_ALLOCATIONS};
-		size_t left = placing->change_count - i;
 		command.allocations.changes = placing->changes + i;
-		command.allocations.count = left < PLACEMENTS_MAX ? left : PLACEMENTS_MAX;
+		command.allocations.count = command_share(placing->changes + i, placing->change_count - i);
 		node_propose(node, &command, true);
+		i += command.allocations.count;
 	}
 	placing->change_count = 0;
 	arena_reset(&placing->texts);

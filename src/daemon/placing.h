@@ -28,7 +28,8 @@ void placing_peer_down(struct node *node, uint64_t member);
 /* The node has told of its tags. */
 void placing_site_known(struct node *node, uint64_t member);
 void placing_effect(struct node *node, const struct effect *effect);
-void placing_reports(struct node *node, uint64_t member, const Clusterd__Wire__TaskReports *reports);
+void placing_reports(struct node *node, uint64_t member, const Clusterd__Wire__TaskReports *reports,
+                     struct slice payload);
 void placing_turn(struct node *node);
 msec placing_deadline(const struct node *node);
 

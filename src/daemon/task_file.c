@@ -19,7 +19,8 @@ void task_facts_of(const struct allocations_options *options, const struct alloc
                    struct arena *arena, struct task_facts *ret_facts)
 {
 	struct task_facts facts = {
-		.job = order->job, .task = order->task, .timeout = order->timeout, .check = order->check};
+		.job = order->job, .task = order->task, .timeout = order->timeout, .check = order->check,
+		.output = order->output, .output_max = order->output_max};
 	struct job_check *check = &facts.check;
 	if (check->kind == JOB_CHECK_EXEC) {
 		check->exec = arena_alloc(arena, check->exec_count * sizeof *check->exec);
@@ -87,6 +88,9 @@ int task_facts_write(const char *directory, const struct allocation_order *order
 	json_quote(&text, order->job_name);
 	buffer_format(&text, ",\"version\":%u,\"task\":%u,\"attempt\":%u,\"timeout_ms\":%lld", order->version,
 	              order->task, order->attempt, (long long)order->timeout);
+	if (facts->output != TASK_OUTPUT_NONE)
+		buffer_format(&text, ",\"output\":%d,\"output_max\":%llu", (int)facts->output,
+		              (unsigned long long)facts->output_max);
 	print_check(&text, facts);
 	buffer_append_string(&text, "}\n");
 	int code = write_file(directory, buffer_slice(&text), error);
@@ -172,6 +176,8 @@ int task_facts_read(const char *directory, struct arena *arena, struct task_fact
 			.job = (uint64_t)number(object, "job"),
 			.task = (uint32_t)number(object, "task"),
 			.timeout = number(object, "timeout_ms"),
+			.output = (enum task_output)number(object, "output"),
+			.output_max = (uint64_t)number(object, "output_max"),
 		};
 		if (json_member(object, SLICE("check"), &check) && json_kind(check) == JSON_OBJECT)
 			parse_check(check, arena, &facts);

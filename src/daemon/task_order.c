@@ -126,6 +126,10 @@ Clusterd__Wire__TaskOrder *task_order_pack(const struct allocation *allocation, 
 	order->stop_grace_ms = (uint64_t)settings->stop_grace;
 	order->timeout_ms = (uint64_t)settings->timeout;
 	order->workers = settings->workers;
+	if (allocation->job->call.of.instance != 0) {
+		order->output = (uint32_t)allocation->job->call.form + 1;
+		order->output_max = machine_settings(machine)->value_max;
+	}
 	return order;
 }
 
@@ -169,7 +173,7 @@ static bool sizes_fit(const Clusterd__Wire__TaskOrder *packed)
 {
 	return packed->n_argv > 0 && packed->n_argv <= ELEMENTS_MAX && packed->n_env <= ELEMENTS_MAX &&
 	       packed->n_files <= ELEMENTS_MAX && packed->n_hosts <= JOB_COUNT_MAX &&
-	       packed->n_ports <= JOB_PORTS_MAX && packed->stop_signal <= INT8_MAX &&
+	       packed->n_ports <= JOB_PORTS_MAX && packed->output <= TASK_OUTPUT_UNIT && packed->stop_signal <= INT8_MAX &&
 	       packed->stop_grace_ms <= JOB_DELAY_MAX && packed->timeout_ms <= INT64_MAX / 2;
 }
 
@@ -216,6 +220,8 @@ int task_order_unpack(const Clusterd__Wire__TaskOrder *packed, struct arena *are
 		.timeout = (msec)packed->timeout_ms,
 		.check = check,
 		.workers = packed->workers,
+		.output = (enum task_output)packed->output,
+		.output_max = packed->output_max,
 	};
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* Output of a task, over its files, as if they were one. The name of a file says where it begins; those at the front go meanwhile. */
 #include "daemon/allocations_internal.h"
+#include "daemon/output.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -111,4 +112,58 @@ int task_output_read(const char *directory, const char *name, int64_t offset, si
 	buffer_append_slice(ret_output, buffer_slice(&out));
 	buffer_finish(&out);
 	return 0;
+}
+
+/* All of it; false: it is more than `limit` bytes, or what was first is not kept any more. */
+static bool read_all(const char *directory, const char *name, uint64_t limit, struct buffer *out)
+{
+	bool at_end = false;
+	while (!at_end && out->size <= limit) {
+		uint64_t offset = 0;
+		size_t before = out->size;
+		if (task_output_read(directory, name, (int64_t)before, READ_MAX, out, &offset, &at_end, NULL) != 0)
+			break;
+		if (offset != before)
+			return false;
+		if (out->size == before)
+			break;
+	}
+	return out->size <= limit;
+}
+
+enum task_outcome task_output_value(const char *directory, enum task_output output, uint64_t output_max,
+                                    struct buffer *ret_value)
+{
+	struct buffer printed = BUFFER_EMPTY;
+	struct buffer scratch = BUFFER_EMPTY;
+	struct error error = {0};
+	struct slice value;
+	enum task_outcome outcome = TASK_OUTCOME_FAULT;
+	if (output > TASK_OUTPUT_UNIT) {
+		buffer_append_string(ret_value, "what it returns is to be read in a way that is not known here");
+	} else if (output != TASK_OUTPUT_UNIT && !read_all(directory, "stdout", output_max, &printed)) {
+		buffer_append_string(ret_value, "printed more than ");
+		output_size(ret_value, output_max);
+		buffer_append_string(ret_value, " on stdout");
+	} else if (output_value((enum stdout_form)(output - TASK_OUTPUT_JSON), buffer_slice(&printed), &scratch, &value,
+	                        &error) != 0) {
+		buffer_append_string(ret_value, error.text);
+	} else {
+		buffer_append_slice(ret_value, value);
+		outcome = TASK_OUTCOME_VALUE;
+	}
+	buffer_finish(&printed);
+	buffer_finish(&scratch);
+	return outcome;
+}
+
+void task_output_complaint(const char *directory, int exit_code, size_t size, struct buffer *ret_text)
+{
+	struct buffer complaints = BUFFER_EMPTY;
+	const struct child_exit how = {.code = exit_code};
+	uint64_t offset;
+	bool at_end;
+	task_output_read(directory, "stderr", -1, size, &complaints, &offset, &at_end, NULL);
+	output_exit(ret_text, &how, buffer_slice(&complaints));
+	buffer_finish(&complaints);
 }

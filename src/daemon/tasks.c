@@ -10,6 +10,7 @@
  * a new connection, names all that should be here, and hears of each. */
 
 #define REPORTS_AT_ONCE 500 /* in one frame */
+#define OUTPUTS_AT_ONCE (4u << 20) /* bytes; no more reports once they have so many */
 
 struct task_report {
 	uint64_t id;
@@ -17,6 +18,8 @@ struct task_report {
 	bool checked, healthy;
 	int exit_code, exit_signal;
 	struct text *text; /* NULL: none */
+	enum task_outcome outcome;
+	struct text *output; /* NULL: none */
 };
 
 static void report_add(struct node *node, const struct task_report *report)
@@ -25,10 +28,16 @@ static void report_add(struct node *node, const struct task_report *report)
 	node->tasks.reports[node->tasks.count++] = *report;
 }
 
+static void report_finish(struct task_report *report)
+{
+	text_release(report->text);
+	text_release(report->output);
+}
+
 static void reports_clear(struct node *node)
 {
 	for (size_t i = 0; i < node->tasks.count; i++)
-		text_release(node->tasks.reports[i].text);
+		report_finish(&node->tasks.reports[i]);
 	node->tasks.count = 0;
 }
 
@@ -64,6 +73,8 @@ void node_task_report(struct node *node, const struct allocation_report *report)
 				 .exit_code = report->exit_code,
 				 .exit_signal = report->exit_signal,
 				 .text = report->text.size != 0 ? text_create(report->text) : NULL,
+				 .outcome = report->outcome,
+				 .output = report->outcome != TASK_OUTCOME_NONE ? text_create(report->output) : NULL,
 			 });
 }
 
@@ -109,25 +120,35 @@ static Clusterd__Wire__TaskReport *pack(const struct task_report *report, struct
 		packed->text.data = (uint8_t *)report->text->data;
 		packed->text.len = report->text->size;
 	}
+	packed->output = (uint32_t)report->outcome;
+	packed->output_size = report->output != NULL ? report->output->size : 0;
 	return packed;
 }
 
 void tasks_turn(struct node *node)
 {
 	struct arena arena = {0};
+	struct buffer outputs = BUFFER_EMPTY;
 	for (size_t i = 0; i < node->tasks.count;) {
 		Clusterd__Wire__TaskReports message = CLUSTERD__WIRE__TASK_REPORTS__INIT;
 		message.term = node->tasks.term;
 		message.reports = arena_alloc(&arena, REPORTS_AT_ONCE * sizeof *message.reports);
-		for (; i < node->tasks.count && message.n_reports < REPORTS_AT_ONCE; i++)
-			message.reports[message.n_reports++] = pack(&node->tasks.reports[i], &arena);
+		buffer_clear(&outputs);
+		for (; i < node->tasks.count && message.n_reports < REPORTS_AT_ONCE && outputs.size < OUTPUTS_AT_ONCE; i++) {
+			const struct task_report *report = &node->tasks.reports[i];
+			message.reports[message.n_reports++] = pack(report, &arena);
+			if (report->output != NULL)
+				buffer_append_slice(&outputs, text_slice(report->output));
+		}
+		const struct slice payload = buffer_slice(&outputs);
 		if (node->tasks.leader == node->id)
-			placing_reports(node, node->id, &message);
+			placing_reports(node, node->id, &message, payload);
 		else
 			node->host->peer_send(node->context, node->tasks.leader, FRAME_TASK_REPORTS, 0, &message.base,
-			                      NULL, 0);
+			                      &payload, 1);
 		arena_reset(&arena);
 	}
 	reports_clear(node);
+	buffer_finish(&outputs);
 	arena_finish(&arena);
 }

@@ -49,6 +49,9 @@ static Clusterd__Log__Allocations *encode_allocations(const struct command *comm
 		to->exit_code = from->exit_code;
 		to->exit_signal = (uint32_t)from->exit_signal;
 		to->text = to_bytes(from->text);
+		to->output = (uint32_t)from->output;
+		to->cause = (uint32_t)from->cause;
+		to->value = to_bytes(from->value);
 	}
 	return allocations;
 }
@@ -133,6 +136,8 @@ static int decode_allocations(const Clusterd__Log__Allocations *allocations, str
 			                 "a log entry tells of an allocation what is not known here: %u", from->event);
 		if (from->text.len > ALLOCATION_TEXT_MAX || from->exit_signal > INT8_MAX)
 			return error_set(error, ERR_CORRUPT, "a log entry has an end of an allocation that cannot be");
+		if (from->output >= OUTPUT_END || from->cause >= CAUSE_END)
+			return error_set(error, ERR_VERSION, "a log entry has output of a kind that is not known here");
 		changes[i] = (struct command_allocation){
 			.id = from->id,
 			.event = (enum command_allocation_event)from->event,
@@ -140,6 +145,9 @@ static int decode_allocations(const Clusterd__Log__Allocations *allocations, str
 			.exit_code = from->exit_code,
 			.exit_signal = (int)from->exit_signal,
 			.text = to_slice(from->text),
+			.output = (enum command_output)from->output,
+			.cause = (enum failure_cause)from->cause,
+			.value = to_slice(from->value),
 		};
 	}
 	command->kind = COMMAND_ALLOCATIONS;

@@ -128,7 +128,7 @@ static bool check_params_fit(const struct setting_context *context, const struct
 /* What the job itself says. */
 static bool check_own_settings(const struct setting_context *context, const struct syntax_setting *setting)
 {
-	static const char *const names[] = {"files", "env", "on"};
+	static const char *const names[] = {"files", "env", "on", "heartbeat"};
 	bool fine = true;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		const struct syntax_setting *own = settings_get(context, names[i]);

@@ -67,6 +67,8 @@ static void apply_job(struct setting_context *context, const struct syntax_setti
 		return;
 	forget_runner(settings);
 	settings->job = target.definition;
+	if (settings_get(context, "retries") == NULL)
+		settings->retries = 0; /* the job has its own */
 	check_link(context->checker, context->declared, target, setting->value->span);
 }
 
@@ -151,7 +153,7 @@ static void apply_retries(struct setting_context *context, const struct syntax_s
 const struct setting_rule process_rules[] = {
 	{.name = "exec", .apply = apply_command},
 	{.name = "pool", .apply = apply_command},
-	{.name = "job", .apply = apply_job, .later = true},
+	{.name = "job", .apply = apply_job},
 	{.name = "files", .apply = apply_files},
 	{.name = "timeout", .apply = apply_timeout},
 	{.name = "start_timeout", .apply = apply_start_timeout},

@@ -412,7 +412,7 @@ static void settings_are_checked(void **state)
 		{"on = [3]", "`on` takes a tag, or a list of tags, in quotes\n"},
 		{"backoff = 2s backoff_max = 1s", "`backoff_max` is shorter than `backoff`\n"},
 		{"concurrency = 3", "`concurrency` is not supported by this version of clusterd\n"},
-		{"job = \"x\"", "`job` is not supported by this version of clusterd\n"},
+		{"job = \"x\"", "`job` takes the name of a batch job\n"},
 		{"stdout = jsn", "`stdout` takes json, text, lines or none\n  hint: did you mean `json`?\n"},
 		{"stdout = \"json\"", "`stdout` takes json, text, lines or none\n  hint: without quotes\n"},
 		{"schedule = \"@daily\"", "there is no setting `schedule`\n  hint: jobs have it, processes do not\n"},

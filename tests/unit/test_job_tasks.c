@@ -4,116 +4,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "machine_fixture.h"
+#include "job_fixture.h"
 
 #include "base/memory.h"
 #include "coordinator/jobs.h"
 
 /* Jobs in the state machine: how they begin, what becomes of their tasks, what nodes have taken. */
-
-#define NODE_A 11
-#define NODE_B 12
-
-/* --- commands ------------------------------------------------------------------------------------------------------ */
-
-static void node_is(struct machine_fixture *fixture, uint64_t id, const char *name, const char *state)
-{
-	struct command command = {.kind = COMMAND_NODE};
-	command.node.id = id;
-	command.node.name = slice_of(name);
-	command.node.role = SLICE("server");
-	command.node.address = SLICE("10.0.0.1:9189");
-	command.node.datacenter = SLICE("dc1");
-	command.node.state = slice_of(state);
-	command.node.tags = SLICE("{}");
-	command.node.generation = 1;
-	command.node.cpu = 2000;
-	command.node.memory = UINT64_C(1) << 30;
-	command.node.port_low = 20000;
-	command.node.port_high = 20003;
-	machine_fixture_apply(fixture, &command);
-}
-
-static void has_nodes(struct machine_fixture *fixture)
-{
-	node_is(fixture, NODE_A, "a", "alive");
-	node_is(fixture, NODE_B, "b", "alive");
-}
-
-static void asks(struct machine_fixture *fixture, struct command *command)
-{
-	fixture->session = opens_session(fixture);
-	fixture->sequence = fixture->answered_below = 1;
-	machine_fixture_apply(fixture, command);
-	fixture->session = 0;
-	assert_true(fixture->answered);
-}
-
-/* The id of the first job that is in it; 0: it was refused. */
-static uint64_t runs(struct machine_fixture *fixture, const char *source)
-{
-	struct command_file file = {SLICE("test.flow"), slice_of(source)};
-	struct command command = {.kind = COMMAND_RUN_JOBS};
-	command.registering.files = &file;
-	command.registering.file_count = 1;
-	asks(fixture, &command);
-	return fixture->answer.code == 0 ? fixture->answer.number : 0;
-}
-
-static void places_with(struct machine_fixture *fixture, uint64_t job, uint32_t task, uint64_t node,
-                        const uint32_t *ports, size_t port_count)
-{
-	struct command_placement placement = {job, task, node, ports, port_count};
-	struct command command = {.kind = COMMAND_PLACE};
-	command.place.placements = &placement;
-	command.place.count = 1;
-	machine_fixture_apply(fixture, &command);
-}
-
-static void places(struct machine_fixture *fixture, uint64_t job, uint32_t task, uint64_t node)
-{
-	places_with(fixture, job, task, node, NULL, 0);
-}
-
-static void tells_of(struct machine_fixture *fixture, struct command_allocation change)
-{
-	struct command command = {.kind = COMMAND_ALLOCATIONS};
-	command.allocations.changes = &change;
-	command.allocations.count = 1;
-	machine_fixture_apply(fixture, &command);
-}
-
-static void begins(struct machine_fixture *fixture, uint64_t allocation)
-{
-	tells_of(fixture, (struct command_allocation){.id = allocation, .event = ALLOCATION_EVENT_STARTED});
-}
-
-static void exits(struct machine_fixture *fixture, uint64_t allocation, int code)
-{
-	tells_of(fixture,
-	         (struct command_allocation){.id = allocation, .event = ALLOCATION_EVENT_ENDED, .exit_code = code});
-}
-
-static void is_lost(struct machine_fixture *fixture, uint64_t allocation)
-{
-	tells_of(fixture,
-	         (struct command_allocation){.id = allocation, .event = ALLOCATION_EVENT_LOST, .exit_code = -1});
-}
-
-static void stops(struct machine_fixture *fixture, uint64_t job)
-{
-	struct command command = {.kind = COMMAND_STOP_JOB};
-	command.stop_job.job = job;
-	asks(fixture, &command);
-}
-
-static void scales(struct machine_fixture *fixture, uint64_t job, uint32_t count)
-{
-	struct command command = {.kind = COMMAND_SCALE_JOB};
-	command.scale_job.job = job;
-	command.scale_job.count = count;
-	asks(fixture, &command);
-}
 
 #define ONE "job one { type = batch exec = [\"true\"] retries = 1 backoff = 2s }"
 #define THREE "job three { type = batch exec = [\"true\"] count = 3 }"
