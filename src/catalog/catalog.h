@@ -264,7 +264,8 @@ struct catalog_job {
 	struct slice state; /* pending, running, stopping, completed, failed, stopped */
 	struct slice args;  /* NULL: none */
 	struct slice error; /* NULL: none */
-	uint32_t count, running, completed, failed, lost, next_task;
+	uint32_t count, running, completed, failed, lost, next_task, priority;
+	msec next_ms; /* 0: NULL */
 	msec submitted_ms;
 	msec started_ms;  /* 0: NULL */
 	msec finished_ms; /* 0: NULL */

@@ -32,6 +32,8 @@ int catalog_job_insert(struct catalog *catalog, const struct catalog_job *job)
 	bind_id(statement, 20, job->ref);
 	bind_id(statement, 21, job->attempt);
 	bind_text(statement, 22, job->output);
+	bind_number(statement, 23, job->priority);
+	bind_time(statement, 24, job->next_ms);
 	return statement_run(catalog, statement);
 }
 
@@ -53,6 +55,8 @@ int catalog_job_update(struct catalog *catalog, const struct catalog_job *job)
 	bind_time(statement, 10, job->started_ms);
 	bind_time(statement, 11, job->finished_ms);
 	bind_number(statement, 12, job->next_task);
+	bind_number(statement, 13, job->priority);
+	bind_time(statement, 14, job->next_ms);
 	return statement_run(catalog, statement);
 }
 
@@ -131,6 +135,8 @@ int catalog_jobs_open(struct catalog *catalog, int (*each)(void *context, const 
 			.ref = (uint32_t)column_number(statement, 19),
 			.attempt = column_number(statement, 20),
 			.output = column_text(statement, 21),
+			.priority = (uint32_t)column_number(statement, 22),
+			.next_ms = (msec)column_number(statement, 23),
 		};
 		result = each(context, &job);
 		if (result != 0)

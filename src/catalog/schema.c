@@ -208,12 +208,15 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"  finished_ms INTEGER,"
 	"  next_task INTEGER NOT NULL,"
 	"  parent INTEGER,"
+	"  priority INTEGER,"
+	"  next_ms INTEGER,"  /* periodic: when it is due next */
 	"  instance INTEGER," /* of the call that it was begun by, with reference and attempt */
 	"  ref INTEGER,"
 	"  attempt INTEGER,"
 	"  output TEXT"       /* how what it prints is read as the call's result: json, text, lines, none */
 	") STRICT;"
 	"CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
+	"CREATE INDEX job_parent ON job (parent) WHERE parent IS NOT NULL;"
 	"CREATE INDEX job_finished ON job (finished_ms);"
 
 	"CREATE TABLE allocation ("

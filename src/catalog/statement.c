@@ -16,7 +16,7 @@
 	"id, name, role, address, datacenter, state, generation, tags, cpu, memory, port_low, port_high"
 #define JOB_COLUMNS \
 	"id, key, name, version, type, state, args, error, count, running, completed, failed, lost, submitted_ms, started_ms, " \
-	"finished_ms, next_task, parent, instance, ref, attempt, output"
+	"finished_ms, next_task, parent, instance, ref, attempt, output, priority, next_ms"
 #define ALLOCATION_COLUMNS \
 	"id, job, task, version, node, state, attempt, ports, healthy, exit_code, exit_signal, error, placed_ms, started_ms, " \
 	"finished_ms, registered, stopping, failures, window_ms"
@@ -106,9 +106,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LEASE_KEY_FIRST] = "SELECT key FROM lease_key WHERE lease = ?1 ORDER BY key LIMIT 1",
 	[STATEMENT_NODES] = "SELECT " NODE_COLUMNS ", eligible FROM node ORDER BY id",
 	[STATEMENT_JOB_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
-				 " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+				 " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
 	[STATEMENT_JOB_UPDATE] = "UPDATE job SET version = ?2, state = ?3, error = ?4, count = ?5, running = ?6, completed = ?7,"
-				 " failed = ?8, lost = ?9, started_ms = ?10, finished_ms = ?11, next_task = ?12 WHERE id = ?1",
+				 " failed = ?8, lost = ?9, started_ms = ?10, finished_ms = ?11, next_task = ?12, priority = ?13,"
+				 " next_ms = ?14 WHERE id = ?1",
 	[STATEMENT_JOB_BY_KEY] = "SELECT id FROM job WHERE key = ?1",
 	[STATEMENT_JOB_STATE] = "SELECT state, coalesce(error, '') FROM job WHERE id = ?1",
 	[STATEMENT_JOBS_OPEN] = "SELECT " JOB_COLUMNS " FROM job WHERE finished_ms IS NULL ORDER BY id",

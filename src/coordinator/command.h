@@ -40,6 +40,7 @@ enum command_kind {
 	COMMAND_ALLOCATIONS,   /* what nodes have said of theirs */
 	COMMAND_STOP_ALLOCATIONS, /* they are to end, and their tasks to be placed again */
 	COMMAND_ELIGIBLE,      /* whether a node gets tasks */
+	COMMAND_JOB_DUE,       /* the time of a periodic job has come, or is known now */
 };
 
 #define COMMAND_MEMBERS_MAX 32 /* of a group */
@@ -255,6 +256,12 @@ struct command {
 			uint64_t node;
 			bool eligible;
 		} eligible;
+		struct {
+			uint64_t job;
+			uint32_t version; /* of the schedule that was looked at */
+			msec due;         /* 0: only `next` is set */
+			msec next;
+		} job_due;
 	};
 };
 

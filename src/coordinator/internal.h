@@ -10,6 +10,7 @@
  *   jobs.c      jobs: run, dispatched, scaled, stopped; how they end
  *   allocations.c  tasks placed at nodes, and what became of them
  *   node_use.c  nodes, and what is taken of them
+ *   job_runs.c  runs of periodic jobs
  *   job_rows.c  jobs between catalog and memory
  *   job_calls.c  jobs that calls of instances begin, and what those return
  *   group.c     what Raft must find again: configuration, terms */
@@ -207,6 +208,8 @@ struct job_origin {
 };
 int job_create(struct machine *machine, const struct definition *definition, const struct job_origin *origin,
                struct job **ret_job);
+/* Arguments of a job that is run without any: its parameters' defaults. */
+int job_default_args(const struct definition *definition, struct buffer *out, struct error *error);
 /* It ends; as JOB_FAILED with a reason, else as JOB_STOPPED. */
 int job_stop(struct machine *machine, struct job *job, struct text *take_reason);
 /* Ends it when nothing of it is left to do. The job may be out of the table afterwards, and is released by the commit. */
@@ -227,6 +230,14 @@ void job_call_finished(struct machine *machine, const struct job *job);
 /* Tells calls what has become of their jobs; at the end of each command. */
 int job_calls_settle(struct machine *machine, struct error *error);
 void job_news_release(struct machine *machine);
+
+/* job_runs.c */
+int apply_job_due(struct machine *machine, const struct command *command);
+int job_run_begin(struct machine *machine, struct job *periodic, const struct definition *definition, struct slice args,
+                  struct slice key, struct job **ret_run);
+void job_run_link(struct job *periodic, struct job *run);
+int job_run_ended(struct machine *machine, struct job *run); /* it may have been the last one of a periodic job that ends */
+int job_runs_stop(struct machine *machine, struct job *periodic);
 
 /* allocations.c */
 int apply_place(struct machine *machine, const struct command *command);

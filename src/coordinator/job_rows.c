@@ -159,6 +159,8 @@ static int write_job(struct machine *machine, const struct job *job)
 		.failed = job->failed,
 		.lost = job->lost,
 		.next_task = job->next_task,
+		.priority = job->definition->job->priority,
+		.next_ms = job->next_ms,
 		.started_ms = job->started_ms,
 		.finished_ms = job->finished_ms,
 	};
@@ -233,6 +235,10 @@ static int job_loaded(void *context, const struct catalog_job *row)
 	if (definition == NULL || definition->kind != DEFINITION_JOB || state < 0 || form < 0)
 		return ERR_CORRUPT;
 	struct job *job = job_add(machine, row->id, definition, row->parent, (enum job_state)state);
+	struct job *periodic = row->parent != 0 ? job_find(machine, row->parent) : NULL;
+	if (periodic != NULL)
+		job_run_link(periodic, job);
+	job->next_ms = row->next_ms;
 	job->args = row->args.data != NULL ? text_create(row->args) : NULL;
 	job->error = row->error.data != NULL ? text_create(row->error) : NULL;
 	job->count = row->count;

@@ -50,8 +50,12 @@ int job_create(struct machine *machine, const struct definition *definition, con
 	job->call.form = origin->form;
 	if (origin->call.instance != 0)
 		job_link(machine, job);
-	job->count = settings->type == JOB_SYSTEM || settings->type == JOB_PERIODIC ? 0 : settings->count;
+	job->count = job_kind(job) == JOB_SYSTEM || job_kind(job) == JOB_PERIODIC ? 0 : settings->count;
 	job->submitted_ms = machine->now;
+	if (job_kind(job) == JOB_PERIODIC) {
+		job->state = JOB_RUNNING;
+		job->started_ms = machine->now;
+	}
 	struct catalog_job row = {
 		.id = job->id,
 		.key = or_none(origin->key),
@@ -62,11 +66,13 @@ int job_create(struct machine *machine, const struct definition *definition, con
 		.output = origin->call.instance != 0 ? slice_of(stdout_form_names[origin->form]) : (struct slice){0},
 		.name = definition->name,
 		.version = definition->version,
-		.type = slice_of(job_type_name(settings->type)),
+		.type = slice_of(job_type_name(job_kind(job))),
 		.state = slice_of(job_state_names[job->state]),
 		.args = or_none(origin->args),
 		.count = job->count,
 		.submitted_ms = job->submitted_ms,
+		.started_ms = job->started_ms,
+		.priority = settings->priority,
 	};
 	*ret_job = job;
 	job_changed(machine, job);
@@ -79,6 +85,7 @@ static void job_update(struct machine *machine, struct job *job, const struct de
 {
 	bool scaled = job_kind(job) == JOB_SERVICE && job->count != job->definition->job->count;
 	job->definition = definition;
+	job->next_ms = 0; /* to be computed anew */
 	if (job_kind(job) != JOB_SERVICE)
 		job->count = 0;
 	else if (!scaled)
@@ -89,8 +96,7 @@ static void job_update(struct machine *machine, struct job *job, const struct de
 static const char *const change_names[] = {"unchanged", "updated", "started"};
 enum change { CHANGE_NONE, CHANGE_UPDATED, CHANGE_STARTED };
 
-/* Arguments of a job that is run without any: its parameters' defaults. */
-static int default_args(const struct definition *definition, struct buffer *out, struct error *error)
+int job_default_args(const struct definition *definition, struct buffer *out, struct error *error)
 {
 	buffer_clear(out);
 	return definition->param_count > 0 ? definition_accept_args(definition, SLICE("{}"), out, error) : 0;
@@ -103,7 +109,7 @@ static int run_job(struct machine *machine, const struct definition *definition,
 	if (job == NULL) {
 		struct buffer args = BUFFER_EMPTY;
 		*ret_change = CHANGE_STARTED;
-		default_args(definition, &args, NULL);
+		job_default_args(definition, &args, NULL);
 		int code = job_create(machine, definition, &(struct job_origin){.args = buffer_slice(&args)}, ret_job);
 		buffer_finish(&args);
 		return code;
@@ -156,7 +162,7 @@ static bool can_run(const struct registration *registration, struct answer *ret_
 		if (definition->kind != DEFINITION_JOB)
 			continue;
 		jobs++;
-		good = default_args(definition, &args, &error) == 0;
+		good = job_default_args(definition, &args, &error) == 0;
 		if (!good)
 			*ret_answer = answer_error(
 				ERR_TYPE, "job %.*s needs arguments (%s): register it, and dispatch it with them",
@@ -198,16 +204,25 @@ int apply_dispatch_job(struct machine *machine, const struct command *command, s
 	}
 	code = 0;
 	const struct definition *definition = registry_find(machine->registry, name, command->dispatch_job.version);
+	struct job *periodic = definition != NULL && definition->kind == DEFINITION_JOB &&
+	                                       definition->job->type == JOB_PERIODIC
+	                               ? job_named(machine, name)
+	                               : NULL;
 	if (definition == NULL || definition->kind != DEFINITION_JOB)
 		*ret_answer = answer_error(ERR_NOT_FOUND, "there is no job %.*s", SLICE_ARGS(name));
-	else if (definition->job->type != JOB_BATCH)
-		*ret_answer = answer_error(ERR_INVALID, "job %.*s is of type %s: only a batch job can be dispatched",
+	else if (definition->job->type != JOB_BATCH && definition->job->type != JOB_PERIODIC)
+		*ret_answer = answer_error(ERR_INVALID,
+		                           "job %.*s is of type %s: only a batch or periodic job can be dispatched",
 		                           SLICE_ARGS(name), job_type_name(definition->job->type));
+	else if (definition->job->type == JOB_PERIODIC && periodic == NULL)
+		*ret_answer = answer_error(ERR_CONFLICT, "the periodic job %.*s has not been begun: `clusterctl job run` does",
+		                           SLICE_ARGS(name));
 	else if (definition_accept_args(definition, command->dispatch_job.args, &args, &refused) != 0)
 		*ret_answer = answer_error(ERR_TYPE, "job %.*s: %s", SLICE_ARGS(name), refused.text);
 	else {
-		code = job_create(machine, definition, &(struct job_origin){.key = key, .args = buffer_slice(&args)},
-		                  &job);
+		code = periodic != NULL ? job_run_begin(machine, periodic, definition, buffer_slice(&args), key, &job)
+		                        : job_create(machine, definition,
+		                                     &(struct job_origin){.key = key, .args = buffer_slice(&args)}, &job);
 		ret_answer->number = job->id;
 	}
 	buffer_finish(&args);
@@ -232,7 +247,7 @@ static int forget_waiting(struct machine *machine, struct job *job, uint32_t fro
 	return any ? catalog_tasks_delete(machine->catalog, job->id, from) : 0;
 }
 
-static void job_finish(struct machine *machine, struct job *job, enum job_state state)
+static int job_finish(struct machine *machine, struct job *job, enum job_state state)
 {
 	assert(job->live == 0 && job->allocations == NULL && job_is_over(state));
 	job->state = state;
@@ -241,16 +256,17 @@ static void job_finish(struct machine *machine, struct job *job, enum job_state 
 	job_unlink(machine, job);
 	job_changed(machine, job);
 	HASH_DELETE(hh, machine->jobs, job);
+	return job_run_ended(machine, job);
 }
 
 int job_end_if_done(struct machine *machine, struct job *job)
 {
-	if (job->live > 0)
+	if (job->live > 0 || !LIST_EMPTY(&job->runs))
 		return 0;
 	if (job->state == JOB_STOPPING)
-		job_finish(machine, job, job->error != NULL ? JOB_FAILED : JOB_STOPPED);
-	else if (job_kind(job) == JOB_BATCH && job->completed >= job->count)
-		job_finish(machine, job, JOB_COMPLETED);
+		return job_finish(machine, job, job->error != NULL ? JOB_FAILED : JOB_STOPPED);
+	if (job_kind(job) == JOB_BATCH && job->completed >= job->count)
+		return job_finish(machine, job, JOB_COMPLETED);
 	return 0;
 }
 
@@ -265,9 +281,13 @@ int job_stop(struct machine *machine, struct job *job, struct text *take_reason)
 		HASH_DELETE(by_name, machine->jobs_by_name, job);
 	job_unlink(machine, job);
 	job->state = JOB_STOPPING;
+	job->next_ms = 0;
 	job_changed(machine, job);
 	int code = forget_waiting(machine, job, 0);
-	return code == 0 ? job_end_if_done(machine, job) : code;
+	bool over = code == 0 && LIST_EMPTY(&job->runs);
+	if (code == 0 && !over)
+		code = job_runs_stop(machine, job); /* the last of them ends this one, too */
+	return over ? job_end_if_done(machine, job) : code;
 }
 
 /* NULL: the answer says so. One that has ended is no error for who wants it to end. */
@@ -330,6 +350,11 @@ const struct job *machine_job(const struct machine *machine, uint64_t id)
 const struct job *machine_job_named(const struct machine *machine, struct slice name)
 {
 	return job_named(machine, name);
+}
+
+const struct job *machine_jobs_named(const struct machine *machine)
+{
+	return machine->jobs_by_name;
 }
 
 /* uthash keeps the order in which they were added: of their ids, at start as later. */

@@ -1,6 +1,8 @@
 /* Jobs and their allocations, as the state machine has them. A job here is one run of a definition (DEFINITION_JOB); an allocation is
  * one attempt of one of its tasks on a node.
  *
+ *   A periodic job runs from its beginning on; its runs are batch jobs, of which it is the parent.
+ *
  *   job         pending → running → completed | failed
  *               pending, running → stopping → stopped | failed
  *   allocation  placed → running → completed | failed | stopped | lost,      placed → failed | stopped | lost
@@ -104,10 +106,14 @@ struct job {
 	struct job_task *waiting;
 	struct allocation *allocations; /* by task; those that have not ended */
 	msec finished_ms;
+	msec next_ms; /* PERIODIC: when it is due; 0: nobody has computed it, or nothing is */
 	bool dirty;
 	struct job *next_dirty;
 	UT_hash_handle hh;      /* by id; those that have not ended */
 	UT_hash_handle by_name; /* services, system and periodic jobs: one of a name */
+	LIST_HEAD(, job) runs;  /* PERIODIC: those that have not ended */
+	struct job *periodic;   /* that it is a run of; NULL: none */
+	LIST_ENTRY(job) of_periodic;
 	UT_hash_handle by_call; /* those of calls that have not been told to end */
 };
 
@@ -133,6 +139,8 @@ const struct job *machine_job_named(const struct machine *machine, struct slice 
 const struct allocation *machine_allocation(const struct machine *machine, uint64_t id);
 /* All that have not ended, in the order of their ids; NULL at the end. */
 const struct job *machine_jobs(const struct machine *machine);
+/* Services, system and periodic jobs that have not been told to end; in the order in which they began, by `by_name.next`. */
+const struct job *machine_jobs_named(const struct machine *machine);
 const struct node_use *machine_node(const struct machine *machine, uint64_t id);
 const struct node_use *machine_nodes(const struct machine *machine);
 

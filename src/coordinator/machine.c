@@ -459,6 +459,9 @@ static int execute_alone(struct machine *machine, const struct command *command,
 	case COMMAND_ELIGIBLE:
 		code = apply_eligible(machine, command, ret_answer);
 		break;
+	case COMMAND_JOB_DUE:
+		code = apply_job_due(machine, command);
+		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:
 		break;

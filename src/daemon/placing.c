@@ -39,6 +39,8 @@ static void clear(struct placing *placing)
 		tenant_clear(tenant);
 	placing->change_count = placing->stopping.count = placing->placed = 0;
 	arena_reset(&placing->texts);
+	periodic_clear(placing);
+	placing->periodic_at = 0;
 	placing->leading = false;
 }
 
@@ -300,6 +302,7 @@ void placing_effect(struct node *node, const struct effect *effect)
 	switch (effect->kind) {
 	case EFFECT_JOB_CHANGED:
 		job_effect(node, effect->job);
+		periodic_effect(node, effect);
 		break;
 	case EFFECT_ALLOCATION_PLACED:
 		placing->placed -= placing->placed > 0;
@@ -603,6 +606,7 @@ void placing_turn(struct node *node)
 	if (!placing->leading || !node->ready)
 		return;
 	find_lost(node);
+	periodic_turn(node);
 	update_jobs(node);
 	pump(node);
 	propose_changes(node);
@@ -617,5 +621,7 @@ msec placing_deadline(const struct node *node)
 		return MSEC_NEVER;
 	if (placing->lost_due)
 		return node->host->now(node->context) + LOOK_AGAIN_MS;
-	return placing->placed < PLACED_AT_ONCE ? scheduler_deadline(placing->scheduler) : MSEC_NEVER;
+	return msec_earlier(placing->periodic_at, placing->placed < PLACED_AT_ONCE
+	                                                  ? scheduler_deadline(placing->scheduler)
+	                                                  : MSEC_NEVER);
 }

@@ -1,6 +1,7 @@
 /* What the files of the leader's side of tasks share:
  *   placing.c   what the scheduler knows, what it decides, what nodes report
- *   tenants.c   what each node is told */
+ *   tenants.c   what each node is told
+ *   periodic.c  periodic jobs that are due */
 #ifndef CLUSTERD_DAEMON_PLACING_INTERNAL_H
 #define CLUSTERD_DAEMON_PLACING_INTERNAL_H
 
@@ -53,6 +54,8 @@ struct placing {
 	size_t change_count;
 	size_t change_capacity;
 	struct ids stopping; /* to be proposed */
+	struct proposed_run *runs; /* of periodic jobs */
+	msec periodic_at;    /* when one may be due */
 	bool lost_due;       /* nodes that are not alive may have allocations */
 	struct arena texts;  /* of the changes */
 };
@@ -64,6 +67,11 @@ struct tenant *tenant_of(struct placing *placing, uint64_t member); /* made when
 void tenant_clear(struct tenant *tenant);
 /* Sends what is to be said. */
 void tenant_serve(struct node *node, struct tenant *tenant);
+/* periodic.c */
+void periodic_clear(struct placing *placing);
+void periodic_effect(struct node *node, const struct effect *effect);
+void periodic_turn(struct node *node);
+
 /* A group is begun when all of it is placed: each is told where the others are. */
 bool group_is_placed(const struct job *job);
 void stop_if_unwanted(struct placing *placing, const struct allocation *allocation);

@@ -218,6 +218,7 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_ALLOCATIONS] = CLUSTERD__LOG__ENTRY__COMMAND_ALLOCATIONS,
 	[COMMAND_STOP_ALLOCATIONS] = CLUSTERD__LOG__ENTRY__COMMAND_STOP_ALLOCATIONS,
 	[COMMAND_ELIGIBLE] = CLUSTERD__LOG__ENTRY__COMMAND_ELIGIBLE,
+	[COMMAND_JOB_DUE] = CLUSTERD__LOG__ENTRY__COMMAND_JOB_DUE,
 };
 
 void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
@@ -264,6 +265,7 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 	case COMMAND_ALLOCATIONS:
 	case COMMAND_STOP_ALLOCATIONS:
 	case COMMAND_ELIGIBLE:
+	case COMMAND_JOB_DUE:
 		command_jobs_encode(command, scratch, &encoder.entry);
 		break;
 	default:

@@ -94,6 +94,13 @@ void command_jobs_encode(const struct command *command, struct arena *arena, Clu
 		entry->eligible->node = command->eligible.node;
 		entry->eligible->eligible = command->eligible.eligible;
 		break;
+	case COMMAND_JOB_DUE:
+		clusterd__log__job_due__init(entry->job_due = arena_alloc(arena, sizeof *entry->job_due));
+		entry->job_due->job = command->job_due.job;
+		entry->job_due->version = command->job_due.version;
+		entry->job_due->due = (uint64_t)command->job_due.due;
+		entry->job_due->next = (uint64_t)command->job_due.next;
+		break;
 	default:
 		assert(false);
 	}
@@ -168,10 +175,22 @@ static int decode_stop_allocations(const Clusterd__Log__StopAllocations *stop, s
 	return 0;
 }
 
+static int decode_job_due(const Clusterd__Log__JobDue *job_due, struct command *command, struct error *error)
+{
+	if (job_due->due > INT64_MAX || job_due->next > INT64_MAX)
+		return error_set(error, ERR_CORRUPT, "a log entry has a time of a job that cannot be");
+	command->kind = COMMAND_JOB_DUE;
+	command->job_due.job = job_due->job;
+	command->job_due.version = job_due->version;
+	command->job_due.due = (msec)job_due->due;
+	command->job_due.next = (msec)job_due->next;
+	return 0;
+}
+
 bool command_jobs_has(const Clusterd__Log__Entry *entry)
 {
 	return entry->command_case >= CLUSTERD__LOG__ENTRY__COMMAND_DISPATCH_JOB &&
-	       entry->command_case <= CLUSTERD__LOG__ENTRY__COMMAND_ELIGIBLE;
+	       entry->command_case <= CLUSTERD__LOG__ENTRY__COMMAND_JOB_DUE;
 }
 
 int command_jobs_decode(const Clusterd__Log__Entry *entry, struct arena *arena, struct command *command,
@@ -201,10 +220,12 @@ int command_jobs_decode(const Clusterd__Log__Entry *entry, struct arena *arena, 
 		return decode_allocations(entry->allocations, arena, command, error);
 	case CLUSTERD__LOG__ENTRY__COMMAND_STOP_ALLOCATIONS:
 		return decode_stop_allocations(entry->stop_allocations, command, error);
-	default:
+	case CLUSTERD__LOG__ENTRY__COMMAND_ELIGIBLE:
 		command->kind = COMMAND_ELIGIBLE;
 		command->eligible.node = entry->eligible->node;
 		command->eligible.eligible = entry->eligible->eligible != 0;
 		return 0;
+	default:
+		return decode_job_due(entry->job_due, command, error);
 	}
 }

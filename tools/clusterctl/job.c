@@ -177,13 +177,17 @@ int run_job_list(struct context *context, const struct arguments *arguments)
 	(void)arguments;
 	return print_query(
 		context,
-		"SELECT id, name, version, type, state, count, running, completed, failed, submitted_ms, finished_ms"
+		"SELECT id, name, version, type, state, priority, count, running, completed, failed, submitted_ms, next_ms,"
+		" finished_ms"
 		" FROM job ORDER BY id DESC",
 		NULL, 0);
 }
 
 #define EXIT_OF_JOB \
 	"(SELECT exit_code FROM allocation WHERE job = job.id AND finished_ms IS NOT NULL ORDER BY id DESC LIMIT 1)"
+
+/* Of a periodic job: those of its runs. */
+#define WITH_RUNS "a.job IN (SELECT id FROM job WHERE id = CAST(?1 AS INTEGER) OR parent = CAST(?1 AS INTEGER))"
 
 int run_job_status(struct context *context, const struct arguments *arguments)
 {
@@ -194,17 +198,18 @@ int run_job_status(struct context *context, const struct arguments *arguments)
 	int code = print_query(
 		context,
 		"SELECT id, name, version, type, state, " EXIT_OF_JOB
-		" AS exit_code, count, running, completed, failed,"
-		" lost, submitted_ms, started_ms, finished_ms, error FROM job WHERE id = CAST(?1 AS INTEGER)",
+		" AS exit_code, priority, count, running, completed, failed,"
+		" lost, submitted_ms, started_ms, next_ms, (SELECT count(*) FROM job AS r WHERE r.parent = job.id) AS runs,"
+		" (SELECT max(id) FROM job AS r WHERE r.parent = job.id) AS last_run, finished_ms, error FROM job WHERE id = CAST(?1 AS INTEGER)",
 		parameters, 1);
 	if (code != EXIT_DONE || context->form != OUTPUT_TABLE)
 		return code;
 	putchar('\n');
 	return print_query(
 		context,
-		"SELECT a.id, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
+		"SELECT a.id, a.job, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
 		" a.exit_signal, a.ports, a.placed_ms, a.finished_ms, a.error FROM allocation AS a"
-		" LEFT JOIN node AS n ON n.id = a.node WHERE a.job = CAST(?1 AS INTEGER) ORDER BY a.id DESC LIMIT 20",
+		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS " ORDER BY a.id DESC LIMIT 20",
 		parameters, 1);
 }
 
@@ -216,9 +221,9 @@ int run_job_history(struct context *context, const struct arguments *arguments)
 		return EXIT_USAGE;
 	return print_query(
 		context,
-		"SELECT a.id, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.exit_code,"
+		"SELECT a.id, a.job, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.exit_code,"
 		" a.exit_signal, a.placed_ms, a.started_ms, a.finished_ms, a.error FROM allocation AS a"
-		" LEFT JOIN node AS n ON n.id = a.node WHERE a.job = CAST(?1 AS INTEGER) ORDER BY a.id",
+		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS " ORDER BY a.id",
 		parameters, 1);
 }
 
