@@ -177,8 +177,10 @@ void clusterd_client_dispatch(struct clusterd_client *client)
 	client->base.now = client_now();
 	client->turns = true;
 	int count = epoll_wait(client->base.epoll, events, EVENTS_PER_TURN, 0);
-	for (int i = 0; i < count; i++)
-		link_ready(events[i].data.ptr, events[i].events);
+	for (int i = 0; i < count; i++) {
+		struct pollee *pollee = events[i].data.ptr;
+		pollee->ready(pollee, events[i].events);
+	}
 	while ((timer = timers_take_due(&client->base.timers, client->base.now)) != NULL)
 		timer->call(timer->context);
 	requests_tell(client);

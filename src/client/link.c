@@ -32,6 +32,7 @@ enum link_state {
 };
 
 struct link {
+	struct pollee pollee; /* first */
 	struct link_base *base;
 	const struct link_handler *handler;
 	void *context;
@@ -103,18 +104,23 @@ int link_base_init(struct link_base *base, const char *addresses, const char *na
 	return 0;
 }
 
-static void bury(struct link_base *base)
+static void free_buried(struct link_base *base)
 {
-	struct link *link;
-	while ((link = TAILQ_FIRST(&base->graves)) != NULL) {
-		TAILQ_REMOVE(&base->graves, link, entry);
-		mem_free(link);
+	struct pollee *pollee;
+	while ((pollee = TAILQ_FIRST(&base->graves)) != NULL) {
+		TAILQ_REMOVE(&base->graves, pollee, grave);
+		mem_free(pollee);
 	}
+}
+
+void link_base_bury(struct link_base *base, struct pollee *take_pollee)
+{
+	TAILQ_INSERT_TAIL(&base->graves, take_pollee, grave);
 }
 
 void link_base_finish(struct link_base *base)
 {
-	bury(base);
+	free_buried(base);
 	assert(TAILQ_EMPTY(&base->links));
 	timers_finish(&base->timers);
 	for (size_t i = 0; i < base->address_count; i++)
@@ -129,7 +135,7 @@ void link_base_finish(struct link_base *base)
 
 static void watch(struct link *link, uint32_t events)
 {
-	struct epoll_event event = {.events = events, .data.ptr = link};
+	struct epoll_event event = {.events = events, .data.ptr = &link->pollee};
 	if (link->events == events)
 		return;
 	epoll_ctl(link->base->epoll, link->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, link->descriptor, &event);
@@ -409,8 +415,9 @@ static void flush(struct link *link)
 	watch(link, EPOLLIN);
 }
 
-void link_ready(struct link *link, uint32_t events)
+static void is_ready(struct pollee *pollee, uint32_t events)
 {
+	struct link *link = (struct link *)pollee;
 	if (link->dead || link->descriptor < 0)
 		return;
 	if (link->state == LINK_DIALS) {
@@ -432,7 +439,7 @@ static bool can_flush(const struct link *link)
 void link_base_end_turn(struct link_base *base)
 {
 	struct link *link;
-	bury(base);
+	free_buried(base);
 	TAILQ_FOREACH (link, &base->links, entry) {
 		if (can_flush(link))
 			flush(link);
@@ -472,6 +479,7 @@ struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, cons
                          void *context)
 {
 	struct link *link = mem_zero(sizeof *link);
+	link->pollee.ready = is_ready;
 	link->base = base;
 	link->handler = handler;
 	link->context = context;
@@ -501,7 +509,7 @@ void link_destroy(struct link *link)
 	timers_set(&link->base->timers, &link->timer, MSEC_NEVER);
 	TAILQ_REMOVE(&link->base->links, link, entry);
 	link->dead = true;
-	TAILQ_INSERT_TAIL(&link->base->graves, link, entry);
+	link_base_bury(link->base, &link->pollee);
 }
 
 void link_want(struct link *link)

@@ -15,6 +15,12 @@
 
 struct link;
 
+/* What epoll wakes: the first member of whatever has a descriptor in the client's loop. */
+struct pollee {
+	void (*ready)(struct pollee *pollee, uint32_t events);
+	TAILQ_ENTRY(pollee) grave;
+};
+
 #define LINK_ADDRESSES_MAX 32
 
 /* What links of one client have in common; must outlive them. */
@@ -28,7 +34,7 @@ struct link_base {
 	char *token;
 	msec silence; /* of a node that is to answer */
 	TAILQ_HEAD(link_list, link) links;
-	TAILQ_HEAD(link_graves, link) graves; /* destroyed in this turn */
+	TAILQ_HEAD(pollee_graves, pollee) graves; /* destroyed in this turn */
 };
 
 struct link_handler {
@@ -46,6 +52,8 @@ int link_base_init(struct link_base *base, const char *addresses, const char *na
 void link_base_finish(struct link_base *base); /* its links are destroyed */
 /* Destroyed links are freed; what waits to be sent is sent. At the end of a turn. */
 void link_base_end_turn(struct link_base *base);
+/* Frees it at the end of the turn: epoll may have told of it already. `take_pollee` is the begin of its memory. */
+void link_base_bury(struct link_base *base, struct pollee *take_pollee);
 bool link_base_is_idle(const struct link_base *base); /* nothing waits to be sent at once */
 
 struct link *link_create(struct link_base *base, Clusterd__Wire__Role role, const struct link_handler *handler,
@@ -55,8 +63,6 @@ void link_destroy(struct link *link); /* NULL is fine */
 void link_want(struct link *link);
 /* Answers are awaited: silence is looked into. */
 void link_expect(struct link *link, bool expects);
-/* When epoll says so. `events`: EPOLLIN, EPOLLOUT, … */
-void link_ready(struct link *link, uint32_t events);
 bool link_is_open(const struct link *link);
 const char *link_address(const struct link *link);
 /* The last reason why there is no connection; code 0: there is none. */

@@ -1,2 +1,7 @@
 clusterd_unit_test(timers clusterd_client)
 clusterd_unit_test(client clusterd_client)
+clusterd_unit_test(stream_frame clusterd_client)
+clusterd_unit_test(backlog clusterd_client)
+clusterd_unit_test(epochs clusterd_client)
+clusterd_unit_test(greeting clusterd_client)
+clusterd_unit_test(publisher clusterd_client)
