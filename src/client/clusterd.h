@@ -592,9 +592,15 @@ enum clusterd_slow {
 	CLUSTERD_SLOW_DISCONNECT = 2 /* it is disconnected; it may come back */
 };
 
-/* How many subscribers there are has changed; or `ready`: what could not be sent can be sent now. `error` is not NULL: that it publishes is
- * not known to the cluster, for this reason; it goes on trying, and the subscribers that it has stay. */
-typedef void clusterd_publisher_told(void *context, size_t subscribers, bool ready, const struct clusterd_error *error);
+struct clusterd_publisher_news {
+	size_t subscribers;
+	bool ready;                         /* what could not be sent can be sent now */
+	bool listed;                        /* that it is published is known to the cluster now */
+	const struct clusterd_error *error; /* NULL, or why it is not known; it goes on trying, and the subscribers that it has stay.
+	                                       CLUSTERD_ERR_EXISTS: another one publishes it */
+};
+/* Something of this has changed, or how many subscribers there are. */
+typedef void clusterd_publisher_told(void *context, const struct clusterd_publisher_news *news);
 
 struct clusterd_publisher_options {
 	size_t size;
@@ -603,6 +609,7 @@ struct clusterd_publisher_options {
 	uint32_t partition;    /* which of … */
 	uint32_t partitions;   /* … so many parts; 0: it is not divided */
 	bool unlisted;         /* the cluster is not told: subscribers have to know the address */
+	uint64_t allocation;   /* of a job, in which this process runs; 0: none */
 	const char *listen;    /* HOST:PORT, port 0: a free one. NULL: "127.0.0.1:0" */
 	const char *advertise; /* HOST or HOST:PORT, as subscribers reach it. NULL: as it listens */
 	int slow;              /* enum clusterd_slow */
@@ -615,7 +622,7 @@ struct clusterd_publisher_options {
 	void *context;
 };
 #define CLUSTERD_PUBLISHER_OPTIONS \
-	{sizeof(struct clusterd_publisher_options), NULL, NULL, 0, 0, false, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL}
+	{sizeof(struct clusterd_publisher_options), NULL, NULL, 0, 0, false, 0, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL}
 
 struct clusterd_publisher;
 

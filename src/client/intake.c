@@ -45,6 +45,7 @@ static void lost(struct intake *intake, const struct error *error)
 	}
 	client_say(&public, error);
 	connect_soon(intake);
+	subscriber_look_around(subscriber);
 	subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_LOST,
 	                                                             .part = intake->part,
 	                                                             .error = &public});
@@ -295,7 +296,8 @@ void intake_init(struct intake *intake, struct clusterd_subscriber *subscriber, 
 	intake->config = (struct greeting_config){
 		.topic = intake->topic,
 		.kind = options->collection ? CLUSTERD__STREAM__KIND__KIND_COLLECTION : CLUSTERD__STREAM__KIND__KIND_STREAM,
-		.schema = options->schema != NULL ? options->schema : "",
+		/* Where the cluster was asked, it has compared them. */
+		.schema = subscriber->finder == NULL && options->schema != NULL ? options->schema : "",
 		.secret = subscriber->secret,
 		.name = subscriber->client->base.name,
 		.no_state = options->wanted == CLUSTERD_CHANGES,

@@ -30,17 +30,30 @@ static void publisher_free(struct clusterd_publisher *publisher)
 }
 
 /* false: it was destroyed. */
-static bool tell(struct clusterd_publisher *publisher, bool ready)
+static bool tell_of(struct clusterd_publisher *publisher, bool ready, bool listed, const struct error *error)
 {
+	struct clusterd_error public = {0};
+	struct clusterd_publisher_news news = {publisher->feed_count, ready, listed, error != NULL ? &public : NULL};
 	if (publisher->options.told == NULL || publisher->tells)
 		return true;
+	client_say(&public, error);
 	publisher->tells = true;
-	publisher->options.told(publisher->options.context, publisher->feed_count, ready, NULL);
+	publisher->options.told(publisher->options.context, &news);
 	publisher->tells = false;
 	if (!publisher->destroyed)
 		return true;
 	publisher_free(publisher);
 	return false;
+}
+
+static bool tell(struct clusterd_publisher *publisher, bool ready)
+{
+	return tell_of(publisher, ready, false, NULL);
+}
+
+static void listed(void *context, const struct error *error)
+{
+	tell_of(context, false, error == NULL, error);
 }
 
 /* --- feeds --------------------------------------------------------------------------------------------------------- */
@@ -303,8 +316,21 @@ static int open_door(struct clusterd_publisher *publisher, const struct clusterd
 	return code;
 }
 
-int publisher_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, publisher_state *state,
-                     void *state_context, struct clusterd_publisher **ret_publisher, struct error *error)
+static void list(struct clusterd_publisher *publisher, const struct clusterd_publisher_options *options, int kind)
+{
+	struct clusterd_publish_options listing = CLUSTERD_PUBLISH_OPTIONS;
+	listing.topic = options->topic;
+	listing.kind = kind;
+	listing.schema = options->schema;
+	listing.partitions = options->partitions;
+	listing.part = options->partition;
+	listing.address = door_address(publisher->door);
+	listing.allocation = options->allocation;
+	publisher->listing = listing_create(publisher->client, &listing, listed, publisher);
+}
+
+int publisher_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, int kind,
+                     publisher_state *state, void *state_context, struct clusterd_publisher **ret_publisher, struct error *error)
 {
 	struct clusterd_publisher_options known = CLUSTERD_PUBLISHER_OPTIONS;
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
@@ -331,6 +357,8 @@ int publisher_create(struct clusterd_client *client, const struct clusterd_publi
 	}
 	backlog_init(&publisher->backlog, known.kept_size);
 	client->users++;
+	if (!known.unlisted)
+		list(publisher, &known, kind);
 	*ret_publisher = publisher;
 	return 0;
 }
@@ -339,13 +367,14 @@ int clusterd_publisher_create(struct clusterd_client *client, const struct clust
                               struct clusterd_publisher **ret_publisher, struct clusterd_error *error)
 {
 	struct error failure = {0};
-	return publisher_create(client, options, NULL, NULL, ret_publisher, &failure) == 0 ? 0 : client_say(error, &failure);
+	return publisher_create(client, options, CLUSTERD_TOPIC_STREAM, NULL, NULL, ret_publisher, &failure) == 0 ? 0 : client_say(error, &failure);
 }
 
 void clusterd_publisher_destroy(struct clusterd_publisher *publisher)
 {
 	if (publisher == NULL)
 		return;
+	listing_destroy(publisher->listing);
 	push(publisher);
 	while (!TAILQ_EMPTY(&publisher->feeds))
 		feed_end(TAILQ_FIRST(&publisher->feeds));

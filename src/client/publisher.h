@@ -5,6 +5,7 @@
 #include "client/backlog.h"
 #include "client/client.h"
 #include "client/door.h"
+#include "client/listing.h"
 
 #define PUBLISHER_QUEUE_DEFAULT (4u << 20)
 #define PUBLISHER_SUBSCRIBERS_DEFAULT 1000
@@ -18,6 +19,7 @@ struct clusterd_publisher {
 	struct clusterd_client *client;
 	struct clusterd_publisher_options options; /* of its texts only `told` and what is no pointer */
 	struct door *door;
+	struct listing *listing; /* NULL: the cluster is not told */
 	struct backlog backlog;
 	enum stream_frame_type type; /* STREAM_DATA or STREAM_CHANGES */
 	TAILQ_HEAD(feed_list, feed) feeds;
@@ -37,9 +39,9 @@ struct clusterd_publisher {
 	void *state_context;
 };
 
-/* `state` NULL: a stream. */
-int publisher_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, publisher_state *state,
-                     void *state_context, struct clusterd_publisher **ret_publisher, struct error *error);
+/* `state` NULL: a stream. `kind`: enum clusterd_topic_kind, as it is listed. */
+int publisher_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, int kind,
+                     publisher_state *state, void *state_context, struct clusterd_publisher **ret_publisher, struct error *error);
 /* ERR_BUSY, ERR_LIMIT, ERR_INVALID. */
 int publisher_add(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count, struct error *error);
 int publisher_advance(struct clusterd_publisher *publisher, uint64_t frontier, struct error *error);

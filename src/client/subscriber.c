@@ -9,6 +9,7 @@
 
 static void subscriber_free(struct clusterd_subscriber *subscriber)
 {
+	finder_destroy(subscriber->finder);
 	for (size_t i = 0; i < subscriber->intake_count; i++)
 		intake_finish(&subscriber->intakes[i]);
 	mem_free(subscriber->intakes);
@@ -61,15 +62,58 @@ void subscriber_look_at_frontier(struct clusterd_subscriber *subscriber, bool ba
 
 /* --- parts --------------------------------------------------------------------------------------------------------- */
 
-void subscriber_divide(struct clusterd_subscriber *subscriber, const char *topic, uint32_t partitions)
+static bool found(void *context, const struct clusterd_topic *topic, uint32_t part)
 {
-	subscriber->intake_count = partitions == 0 ? 1 : partitions;
+	struct clusterd_subscriber *subscriber = context;
+	bool whole = topic->partitions != 0 && strcmp(topic->name, subscriber->options.topic) == 0;
+	subscriber->intake_count = whole ? topic->partitions : 1;
 	subscriber->intakes = mem_array(subscriber->intake_count, sizeof *subscriber->intakes);
-	for (uint32_t part = 0; part < subscriber->intake_count; part++) {
-		char *name = partitions == 0 ? mem_string(topic) : mem_format("%s.%u", topic, part);
-		intake_init(&subscriber->intakes[part], subscriber, name, part);
+	for (uint32_t i = 0; i < subscriber->intake_count; i++) {
+		char *name = whole ? mem_format("%s.%u", topic->name, i) : mem_string(subscriber->options.topic);
+		intake_init(&subscriber->intakes[i], subscriber, name, whole ? i : part);
 		mem_free(name);
 	}
+	return true;
+}
+
+static bool placed(void *context, uint32_t part, const char *address)
+{
+	struct clusterd_subscriber *subscriber = context;
+	for (size_t i = 0; i < subscriber->intake_count; i++) {
+		if (subscriber->intakes[i].part == part)
+			intake_place(&subscriber->intakes[i], address);
+	}
+	return true;
+}
+
+static void not_found(void *context, const struct error *error)
+{
+	struct clusterd_subscriber *subscriber = context;
+	subscriber_hold(subscriber);
+	subscriber_fail(subscriber, error);
+	subscriber_release(subscriber);
+}
+
+static const struct finder_handler finder_handler = {found, placed, not_found};
+
+static void find(struct clusterd_subscriber *subscriber)
+{
+	const struct clusterd_subscriber_options *options = &subscriber->options;
+	struct finder_options wanted = {
+		.topic = options->topic,
+		.kind = options->keeper       ? CLUSTERD_TOPIC_KEEPER
+		        : options->collection ? CLUSTERD_TOPIC_COLLECTION
+		                              : CLUSTERD_TOPIC_STREAM,
+		.schema = options->schema,
+		.wait = options->wait,
+	};
+	subscriber->finder = finder_create(subscriber->client, &wanted, &finder_handler, subscriber);
+}
+
+void subscriber_look_around(struct clusterd_subscriber *subscriber)
+{
+	if (subscriber->finder != NULL)
+		finder_turn(subscriber->finder);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -102,13 +146,17 @@ int clusterd_subscriber_create(struct clusterd_client *client, const struct clus
 	subscriber->options.topic = mem_string(known.topic);
 	subscriber->options.schema = mem_string(known.schema);
 	subscriber->options.address = NULL;
+	subscriber->options.collection = known.collection || known.keeper;
 	if (known.held_max == 0)
 		subscriber->options.held_max = SUBSCRIBER_HELD_DEFAULT;
 	client_look_at_clock(client);
 	client->users++;
 	if (known.address != NULL) {
-		subscriber_divide(subscriber, known.topic, 0);
-		intake_place(&subscriber->intakes[0], known.address);
+		struct clusterd_topic alone = {.name = subscriber->options.topic};
+		found(subscriber, &alone, 0);
+		placed(subscriber, 0, known.address);
+	} else {
+		find(subscriber);
 	}
 	*ret_subscriber = subscriber;
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "client/client.h"
 #include "client/epochs.h"
+#include "client/finder.h"
 #include "client/visit.h"
 
 #define SUBSCRIBER_HELD_DEFAULT (64u << 20)
@@ -28,6 +29,7 @@ struct clusterd_subscriber {
 	struct clusterd_client *client;
 	struct clusterd_subscriber_options options; /* texts are its own */
 	struct secret *secret;
+	struct finder *finder; /* NULL: the address is known */
 	struct intake *intakes;
 	size_t intake_count;
 	uint64_t frontier;
@@ -47,8 +49,8 @@ void subscriber_tell(struct clusterd_subscriber *subscriber, struct clusterd_sub
 void subscriber_fail(struct clusterd_subscriber *subscriber, const struct error *error);
 /* The frontier of an intake has moved. `back`: it begins anew. */
 void subscriber_look_at_frontier(struct clusterd_subscriber *subscriber, bool back);
-/* So many parts there are. */
-void subscriber_divide(struct clusterd_subscriber *subscriber, const char *topic, uint32_t partitions);
+/* A connection was lost: who is there may be another one. */
+void subscriber_look_around(struct clusterd_subscriber *subscriber);
 
 /* --- intake.c ------------------------------------------------------------------------------------------------------ */
 

@@ -51,12 +51,10 @@ static struct clusterd_client *new_client(const char *with_token)
 	return made;
 }
 
-static void told(void *context, size_t subscribers, bool is_ready, const struct clusterd_error *why)
+static void told(void *context, const struct clusterd_publisher_news *news)
 {
 	(void)context;
-	(void)subscribers;
-	(void)why;
-	ready += is_ready;
+	ready += news->ready;
 }
 
 static int set_up(void **state)
