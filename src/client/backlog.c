@@ -10,8 +10,8 @@ struct backlog_chunk {
 	uint32_t cursors; /* that are here */
 	uint32_t holds;   /* for the rest of a frame */
 	bool listed;
-	uint64_t from;    /* the first epoch of which nothing was said before it */
-	uint64_t base;    /* bytes said before it */
+	uint64_t from; /* the first epoch of which nothing was said before it */
+	uint64_t base; /* bytes said before it */
 	size_t capacity;
 	size_t sealed;
 	size_t end;
@@ -334,7 +334,8 @@ size_t backlog_parts(const struct backlog_cursor *cursor, struct iovec *parts, s
 	size_t count = 0;
 	size_t at = cursor->state_at;
 	if (cursor->rest != NULL && room > 0)
-		count = add_part(parts, count, cursor->rest->data + cursor->rest_at, cursor->rest_end - cursor->rest_at);
+		count = add_part(parts, count, cursor->rest->data + cursor->rest_at,
+		                 cursor->rest_end - cursor->rest_at);
 	for (const struct backlog_chunk *chunk = cursor->state_chunk; chunk != NULL && count < room;
 	     chunk = TAILQ_NEXT(chunk, entry)) {
 		count = add_part(parts, count, chunk->data + at, chunk->sealed - at);

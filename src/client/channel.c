@@ -49,7 +49,8 @@ void channel_watch(struct channel *channel, uint32_t events)
 	struct epoll_event event = {.events = events | EPOLLRDHUP, .data.ptr = &channel->pollee};
 	if (channel->events == event.events)
 		return;
-	epoll_ctl(channel->base->epoll, channel->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, channel->descriptor, &event);
+	epoll_ctl(channel->base->epoll, channel->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, channel->descriptor,
+	          &event);
 	channel->events = event.events;
 }
 

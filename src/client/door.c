@@ -94,7 +94,8 @@ static void stranger_ready(void *context, uint32_t events)
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 		got = channel_read(stranger->channel, &stranger->input, READ_SIZE, &error);
 	if (got > 0) {
-		code = greeting_take(&stranger->greeting, buffer_slice(&stranger->input), &taken, &stranger->out, &error);
+		code = greeting_take(&stranger->greeting, buffer_slice(&stranger->input), &taken, &stranger->out,
+		                     &error);
 		buffer_consume(&stranger->input, taken);
 	}
 	if (got >= 0 && code == 0)
@@ -159,8 +160,10 @@ static int listen_at(struct door *door, const struct address *address, const cha
 {
 	int on = 1;
 	if (token[0] == '\0' && !address_is_loopback(address))
-		return error_set(error, ERR_DENIED, "%s can be reached from other machines: a topic is published there only by clients "
-		                                    "that have the token of the cluster's clients", text);
+		return error_set(error, ERR_DENIED,
+		                 "%s can be reached from other machines: a topic is published there only by clients "
+		                 "that have the token of the cluster's clients",
+		                 text);
 	int descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (descriptor < 0)
 		return error_set(error, ERR_IO, "no socket for %s: %s", text, strerror(errno));
@@ -188,7 +191,8 @@ int door_advertised(const char *advertise, uint16_t port, struct buffer *ret_add
 	else
 		buffer_format(ret_address, "%s:%u", advertise, port);
 	if (ret_address->size > DOOR_ADDRESS_MAX)
-		return error_set(error, ERR_LIMIT, "an address has up to %d bytes, not %zu", DOOR_ADDRESS_MAX, ret_address->size);
+		return error_set(error, ERR_LIMIT, "an address has up to %d bytes, not %zu", DOOR_ADDRESS_MAX,
+		                 ret_address->size);
 	return address_check(buffer_string(ret_address), error);
 }
 
@@ -201,8 +205,9 @@ static int say_where(struct door *door, const char *advertise, struct error *err
 	if (advertise != NULL)
 		return door_advertised(advertise, address_port(&at), &door->address, error);
 	if (address_is_any(&at))
-		return error_set(error, ERR_INVALID, "where it listens is no address that others could connect to: say which one is "
-		                                     "to be advertised");
+		return error_set(error, ERR_INVALID,
+		                 "where it listens is no address that others could connect to: say which one is "
+		                 "to be advertised");
 	address_format(&at, text);
 	buffer_append_string(&door->address, text);
 	buffer_string(&door->address);
@@ -221,7 +226,8 @@ static int check(const struct door_options *options, struct error *error)
 {
 	size_t size = strlen(options->topic);
 	if (size == 0 || size > GREETING_TOPIC_MAX)
-		return error_set(error, ERR_LIMIT, "the name of a topic has 1 to %d bytes, not %zu", GREETING_TOPIC_MAX, size);
+		return error_set(error, ERR_LIMIT, "the name of a topic has 1 to %d bytes, not %zu", GREETING_TOPIC_MAX,
+		                 size);
 	size = strlen(options->schema);
 	if (size > GREETING_SCHEMA_MAX)
 		return error_set(error, ERR_LIMIT, "a schema has up to %d bytes, not %zu", GREETING_SCHEMA_MAX, size);

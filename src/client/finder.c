@@ -105,7 +105,8 @@ static void subscribed(void *context, struct clusterd_reply *reply, const struct
 		return;
 	}
 	if (error != NULL || !clusterd_reply_topic(reply, &topic)) {
-		fail(finder, error != NULL ? error->code : ERR_INVALID, error != NULL ? error->text : "an answer without a topic");
+		fail(finder, error != NULL ? error->code : ERR_INVALID,
+		     error != NULL ? error->text : "an answer without a topic");
 		return;
 	}
 	finder->subscribed = topic.id;
@@ -174,8 +175,9 @@ static void time_has_come(void *context)
 	if (finder->request != NULL)
 		return;
 	if (finder->kind == CLUSTERD_TOPIC_KEEPER || (finder->wait && !finder->found))
-		finder->request = clusterd_topic_lookup_begin(finder->client, finder->topic, finder->wait || finder->found,
-		                                              CLUSTERD_NO_TIMEOUT, looked_up, finder);
+		finder->request = clusterd_topic_lookup_begin(finder->client, finder->topic,
+		                                              finder->wait || finder->found, CLUSTERD_NO_TIMEOUT,
+		                                              looked_up, finder);
 	else
 		subscribe(finder);
 }
@@ -195,7 +197,8 @@ static void split(struct finder *finder)
 	uint32_t part = 0;
 	size_t digits = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
 	finder->is_part = digits > 0 && digits < 6 && dot != finder->topic && dot[1 + digits] == '\0';
-	finder->whole = finder->is_part ? mem_format("%.*s", (int)(dot - finder->topic), finder->topic) : mem_string(finder->topic);
+	finder->whole = finder->is_part ? mem_format("%.*s", (int)(dot - finder->topic), finder->topic)
+	                                : mem_string(finder->topic);
 	for (const char *at = dot; finder->is_part && *++at != '\0';)
 		part = 10 * part + (uint32_t)(*at - '0');
 	finder->part = part;

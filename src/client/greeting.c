@@ -80,14 +80,14 @@ static int check_hello(const struct greeting_config *config, const Clusterd__Str
 		return error_set(error, ERR_INVALID, "a hello has %d random bytes, not %zu", GREETING_NONCE_SIZE,
 		                 hello->nonce.len);
 	if (strcmp(hello->topic, config->topic) != 0)
-		return error_set(error, ERR_NOT_FOUND, "here is the topic %s, not %.*s", config->topic, GREETING_TOPIC_MAX,
-		                 hello->topic);
+		return error_set(error, ERR_NOT_FOUND, "here is the topic %s, not %.*s", config->topic,
+		                 GREETING_TOPIC_MAX, hello->topic);
 	if (hello->kind != config->kind)
 		return error_set(error, ERR_TYPE, "%s is a %s, not a %s", config->topic, kind_name(config->kind),
 		                 kind_name(hello->kind));
 	if (hello->schema[0] != '\0' && strcmp(hello->schema, config->schema) != 0)
-		return error_set(error, ERR_TYPE, "the schema of %s is %.100s, not %.100s", config->topic, config->schema,
-		                 hello->schema);
+		return error_set(error, ERR_TYPE, "the schema of %s is %.100s, not %.100s", config->topic,
+		                 config->schema, hello->schema);
 	return 0;
 }
 
@@ -127,15 +127,18 @@ static int take_welcome(struct greeting *greeting, const Clusterd__Stream__Welco
 	if (welcome->nonce.len != GREETING_NONCE_SIZE || strlen(welcome->schema) > GREETING_SCHEMA_MAX)
 		return error_set(error, ERR_INVALID, "its welcome is not of the form that it must have");
 	if (config->secret == NULL && welcome->proof.len != 0)
-		return error_set(error, ERR_DENIED, "%s asks for the token of the cluster's clients, which is not given here",
+		return error_set(error, ERR_DENIED,
+		                 "%s asks for the token of the cluster's clients, which is not given here",
 		                 config->topic);
 	if (config->secret != NULL && welcome->proof.len == 0)
-		return error_set(error, ERR_DENIED, "who publishes %s does not show that it has the token of the cluster's clients",
+		return error_set(error, ERR_DENIED,
+		                 "who publishes %s does not show that it has the token of the cluster's clients",
 		                 config->topic);
 	if (config->secret != NULL) {
 		prove(greeting, true, welcome->nonce.data, config->topic, proof);
 		if (!is_proof(welcome->proof, proof))
-			return error_set(error, ERR_DENIED, "who publishes %s has another token than this program", config->topic);
+			return error_set(error, ERR_DENIED, "who publishes %s has another token than this program",
+			                 config->topic);
 		prove(greeting, false, welcome->nonce.data, config->topic, proof);
 		message.proof = (ProtobufCBinaryData){sizeof proof, proof};
 	}
@@ -152,14 +155,16 @@ static int take_proof(struct greeting *greeting, const Clusterd__Stream__Proof *
 	if (config->secret == NULL && message->proof.len != 0)
 		return error_set(error, ERR_DENIED, "%s has no token, and knows none", config->topic);
 	if (config->secret != NULL && !is_proof(message->proof, greeting->proof_expected))
-		return error_set(error, ERR_DENIED, "%s is for those who have the token of the cluster's clients", config->topic);
+		return error_set(error, ERR_DENIED, "%s is for those who have the token of the cluster's clients",
+		                 config->topic);
 	greeting->open = true;
 	return 0;
 }
 
 /* --- frames -------------------------------------------------------------------------------------------------------- */
 
-static int take_frame(struct greeting *greeting, const struct stream_frame *frame, struct buffer *out, struct error *error)
+static int take_frame(struct greeting *greeting, const struct stream_frame *frame, struct buffer *out,
+                      struct error *error)
 {
 	bool listens = greeting->config->listens;
 	enum stream_frame_type due = !listens ? STREAM_WELCOME : greeting->greeted ? STREAM_PROOF : STREAM_HELLO;
@@ -174,7 +179,8 @@ static int take_frame(struct greeting *greeting, const struct stream_frame *fram
 		return error_set(error, told.code, "%s", told.text);
 	}
 	if (frame->type != due)
-		return error_set(error, ERR_INVALID, "a frame of type %d where one of type %d is due", (int)frame->type, (int)due);
+		return error_set(error, ERR_INVALID, "a frame of type %d where one of type %d is due", (int)frame->type,
+		                 (int)due);
 	int code = message_unpack(descriptor, frame->body, &arena, &message, error);
 	greeting->greeted = true;
 	if (code != 0)
@@ -189,7 +195,8 @@ static int take_frame(struct greeting *greeting, const struct stream_frame *fram
 	return code;
 }
 
-int greeting_take(struct greeting *greeting, struct slice input, size_t *ret_size, struct buffer *out, struct error *error)
+int greeting_take(struct greeting *greeting, struct slice input, size_t *ret_size, struct buffer *out,
+                  struct error *error)
 {
 	struct error failure = {0};
 	*ret_size = 0;

@@ -46,19 +46,17 @@ static void lost(struct intake *intake, const struct error *error)
 	client_say(&public, error);
 	connect_soon(intake);
 	subscriber_look_around(subscriber);
-	subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_LOST,
-	                                                             .part = intake->part,
-	                                                             .error = &public});
+	subscriber_tell(subscriber, (struct clusterd_subscriber_news){
+					    .event = CLUSTERD_SUBSCRIBER_LOST, .part = intake->part, .error = &public});
 }
 
 /* --- what was said ------------------------------------------------------------------------------------------------- */
 
 static void missed(struct intake *intake, uint64_t from, uint64_t to)
 {
-	subscriber_tell(intake->subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_MISSED,
-	                                                                     .part = intake->part,
-	                                                                     .from = from,
-	                                                                     .to = to});
+	subscriber_tell(intake->subscriber,
+	                (struct clusterd_subscriber_news){
+				.event = CLUSTERD_SUBSCRIBER_MISSED, .part = intake->part, .from = from, .to = to});
 }
 
 static void show(struct intake *intake, enum stream_frame_type type, uint64_t time, struct slice body)
@@ -83,7 +81,8 @@ static void take_start(struct intake *intake, uint64_t from)
 {
 	const struct clusterd_subscriber_options *options = &intake->subscriber->options;
 	uint64_t due = intake->started ? intake->epochs.from : options->from;
-	bool gap = options->wanted != CLUSTERD_STATE && (intake->started || options->from != CLUSTERD_FROM_NOW) && due < from;
+	bool gap = options->wanted != CLUSTERD_STATE && (intake->started || options->from != CLUSTERD_FROM_NOW) &&
+	           due < from;
 	intake->started = true;
 	intake->pause = 0;
 	epochs_start(&intake->epochs, from);
@@ -123,8 +122,8 @@ static int take_state(struct intake *intake, const struct stream_frame *frame, s
 	if (code != 0)
 		return code;
 	if (frame->time == 0)
-		subscriber_tell(intake->subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_RESET,
-		                                                                     .part = intake->part});
+		subscriber_tell(intake->subscriber, (struct clusterd_subscriber_news){
+							    .event = CLUSTERD_SUBSCRIBER_RESET, .part = intake->part});
 	show(intake, STREAM_STATE, 0, frame->body);
 	return 0;
 }
@@ -148,7 +147,8 @@ static int take_frame(struct intake *intake, const struct stream_frame *frame, s
 	}
 	if (frame->type == STREAM_STATE && collection)
 		return take_state(intake, frame, error);
-	if (!intake->started || (frame->type != STREAM_FRONTIER && frame->type != (collection ? STREAM_CHANGES : STREAM_DATA)))
+	if (!intake->started ||
+	    (frame->type != STREAM_FRONTIER && frame->type != (collection ? STREAM_CHANGES : STREAM_DATA)))
 		return error_set(error, ERR_INVALID, "a frame of type %d, which is not due", (int)frame->type);
 	if (frame->type != STREAM_FRONTIER)
 		return take_data(intake, frame, error);
@@ -211,11 +211,11 @@ static void restarted(struct intake *intake)
 	epochs_start(&intake->epochs, 0);
 	subscriber_look_at_frontier(subscriber, true);
 	subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_RESTARTED,
-	                                                             .part = intake->part});
+	                                                              .part = intake->part});
 }
 
-static void visited(void *context, const struct greeting *greeting, struct channel *take_channel, struct buffer *take_rest,
-                    const struct error *error)
+static void visited(void *context, const struct greeting *greeting, struct channel *take_channel,
+                    struct buffer *take_rest, const struct error *error)
 {
 	struct intake *intake = context;
 	struct clusterd_subscriber *subscriber = intake->subscriber;
@@ -235,7 +235,7 @@ static void visited(void *context, const struct greeting *greeting, struct chann
 		restarted(intake);
 	intake->config.life = greeting->life;
 	subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_CONNECTED,
-	                                                             .part = intake->part});
+	                                                              .part = intake->part});
 	take_input(intake);
 	subscriber_release(subscriber);
 }
@@ -295,7 +295,8 @@ void intake_init(struct intake *intake, struct clusterd_subscriber *subscriber, 
 	epochs_init(&intake->epochs, options->held_max);
 	intake->config = (struct greeting_config){
 		.topic = intake->topic,
-		.kind = options->collection ? CLUSTERD__STREAM__KIND__KIND_COLLECTION : CLUSTERD__STREAM__KIND__KIND_STREAM,
+		.kind = options->collection ? CLUSTERD__STREAM__KIND__KIND_COLLECTION
+	                                    : CLUSTERD__STREAM__KIND__KIND_STREAM,
 		/* Where the cluster was asked, it has compared them. */
 		.schema = subscriber->finder == NULL && options->schema != NULL ? options->schema : "",
 		.secret = subscriber->secret,

@@ -53,8 +53,8 @@ static void publish(struct listing *listing)
 {
 	if (listing->session == NULL)
 		listing->session = clusterd_session_create(listing->client, 0, session_changed, listing);
-	listing->request =
-		clusterd_topic_publish_begin(listing->session, &listing->options, CLUSTERD_NO_TIMEOUT, published, listing);
+	listing->request = clusterd_topic_publish_begin(listing->session, &listing->options, CLUSTERD_NO_TIMEOUT,
+	                                                published, listing);
 }
 
 static void time_has_come(void *context)
@@ -62,8 +62,8 @@ static void time_has_come(void *context)
 	publish(context);
 }
 
-struct listing *listing_create(struct clusterd_client *client, const struct clusterd_publish_options *options, listing_told *told,
-                               void *context)
+struct listing *listing_create(struct clusterd_client *client, const struct clusterd_publish_options *options,
+                               listing_told *told, void *context)
 {
 	struct listing *listing = mem_zero(sizeof *listing);
 	listing->client = client;

@@ -128,8 +128,8 @@ static void look(struct clusterd_publisher *publisher)
 	}
 	if (publisher->frontier != publisher->backlog.frontier && publisher_has_room(publisher, 1))
 		catch_up(publisher);
-	publisher->drained =
-		publisher->frontier == publisher->backlog.frontier && backlog_unsealed(&publisher->backlog) == 0;
+	publisher->drained = publisher->frontier == publisher->backlog.frontier &&
+	                     backlog_unsealed(&publisher->backlog) == 0;
 	TAILQ_FOREACH (feed, &publisher->feeds, entry)
 		publisher->drained = publisher->drained && !backlog_has_more(&publisher->backlog, &feed->cursor);
 	if (!publisher->blocked || !publisher_has_room(publisher, 1))
@@ -152,12 +152,13 @@ static void feed_ready(void *context, uint32_t events)
 	look(publisher);
 }
 
-static int take_guest(void *context, const struct greeting *greeting, struct channel *take_channel, struct buffer *take_rest,
-                      struct error *error)
+static int take_guest(void *context, const struct greeting *greeting, struct channel *take_channel,
+                      struct buffer *take_rest, struct error *error)
 {
 	struct clusterd_publisher *publisher = context;
 	if (publisher->feed_count >= publisher->options.subscribers_max)
-		return error_set(error, ERR_BUSY, "there are %u subscribers, and no more may come", publisher->options.subscribers_max);
+		return error_set(error, ERR_BUSY, "there are %u subscribers, and no more may come",
+		                 publisher->options.subscribers_max);
 	if (take_rest->size != 0)
 		return error_set(error, ERR_INVALID, "a subscriber says nothing behind its greeting");
 	buffer_finish(take_rest);
@@ -248,15 +249,17 @@ bool publisher_has_room(struct clusterd_publisher *publisher, size_t size)
 	return true;
 }
 
-int publisher_add(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count, struct error *error)
+int publisher_add(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count,
+                  struct error *error)
 {
 	struct backlog *backlog = &publisher->backlog;
 	size_t size = part.size + STREAM_ITEM_HEAD + STREAM_HEADER_SIZE;
 	if (part.size > STREAM_MESSAGE_MAX)
-		return error_set(error, ERR_LIMIT, "a message has up to %u bytes, not %zu", STREAM_MESSAGE_MAX, part.size);
+		return error_set(error, ERR_LIMIT, "a message has up to %u bytes, not %zu", STREAM_MESSAGE_MAX,
+		                 part.size);
 	if (time < publisher->frontier || time == STREAM_TIME_END)
-		return error_set(error, ERR_INVALID, "the epoch %" PRIu64 " is complete: the frontier is %" PRIu64, time,
-		                 publisher->frontier);
+		return error_set(error, ERR_INVALID, "the epoch %" PRIu64 " is complete: the frontier is %" PRIu64,
+		                 time, publisher->frontier);
 	if (size > publisher->room && !publisher_has_room(publisher, size)) {
 		publisher->blocked = true;
 		publisher->can_send = false;
@@ -302,7 +305,8 @@ static int open_door(struct clusterd_publisher *publisher, const struct clusterd
 	                                       : mem_format("%s.%u", options->topic, options->partition);
 	struct door_options door = {
 		.topic = topic,
-		.kind = publisher->state != NULL ? CLUSTERD__STREAM__KIND__KIND_COLLECTION : CLUSTERD__STREAM__KIND__KIND_STREAM,
+		.kind = publisher->state != NULL ? CLUSTERD__STREAM__KIND__KIND_COLLECTION
+	                                         : CLUSTERD__STREAM__KIND__KIND_STREAM,
 		.schema = options->schema != NULL ? options->schema : "",
 		.listen = options->listen,
 		.advertise = options->advertise,
@@ -330,7 +334,8 @@ static void list(struct clusterd_publisher *publisher, const struct clusterd_pub
 }
 
 int publisher_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, int kind,
-                     publisher_state *state, void *state_context, struct clusterd_publisher **ret_publisher, struct error *error)
+                     publisher_state *state, void *state_context, struct clusterd_publisher **ret_publisher,
+                     struct error *error)
 {
 	struct clusterd_publisher_options known = CLUSTERD_PUBLISHER_OPTIONS;
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
@@ -341,8 +346,8 @@ int publisher_create(struct clusterd_client *client, const struct clusterd_publi
 	publisher->client = client;
 	publisher->options = known;
 	publisher->options.queue_size = known.queue_size != 0 ? known.queue_size : PUBLISHER_QUEUE_DEFAULT;
-	publisher->options.subscribers_max =
-		known.subscribers_max != 0 ? known.subscribers_max : PUBLISHER_SUBSCRIBERS_DEFAULT;
+	publisher->options.subscribers_max = known.subscribers_max != 0 ? known.subscribers_max
+	                                                                : PUBLISHER_SUBSCRIBERS_DEFAULT;
 	publisher->state = state;
 	publisher->state_context = state_context;
 	publisher->type = state != NULL ? STREAM_CHANGES : STREAM_DATA;
@@ -367,7 +372,8 @@ int clusterd_publisher_create(struct clusterd_client *client, const struct clust
                               struct clusterd_publisher **ret_publisher, struct clusterd_error *error)
 {
 	struct error failure = {0};
-	return publisher_create(client, options, CLUSTERD_TOPIC_STREAM, NULL, NULL, ret_publisher, &failure) == 0 ? 0 : client_say(error, &failure);
+	int code = publisher_create(client, options, CLUSTERD_TOPIC_STREAM, NULL, NULL, ret_publisher, &failure);
+	return code == 0 ? 0 : client_say(error, &failure);
 }
 
 void clusterd_publisher_destroy(struct clusterd_publisher *publisher)

@@ -4,6 +4,7 @@
 
 #include "client/backlog.h"
 #include "client/client.h"
+#include "client/clusterd_streams.h"
 #include "client/door.h"
 #include "client/listing.h"
 

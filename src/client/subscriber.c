@@ -40,7 +40,8 @@ void subscriber_fail(struct clusterd_subscriber *subscriber, const struct error 
 {
 	struct clusterd_error public;
 	client_say(&public, error);
-	subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_FAILED, .error = &public});
+	subscriber_tell(subscriber,
+	                (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_FAILED, .error = &public});
 	subscriber->failed = true;
 }
 
@@ -57,7 +58,7 @@ void subscriber_look_at_frontier(struct clusterd_subscriber *subscriber, bool ba
 		subscriber->frontier = frontier;
 	if (moved)
 		subscriber_tell(subscriber, (struct clusterd_subscriber_news){.event = CLUSTERD_SUBSCRIBER_FRONTIER,
-		                                                             .from = frontier});
+		                                                              .from = frontier});
 }
 
 /* --- parts --------------------------------------------------------------------------------------------------------- */
@@ -102,8 +103,8 @@ static void find(struct clusterd_subscriber *subscriber)
 	struct finder_options wanted = {
 		.topic = options->topic,
 		.kind = options->keeper       ? CLUSTERD_TOPIC_KEEPER
-		        : options->collection ? CLUSTERD_TOPIC_COLLECTION
-		                              : CLUSTERD_TOPIC_STREAM,
+	                : options->collection ? CLUSTERD_TOPIC_COLLECTION
+	                                      : CLUSTERD_TOPIC_STREAM,
 		.schema = options->schema,
 		.wait = options->wait,
 	};
@@ -123,10 +124,11 @@ static int check(const struct clusterd_subscriber_options *options, struct error
 	if (options->topic == NULL || options->topic[0] == '\0' || options->came == NULL)
 		return error_set(error, ERR_INVALID, "a subscriber has a topic, and a function for what comes");
 	if (strlen(options->topic) > GREETING_TOPIC_MAX)
-		return error_set(error, ERR_LIMIT, "the name of a topic has up to %d bytes, not %zu", GREETING_TOPIC_MAX,
-		                 strlen(options->topic));
+		return error_set(error, ERR_LIMIT, "the name of a topic has up to %d bytes, not %zu",
+		                 GREETING_TOPIC_MAX, strlen(options->topic));
 	if (options->wanted < CLUSTERD_STATE_AND_CHANGES || options->wanted > CLUSTERD_CHANGES)
-		return error_set(error, ERR_INVALID, "there is nothing %d to be wanted of a collection", options->wanted);
+		return error_set(error, ERR_INVALID, "there is nothing %d to be wanted of a collection",
+		                 options->wanted);
 	return options->address != NULL ? address_check(options->address, error) : 0;
 }
 

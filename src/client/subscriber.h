@@ -3,6 +3,7 @@
 #define CLUSTERD_CLIENT_SUBSCRIBER_H
 
 #include "client/client.h"
+#include "client/clusterd_streams.h"
 #include "client/epochs.h"
 #include "client/finder.h"
 #include "client/visit.h"

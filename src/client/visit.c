@@ -151,8 +151,8 @@ static void time_is_out(void *context)
 	}
 }
 
-struct visit *visit_begin(struct link_base *base, const char *address, const struct greeting_config *config, visit_done *done,
-                          void *context)
+struct visit *visit_begin(struct link_base *base, const char *address, const struct greeting_config *config,
+                          visit_done *done, void *context)
 {
 	struct visit *visit = mem_zero(sizeof *visit);
 	visit->base = base;

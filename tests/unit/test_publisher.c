@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "client/clusterd.h"
+#include "client/clusterd_streams.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  *   clusterd-bench-streams [SECONDS [ROUNDS]]
  *
  * Prints a table. Exit code 1: a target was missed. */
-#include <clusterd.h>
+#include <clusterd_streams.h>
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -277,7 +277,9 @@ static bool stand_still(void)
 		most = resident_kib() > most ? resident_kib() : most;
 	}
 	clusterd_publisher_figures(publisher, &figures);
-	printf("\nOne of %d stands still while %llu MiB are published (drop): resident %lu KiB before, %lu KiB at most; the library holds %zu KiB\n",
+	printf("\nOne of %d stands still while %llu MiB are published (drop): resident %lu KiB before, %lu KiB at "
+	       "most; "
+	       "the library holds %zu KiB\n",
 	       RECEIVERS, STILL_BYTES >> 20, before, most, figures.memory >> 10);
 	for (int i = 0; i < RECEIVERS; i++) {
 		kill(children[i], SIGKILL);
@@ -297,7 +299,8 @@ int main(int argc, char **argv)
 	bool met = true;
 	if (seconds <= 0 || rounds <= 0)
 		errx(2, "usage: clusterd-bench-streams [SECONDS [ROUNDS]]");
-	printf("%8s %14s %14s %16s %16s %8s\n", "message", "plain MiB/s", "stream MiB/s", "plain msg/s", "stream msg/s", "ratio");
+	printf("%8s %14s %14s %16s %16s %8s\n", "message", "plain MiB/s", "stream MiB/s", "plain msg/s", "stream msg/s",
+	       "ratio");
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		double plain = 0;
 		double streamed = 0;
