@@ -383,6 +383,34 @@ static int apply_expire(struct machine *machine)
 	return code > 0 ? 0 : code;
 }
 
+static int execute_job(struct machine *machine, const struct command *command, struct answer *ret_answer)
+{
+	switch (command->kind) {
+	case COMMAND_RUN_JOBS:
+		return apply_run_jobs(machine, command, ret_answer);
+	case COMMAND_DISPATCH_JOB:
+		return apply_dispatch_job(machine, command, ret_answer);
+	case COMMAND_STOP_JOB:
+		return apply_stop_job(machine, command, ret_answer);
+	case COMMAND_SCALE_JOB:
+		return apply_scale_job(machine, command, ret_answer);
+	case COMMAND_PLACE:
+		return apply_place(machine, command);
+	case COMMAND_ALLOCATIONS:
+		return apply_allocations(machine, command);
+	case COMMAND_STOP_ALLOCATIONS:
+		apply_stop_allocations(machine, command);
+		return 0;
+	case COMMAND_ELIGIBLE:
+		return apply_eligible(machine, command, ret_answer);
+	case COMMAND_JOB_DUE:
+		return apply_job_due(machine, command);
+	default:
+		assert(false);
+		return ERR_INVALID;
+	}
+}
+
 static int execute_alone(struct machine *machine, const struct command *command, struct answer *ret_answer,
                          struct error *error)
 {
@@ -436,31 +464,15 @@ static int execute_alone(struct machine *machine, const struct command *command,
 		code = apply_end_leases(machine, command, ret_answer);
 		break;
 	case COMMAND_RUN_JOBS:
-		code = apply_run_jobs(machine, command, ret_answer);
-		break;
 	case COMMAND_DISPATCH_JOB:
-		code = apply_dispatch_job(machine, command, ret_answer);
-		break;
 	case COMMAND_STOP_JOB:
-		code = apply_stop_job(machine, command, ret_answer);
-		break;
 	case COMMAND_SCALE_JOB:
-		code = apply_scale_job(machine, command, ret_answer);
-		break;
 	case COMMAND_PLACE:
-		code = apply_place(machine, command);
-		break;
 	case COMMAND_ALLOCATIONS:
-		code = apply_allocations(machine, command);
-		break;
 	case COMMAND_STOP_ALLOCATIONS:
-		apply_stop_allocations(machine, command);
-		break;
 	case COMMAND_ELIGIBLE:
-		code = apply_eligible(machine, command, ret_answer);
-		break;
 	case COMMAND_JOB_DUE:
-		code = apply_job_due(machine, command);
+		code = execute_job(machine, command, ret_answer);
 		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:

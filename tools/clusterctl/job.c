@@ -200,7 +200,8 @@ int run_job_status(struct context *context, const struct arguments *arguments)
 		"SELECT id, name, version, type, state, " EXIT_OF_JOB
 		" AS exit_code, priority, count, running, completed, failed,"
 		" lost, submitted_ms, started_ms, next_ms, (SELECT count(*) FROM job AS r WHERE r.parent = job.id) AS runs,"
-		" (SELECT max(id) FROM job AS r WHERE r.parent = job.id) AS last_run, finished_ms, error FROM job WHERE id = CAST(?1 AS INTEGER)",
+		" (SELECT max(id) FROM job AS r WHERE r.parent = job.id) AS last_run, finished_ms, error"
+		" FROM job WHERE id = CAST(?1 AS INTEGER)",
 		parameters, 1);
 	if (code != EXIT_DONE || context->form != OUTPUT_TABLE)
 		return code;
@@ -209,7 +210,8 @@ int run_job_status(struct context *context, const struct arguments *arguments)
 		context,
 		"SELECT a.id, a.job, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
 		" a.exit_signal, a.ports, a.placed_ms, a.finished_ms, a.error FROM allocation AS a"
-		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS " ORDER BY a.id DESC LIMIT 20",
+		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS
+		" ORDER BY a.id DESC LIMIT 20",
 		parameters, 1);
 }
 
@@ -223,7 +225,8 @@ int run_job_history(struct context *context, const struct arguments *arguments)
 		context,
 		"SELECT a.id, a.job, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.exit_code,"
 		" a.exit_signal, a.placed_ms, a.started_ms, a.finished_ms, a.error FROM allocation AS a"
-		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS " ORDER BY a.id",
+		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS
+		" ORDER BY a.id",
 		parameters, 1);
 }
 
