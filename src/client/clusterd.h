@@ -177,6 +177,7 @@ struct clusterd_key {
 	uint64_t created;   /* version of the change that made it */
 	uint64_t lease;     /* 0: none */
 	bool deleted;       /* a change: it is not there any more, and `created` was of the one that is gone */
+	bool state;         /* a watch tells it because it is there, not because it has changed */
 };
 size_t clusterd_reply_key_count(const struct clusterd_reply *reply);
 /* `index` below the count. What it points to lives as long as the reply. */
@@ -327,7 +328,10 @@ struct clusterd_contender *clusterd_campaign_create(struct clusterd_client *clie
                                                     const struct clusterd_contender_options *options);
 enum clusterd_standing clusterd_contender_standing(const struct clusterd_contender *contender);
 uint64_t clusterd_contender_token(const struct clusterd_contender *contender); /* 0: it does not hold */
-/* Milliseconds until others may hold, should the cluster hear no more of it; 0: they may by now. */
+/* Its key in the queue, whose version is the token: a transaction that compares it writes only while it holds. NULL: not known yet. */
+const char *clusterd_contender_key(const struct clusterd_contender *contender);
+/* Milliseconds until others may hold, should the cluster hear no more of it; 0: they may by now. When it has lost: until its lease ends at
+ * the latest, which is the time to stop in. */
 uint64_t clusterd_contender_left_ms(const struct clusterd_contender *contender);
 /* Blocks until it holds. CLUSTERD_ERR_TIMEOUT: it goes on waiting; CLUSTERD_ERR_EXPIRED: it has lost. */
 int clusterd_contender_wait(struct clusterd_contender *contender, uint64_t *ret_token, int timeout_ms, struct clusterd_error *error);
@@ -341,6 +345,8 @@ void clusterd_contender_destroy(struct clusterd_contender *contender); /* gives 
  * "election/NAME/". */
 int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value, size_t *ret_size,
                              int timeout_ms, struct clusterd_error *error);
+/* Who leads has to give it up, and may contend again. CLUSTERD_ERR_NOT_FOUND: nobody leads. */
+int clusterd_election_resign(struct clusterd_client *client, const char *name, int timeout_ms, struct clusterd_error *error);
 
 /* --- sessions ------------------------------------------------------------------------------------------------------ */
 
@@ -565,6 +571,8 @@ void clusterd_call_set_data(struct clusterd_call *call, void *data);
 void *clusterd_call_data(const struct clusterd_call *call);
 /* It is alive. */
 void clusterd_call_heartbeat(struct clusterd_call *call);
+/* What else is to be told with the answer, and stands in the history: a JSON object. */
+void clusterd_call_set_metadata(struct clusterd_call *call, const char *json, size_t size);
 /* The answer; `call` is gone after it. `output`: JSON of the process's type; `size` bytes. */
 void clusterd_call_complete(struct clusterd_call *call, const char *output, size_t size);
 /* It failed. `final`: another attempt is of no use. */

@@ -24,6 +24,7 @@ struct clusterd_contender {
 	enum clusterd_standing standing;
 	bool settled; /* it does not wait any more */
 	bool lost;
+	msec ends; /* when it was lost: the end of its lease, as far as it is known */
 	struct error why;
 	struct clusterd_request *request;
 	struct clusterd_watch *watch; /* of the key before it; or of its own, when it holds */
@@ -54,6 +55,7 @@ static void lose(struct clusterd_contender *contender, int code, const char *rea
 	error_set(&contender->why, code, "%.*s is lost: %s", (int)strlen(contender->directory) - 1,
 	          contender->directory, reason);
 	client_say(&error, &contender->why);
+	contender->ends = client_now() + (msec)clusterd_contender_left_ms(contender);
 	let_go(contender);
 	contender->standing = CLUSTERD_LOST;
 	contender->settled = contender->lost = true;
@@ -263,9 +265,17 @@ uint64_t clusterd_contender_token(const struct clusterd_contender *contender)
 	return contender->standing == CLUSTERD_HOLDS ? contender->token : 0;
 }
 
+const char *clusterd_contender_key(const struct clusterd_contender *contender)
+{
+	return contender->key;
+}
+
 uint64_t clusterd_contender_left_ms(const struct clusterd_contender *contender)
 {
-	return contender->lease != NULL ? clusterd_lease_left_ms(contender->lease) : 0;
+	msec left = contender->ends - client_now();
+	if (contender->lease != NULL)
+		return clusterd_lease_left_ms(contender->lease);
+	return left > 0 ? (uint64_t)left : 0;
 }
 
 int clusterd_contender_wait(struct clusterd_contender *contender, uint64_t *ret_token, int timeout_ms,
@@ -330,6 +340,7 @@ void clusterd_contender_destroy(struct clusterd_contender *contender)
 struct leader {
 	const char *directory;
 	uint64_t token; /* 0: nobody */
+	char *key;      /* its place in the queue */
 	struct buffer value;
 	char *after; /* the last key of the page; NULL: there are no more */
 };
@@ -346,6 +357,8 @@ static void find_first(struct leader *leader, const struct clusterd_reply *reply
 		if (!is_place || (leader->token != 0 && key.created >= leader->token))
 			continue;
 		leader->token = key.created;
+		mem_free(leader->key);
+		leader->key = mem_string(key.key);
 		buffer_clear(&leader->value);
 		buffer_append(&leader->value, key.value, key.value_size);
 	}
@@ -353,33 +366,57 @@ static void find_first(struct leader *leader, const struct clusterd_reply *reply
 	leader->after = clusterd_reply_truncated(reply) && count > 0 ? mem_string(key.key) : NULL;
 }
 
-int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value,
-                             size_t *ret_size, int timeout_ms, struct clusterd_error *error)
+static void leader_finish(struct leader *leader)
+{
+	buffer_finish(&leader->value);
+	mem_free(leader->key);
+	mem_free(leader->after);
+}
+
+static int find_leader(struct clusterd_client *client, const char *name, struct leader *leader, int timeout_ms,
+                       struct clusterd_error *error)
 {
 	char *directory = mem_format("election/%s/", name);
-	struct leader leader = {.directory = directory};
 	struct error failure;
 	int code;
+	*leader = (struct leader){.directory = directory};
 	do {
 		struct clusterd_reply *reply;
-		code = clusterd_key_list(client, directory, leader.after, 0, false, &reply, timeout_ms, error);
+		code = clusterd_key_list(client, directory, leader->after, 0, false, &reply, timeout_ms, error);
 		if (code == 0)
-			find_first(&leader, reply);
+			find_first(leader, reply);
 		if (code == 0)
 			clusterd_reply_destroy(reply);
-	} while (code == 0 && leader.after != NULL);
-	if (code == 0 && leader.token == 0) {
+	} while (code == 0 && leader->after != NULL);
+	if (code == 0 && leader->token == 0) {
 		error_set(&failure, ERR_NOT_FOUND, "nobody leads in %s", name);
 		code = client_say(error, &failure);
 	}
+	mem_free(directory);
+	return code;
+}
+
+int clusterd_election_leader(struct clusterd_client *client, const char *name, uint64_t *ret_token, char **ret_value,
+                             size_t *ret_size, int timeout_ms, struct clusterd_error *error)
+{
+	struct leader leader;
+	int code = find_leader(client, name, &leader, timeout_ms, error);
 	if (code == 0 && ret_token != NULL)
 		*ret_token = leader.token;
 	if (code == 0 && ret_size != NULL)
 		*ret_size = leader.value.size;
 	if (code == 0 && ret_value != NULL)
 		*ret_value = mem_copy(buffer_string(&leader.value), leader.value.size + 1);
-	buffer_finish(&leader.value);
-	mem_free(leader.after);
-	mem_free(directory);
+	leader_finish(&leader);
+	return code;
+}
+
+int clusterd_election_resign(struct clusterd_client *client, const char *name, int timeout_ms, struct clusterd_error *error)
+{
+	struct leader leader;
+	int code = find_leader(client, name, &leader, timeout_ms, error);
+	if (code == 0)
+		code = clusterd_key_delete(client, leader.key, CLUSTERD_ALWAYS, NULL, timeout_ms, error);
+	leader_finish(&leader);
 	return code;
 }

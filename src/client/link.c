@@ -54,6 +54,7 @@ struct link {
 	struct timer timer; /* the end of a pause; or of the time to connect; or of silence */
 	msec heard;
 	bool probed;
+	bool mute; /* nothing was heard since an answer was awaited */
 	struct connection_config config;
 	struct connection *connection;
 	struct buffer input;
@@ -162,7 +163,7 @@ static void disconnect(struct link *link)
 	outbox_finish(&link->outbox);
 	link->choice_count = link->choice = 0;
 	link->state = LINK_IDLE;
-	link->probed = false;
+	link->probed = link->mute = false;
 }
 
 /* Goes to the next address: at once, or after a pause when all have failed. */
@@ -333,8 +334,11 @@ void link_expect(struct link *link, bool expects)
 	link->expects = expects;
 	if (link->state != LINK_OPEN)
 		return;
-	link->heard = link->base->now;
-	link->probed = false;
+	/* Giving up on one answer and asking for another one does not make it less silent. */
+	if (expects && !link->mute) {
+		link->heard = link->base->now;
+		link->mute = true;
+	}
 	listen_for(link);
 }
 
@@ -391,7 +395,7 @@ static void readable(struct link *link)
 		}
 		link->input.size += (size_t)got;
 		link->heard = link->base->now;
-		link->probed = false;
+		link->probed = link->mute = false;
 		turn += (size_t)got;
 		take_input(link);
 		if (link->connection == NULL || (size_t)got < READ_SIZE)

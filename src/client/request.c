@@ -10,6 +10,7 @@
 #define ANSWER_MARGIN_MS 200 /* the node gives up so much earlier, and says why */
 
 static void send_or_wait(struct clusterd_request *request);
+static request_answer session_opened;
 static void request_free(struct clusterd_request *request);
 
 int request_unexpected(struct error *error)
@@ -138,10 +139,23 @@ static void pause_for(struct clusterd_request *request, msec time)
 	set_timer(request, request->client->base.now + time);
 }
 
+/* What waits for a session waits for the same as the request that opens it. */
+static const struct error *reason_to_wait(const struct clusterd_request *request)
+{
+	const struct clusterd_request *other;
+	if (request->why.code != 0 || !request->changes || request->sequence != 0)
+		return &request->why;
+	TAILQ_FOREACH(other, &request->client->requests.open, entry)
+		if (other->answer == session_opened)
+			return &other->why;
+	return &request->why;
+}
+
 static void give_up(struct clusterd_request *request)
 {
 	const struct link *link = request->client->link;
 	const struct error *failure = link_failure(link);
+	request->why = *reason_to_wait(request);
 	if (request->stream != 0)
 		link_send(request->client->link, FRAME_CANCEL, request->stream, NULL, SLICE(""));
 	if (request->stream == 0 && !link_is_open(link) && failure->code != 0)
@@ -525,6 +539,14 @@ struct clusterd_request *request_begin_public(struct clusterd_client *client, Cl
 	struct clusterd_request *request = request_begin(client, message, payload, timeout_ms, NULL, context);
 	request->done = done;
 	return request;
+}
+
+void request_prolong(struct clusterd_request *request, msec timeout_ms)
+{
+	client_look_at_clock(request->client);
+	request->deadline = client_deadline(request->client, timeout_ms);
+	if (!request->paused && !request->doomed)
+		set_timer(request, MSEC_NEVER);
 }
 
 void clusterd_request_cancel(struct clusterd_request *request)

@@ -102,6 +102,8 @@ struct clusterd_request *request_begin_strictly(struct clusterd_client *client, 
 struct clusterd_request *request_begin_public(struct clusterd_client *client, Clusterd__Wire__Request *message,
                                               struct slice payload, msec timeout_ms, clusterd_done *done,
                                               void *context);
+/* Its time counts from now. */
+void request_prolong(struct clusterd_request *request, msec timeout_ms);
 /* Begins, and waits for the (first) answer, which is the caller's. With an error the reply may be there, too: the caller's. */
 int request_ask(struct clusterd_client *client, Clusterd__Wire__Request *message, struct slice payload, int timeout_ms,
                 struct clusterd_reply **ret_reply, struct error *error);

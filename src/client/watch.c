@@ -108,6 +108,7 @@ static void take_page(void *context, struct clusterd_reply *reply, const struct 
 	for (size_t i = 0; watch->state && i < keys->n_keys; i++) {
 		struct clusterd_key key;
 		reply_key(keys->keys[i], reply, &at, &key);
+		key.state = true;
 		if (is_wanted(watch, &key) && !tell(watch, &key, NULL))
 			return;
 	}

@@ -31,6 +31,7 @@ struct clusterd_call {
 	bool failed;
 	bool final;
 	struct buffer value;
+	struct buffer metadata;
 	UT_hash_handle hh;
 };
 
@@ -71,6 +72,7 @@ static void call_forget(struct clusterd_call *call)
 	worker->empty = worker->calls == NULL;
 	buffer_finish(&call->arguments);
 	buffer_finish(&call->value);
+	buffer_finish(&call->metadata);
 	mem_free(call->process);
 	mem_free(call);
 }
@@ -84,6 +86,8 @@ static int send_result(const struct clusterd_call *call)
 	message.receipt = call->receipt;
 	message.failed = call->failed;
 	message.final = call->final;
+	message.metadata.data = (uint8_t *)call->metadata.data;
+	message.metadata.len = call->metadata.size;
 	return link_send(call->worker->link, FRAME_RESULT, 0, &message.base, buffer_slice(&call->value));
 }
 
@@ -98,9 +102,16 @@ static void call_end(struct clusterd_call *call, struct slice value, bool failed
 	if (send_result(call) == 0)
 		return;
 	buffer_clear(&call->value);
+	buffer_clear(&call->metadata);
 	buffer_append_string(&call->value, "the result is larger than a frame (16 MiB)");
 	call->failed = call->final = true;
 	send_result(call);
+}
+
+void clusterd_call_set_metadata(struct clusterd_call *call, const char *json, size_t size)
+{
+	buffer_clear(&call->metadata);
+	buffer_append(&call->metadata, json, size);
 }
 
 void clusterd_call_complete(struct clusterd_call *call, const char *output, size_t size)

@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "bench/link.h"
+#include "bench/line.h"
 #include "bench/process.h"
 #include "chaos_operation.h"
 #include "wire/message.h"
@@ -27,8 +27,8 @@ enum client_state {
 struct client {
 	struct population *population;
 	struct loop_timer *timer;
-	struct link *link;
-	struct link *ended_link; /* to be released outside of its calls */
+	struct line *line;
+	struct line *ended_link; /* to be released outside of its calls */
 	bool open;
 	bool leaves;             /* this connection, when it next asks */
 	size_t address;
@@ -53,9 +53,9 @@ static msec now(const struct client *client)
 
 static void drop_link(struct client *client)
 {
-	link_destroy(client->link);
-	link_destroy(client->ended_link);
-	client->link = client->ended_link = NULL;
+	line_destroy(client->line);
+	line_destroy(client->ended_link);
+	client->line = client->ended_link = NULL;
 	client->open = client->leaves = false;
 }
 
@@ -125,7 +125,7 @@ static void send_session(struct client *client)
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
 	request.open_session = &body;
 	request.timeout_ms = ATTEMPT_MS;
-	link_send(client->link, FRAME_REQUEST, client->stream, &request.base, SLICE(""));
+	line_send(client->line, FRAME_REQUEST, client->stream, &request.base, SLICE(""));
 }
 
 static void send_operation(struct client *client)
@@ -141,7 +141,7 @@ static void send_operation(struct client *client)
 		asked.request.answered_below = client->sequence;
 	}
 	client->sent++;
-	link_send(client->link, FRAME_REQUEST, client->stream, &asked.request.base, asked.payload);
+	line_send(client->line, FRAME_REQUEST, client->stream, &asked.request.base, asked.payload);
 }
 
 static void send(struct client *client)
@@ -166,8 +166,8 @@ static void link_has_ended(void *context, const struct error *reason)
 	struct client *client = context;
 	(void)reason;
 	client->population->lost++;
-	client->ended_link = client->link;
-	client->link = NULL;
+	client->ended_link = client->line;
+	client->line = NULL;
 	client->open = false;
 	client->address++;
 	if (client->state == CLIENT_ASKS)
@@ -245,7 +245,7 @@ static void take_frame(void *context, const struct frame *frame)
 	arena_reset(&client->arena);
 }
 
-static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
+static const struct line_handler handler = {link_is_open, take_frame, link_has_ended};
 
 /* --- time ---------------------------------------------------------------------------------------------------------- */
 
@@ -257,17 +257,17 @@ static void ask(struct client *client)
 	loop_timer_set(client->timer, now(client) + ATTEMPT_MS);
 	if (client->leaves)
 		drop_link(client);
-	if (client->link != NULL) {
+	if (client->line != NULL) {
 		if (client->open)
 			send(client);
 		return;
 	}
-	link_destroy(client->ended_link);
+	line_destroy(client->ended_link);
 	client->ended_link = NULL;
-	if (link_create(population->loop, population->addresses[client->address % population->address_count],
-	                CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, client, &client->link, &error) == 0)
+	if (line_create(population->loop, population->addresses[client->address % population->address_count],
+	                CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, client, &client->line, &error) == 0)
 		return;
-	client->link = NULL;
+	client->line = NULL;
 	client->address++;
 	wait_and_ask(client, AGAIN_MS);
 }

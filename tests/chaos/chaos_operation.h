@@ -24,7 +24,7 @@ struct operation {
 };
 
 void operation_draw(struct operation *operation, struct population *population, enum operation_kind kind);
-/* The request in the form that link_send takes; the parts live as long as the operation. */
+/* The request in the form that line_send takes; the parts live as long as the operation. */
 struct operation_request {
 	Clusterd__Wire__Request request;
 	union {

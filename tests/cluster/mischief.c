@@ -1,6 +1,7 @@
 /* Clients and workers that behave badly, for mischief.sh: mischief SOCKET WHAT [ARGUMENT…]. Prints what the node answered. Nodes that do
  * are in mischief_peer.c. */
-#include "client.h"
+#include "client/client.h"
+#include "wire/message.h"
 #include "mischief_peer.h"
 
 #include "base/memory.h"
@@ -149,88 +150,105 @@ static int hold(const char *socket_path, int count)
 /* --- workers ------------------------------------------------------------------------------------------------------- */
 
 struct bad_worker {
-	struct client *client;
+	struct link *link;
 	const char *what;
 	uint64_t instance, attempt; /* another's call */
 	uint32_t ref;
 	int taken;
+	bool over;
 };
 
-static void send_result(struct client *client, uint64_t instance, uint32_t ref, uint64_t attempt, struct slice value)
+static void send_result(struct bad_worker *worker, uint64_t instance, uint32_t ref, uint64_t attempt, struct slice value)
 {
 	Clusterd__Wire__Result result = CLUSTERD__WIRE__RESULT__INIT;
 	result.instance = instance;
 	result.ref = ref;
 	result.attempt = attempt;
-	client_send(client, FRAME_RESULT, &result.base, value);
+	link_send(worker->link, FRAME_RESULT, 0, &result.base, value);
 }
 
-static void worker_frame(void *context, int frame_type, const ProtobufCMessage *message, struct slice payload)
+static void take_call(struct bad_worker *worker, const Clusterd__Wire__Assignment *call)
 {
-	struct bad_worker *worker = context;
-	const Clusterd__Wire__Assignment *call = (const Clusterd__Wire__Assignment *)message;
-	(void)payload;
-	if (frame_type == FRAME_RESULT_TAKEN && ++worker->taken == 1 && strcmp(worker->what, "twice") == 0) {
-		puts("taken");
-		loop_stop(client_loop(worker->client));
-	}
-	if (frame_type != FRAME_ASSIGNMENT)
-		return;
 	if (strcmp(worker->what, "vanish") == 0) {
 		puts("vanished");
 		exit(0);
 	}
 	if (strcmp(worker->what, "type") == 0) {
-		send_result(worker->client, call->instance, call->ref, call->attempt, SLICE("{\"not\": \"a text\"}"));
+		send_result(worker, call->instance, call->ref, call->attempt, SLICE("{\"not\": \"a text\"}"));
 		return;
 	}
-	send_result(worker->client, call->instance, call->ref, call->attempt, SLICE("\"first\""));
-	send_result(worker->client, call->instance, call->ref, call->attempt, SLICE("\"second\""));
+	send_result(worker, call->instance, call->ref, call->attempt, SLICE("\"first\""));
+	send_result(worker, call->instance, call->ref, call->attempt, SLICE("\"second\""));
 }
 
-static void worker_lost(void *context, const char *reason)
+static void worker_frame(void *context, const struct frame *frame)
 {
 	struct bad_worker *worker = context;
-	printf("lost: %s\n", reason);
-	loop_stop(client_loop(worker->client));
-}
-
-static void give_up(void *context)
-{
-	struct bad_worker *worker = context;
-	puts("gave up");
-	loop_stop(client_loop(worker->client));
-}
-
-static int work(const char *socket_path, const char *what, int argc, char **argv)
-{
-	struct client_options options = {socket_path, "mischief", CLUSTERD__WIRE__ROLE__ROLE_WORKER, 5000, NULL};
-	struct bad_worker worker = {.what = what};
+	struct arena arena = {0};
+	ProtobufCMessage *message;
 	struct error error;
+	if (frame->type == FRAME_RESULT_TAKEN && ++worker->taken == 1 && strcmp(worker->what, "twice") == 0) {
+		puts("taken");
+		worker->over = true;
+	}
+	if (frame->type != FRAME_ASSIGNMENT)
+		return;
+	if (message_unpack(&clusterd__wire__assignment__descriptor, frame->message, &arena, &message, &error) == 0)
+		take_call(worker, (const Clusterd__Wire__Assignment *)message);
+	arena_finish(&arena);
+}
+
+static void worker_lost(void *context, const struct error *error, bool all)
+{
+	struct bad_worker *worker = context;
+	(void)all;
+	printf("lost: %s\n", error->text);
+	worker->over = true;
+}
+
+static void worker_open(void *context)
+{
+	struct bad_worker *worker = context;
 	Clusterd__Wire__Offer offer = CLUSTERD__WIRE__OFFER__INIT;
 	Clusterd__Wire__OfferedProcess process = CLUSTERD__WIRE__OFFERED_PROCESS__INIT;
 	Clusterd__Wire__OfferedProcess *processes[1] = {&process};
-	if (client_open(&options, &worker.client, &error) != 0) {
-		fprintf(stderr, "%s\n", error.text);
-		return 2;
-	}
-	struct loop_timer *timer = loop_timer_create(client_loop(worker.client), give_up, &worker);
-	client_on_frame(worker.client, worker_frame, worker_lost, &worker);
-	process.name = (char *)(uintptr_t)(strcmp(what, "foreign") == 0 ? "NobodyElse" : "Nobody");
+	process.name = (char *)(uintptr_t)(strcmp(worker->what, "foreign") == 0 ? "NobodyElse" : "Nobody");
 	offer.processes = processes;
 	offer.n_processes = 1;
 	offer.credit = 1;
-	client_send(worker.client, FRAME_OFFER, &offer.base, SLICE(""));
+	link_send(worker->link, FRAME_OFFER, 0, &offer.base, SLICE(""));
+	if (worker->instance != 0)
+		send_result(worker, worker->instance, worker->ref, worker->attempt, SLICE("\"forged\""));
+}
+
+static const struct link_handler worker_handler = {worker_open, worker_frame, worker_lost};
+
+/* On a connection as the library makes it, but not as its workers use it. */
+static int work(const char *socket_path, const char *what, int argc, char **argv)
+{
+	struct clusterd_client_options options = CLUSTERD_CLIENT_OPTIONS;
+	struct bad_worker worker = {.what = what};
+	struct clusterd_client *client;
+	struct clusterd_error failure;
+	struct error error;
+	options.addresses = socket_path;
+	options.name = "mischief";
+	if (clusterd_client_create(&options, &client, &failure) != 0 || clusterd_client_connect(client, 5000, &failure) != 0) {
+		fprintf(stderr, "%s\n", failure.text);
+		return 2;
+	}
 	if (argc >= 3) {
 		worker.instance = strtoull(argv[0], NULL, 10);
 		worker.ref = (uint32_t)strtoul(argv[1], NULL, 10);
 		worker.attempt = strtoull(argv[2], NULL, 10);
-		send_result(worker.client, worker.instance, worker.ref, worker.attempt, SLICE("\"forged\""));
 	}
-	loop_timer_set(timer, loop_now(client_loop(worker.client)) + 10000);
-	loop_run(client_loop(worker.client));
-	loop_timer_destroy(timer);
-	client_close(worker.client);
+	client_look_at_clock(client);
+	worker.link = link_create(&client->base, CLUSTERD__WIRE__ROLE__ROLE_WORKER, &worker_handler, &worker);
+	link_want(worker.link);
+	if (client_turn_until(client, &worker.over, client_deadline(client, 10000), &error) == ERR_TIMEOUT)
+		puts("gave up");
+	link_destroy(worker.link);
+	clusterd_client_destroy(client);
 	return 0;
 }
 

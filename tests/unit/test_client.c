@@ -362,6 +362,20 @@ static void time_runs_out(void **state)
 	assert_non_null(strstr(outcome.text, "no answer from 127.0.0.1:"));
 }
 
+static void mute_node_is_left_by_many_short_requests(void **state)
+{
+	(void)state;
+	struct outcome outcome = {.code = CLUSTERD_ERR_TIMEOUT};
+	begin(IS_MUTE, ANSWERS);
+	for (int tries = 0; tries < 100 && outcome.code == CLUSTERD_ERR_TIMEOUT; tries++) {
+		outcome = (struct outcome){0};
+		clusterd_key_get_begin(client, "the/key", 20, done, &outcome);
+		while (outcome.calls == 0)
+			turn();
+	}
+	assert_int_equal(outcome.code, 0);
+}
+
 static void nobody_there_is_said_when_the_time_is_out(void **state)
 {
 	(void)state;
@@ -477,6 +491,7 @@ int main(void)
 		cmocka_unit_test_teardown(busy_node_is_asked_again, teardown),
 		cmocka_unit_test_teardown(request_of_a_session_that_is_gone_goes_into_another, teardown),
 		cmocka_unit_test_teardown(time_runs_out, teardown),
+		cmocka_unit_test_teardown(mute_node_is_left_by_many_short_requests, teardown),
 		cmocka_unit_test_teardown(nobody_there_is_said_when_the_time_is_out, teardown),
 		cmocka_unit_test_teardown(refused_token_ends_it, teardown),
 		cmocka_unit_test_teardown(another_answer_than_was_asked_is_no_answer, teardown),

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "input.h"
-#include "link.h"
+#include "line.h"
 #include "net/loop.h"
 #include "process.h"
 #include "wire/message.h"
@@ -34,8 +34,8 @@ static const char usage[] =
 struct node {
 	struct writer *writer;
 	const char *address;
-	struct link *link;
-	struct link *ended_link; /* to be released outside of its calls */
+	struct line *line;
+	struct line *ended_line; /* to be released outside of its calls */
 	bool open;
 };
 
@@ -76,7 +76,7 @@ static void send(struct writer *writer, struct node *node)
 		request.session = writer->session;
 		request.sequence = request.answered_below = writer->sequence;
 	}
-	link_send(node->link, FRAME_REQUEST, (uint32_t)writer->sequence + 1, &request.base, SLICE("value"));
+	line_send(node->line, FRAME_REQUEST, (uint32_t)writer->sequence + 1, &request.base, SLICE("value"));
 	writer->asked_us = clock_us();
 	writer->ask_soon = false;
 }
@@ -159,33 +159,33 @@ static void take_frame(void *context, const struct frame *frame)
 	arena_reset(&writer->arena);
 }
 
-static void link_is_open(void *context)
+static void line_is_open(void *context)
 {
 	((struct node *)context)->open = true;
 }
 
-static void link_has_ended(void *context, const struct error *reason)
+static void line_has_ended(void *context, const struct error *reason)
 {
 	struct node *node = context;
 	struct writer *writer = node->writer;
 	(void)reason;
-	node->ended_link = node->link;
-	node->link = NULL;
+	node->ended_line = node->line;
+	node->line = NULL;
 	node->open = false;
 	if (writer->at == (size_t)(node - writer->nodes))
 		ask_next(writer);
 }
 
-static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
+static const struct line_handler handler = {line_is_open, take_frame, line_has_ended};
 
 static void connect_node(struct node *node)
 {
 	struct error error;
-	link_destroy(node->ended_link);
-	node->ended_link = NULL;
-	if (link_create(node->writer->loop, node->address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, node, &node->link,
+	line_destroy(node->ended_line);
+	node->ended_line = NULL;
+	if (line_create(node->writer->loop, node->address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, node, &node->line,
 	                &error) != 0)
-		node->link = NULL;
+		node->line = NULL;
 }
 
 static void tick(void *context)
@@ -194,7 +194,7 @@ static void tick(void *context)
 	double now = clock_us();
 	loop_timer_set(writer->timer, loop_now(writer->loop) + TICK_MS);
 	for (size_t i = 0; i < writer->node_count; i++) {
-		if (writer->nodes[i].link == NULL)
+		if (writer->nodes[i].line == NULL)
 			connect_node(&writer->nodes[i]);
 	}
 	if (writer->ask_soon || now - writer->asked_us > ASK_NEXT_MS * 1e3)
@@ -233,8 +233,8 @@ static int run(struct writer *writer)
 	tick(writer);
 	loop_run(writer->loop);
 	for (size_t i = 0; i < writer->node_count; i++) {
-		link_destroy(writer->nodes[i].link);
-		link_destroy(writer->nodes[i].ended_link);
+		line_destroy(writer->nodes[i].line);
+		line_destroy(writer->nodes[i].ended_line);
 	}
 	input_destroy(writer->input);
 	loop_timer_destroy(writer->timer);

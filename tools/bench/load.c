@@ -2,7 +2,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
-#include "link.h"
+#include "line.h"
 #include "net/loop.h"
 #include "process.h"
 #include "wire/message.h"
@@ -25,7 +25,7 @@ struct slot {
 	uint64_t sequence;
 	double since_us;
 	bool refused; /* busy: to be asked again */
-	TAILQ_ENTRY(slot) link;
+	TAILQ_ENTRY(slot) line;
 };
 
 struct load {
@@ -36,7 +36,7 @@ struct load {
 	struct loop_timer *timer;
 	struct loop_timer *retry_timer;
 	struct loop_timer *look_timer;
-	struct link *link;
+	struct line *line;
 	enum phase phase;
 	uint64_t session;
 	uint64_t sequence;
@@ -72,7 +72,7 @@ static void ask_session(struct load *load)
 	Clusterd__Wire__OpenSession body = CLUSTERD__WIRE__OPEN_SESSION__INIT;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
 	request.open_session = &body;
-	link_send(load->link, FRAME_REQUEST, STREAM_SESSION, &request.base, SLICE(""));
+	line_send(load->line, FRAME_REQUEST, STREAM_SESSION, &request.base, SLICE(""));
 }
 
 static void ask_status(struct load *load)
@@ -82,7 +82,7 @@ static void ask_status(struct load *load)
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_STATUS;
 	request.status = &body;
 	load->status_asked = true;
-	link_send(load->link, FRAME_REQUEST, STREAM_STATUS, &request.base, SLICE(""));
+	line_send(load->line, FRAME_REQUEST, STREAM_STATUS, &request.base, SLICE(""));
 }
 
 static void ask_start(struct load *load, const struct slot *slot)
@@ -97,7 +97,7 @@ static void ask_start(struct load *load, const struct slot *slot)
 	request.sequence = slot->sequence;
 	request.answered_below = TAILQ_FIRST(&load->open)->sequence;
 	uint32_t stream = STREAM_FIRST + (uint32_t)(slot - load->slots);
-	link_send(load->link, FRAME_REQUEST, stream, &request.base, load->plan->args);
+	line_send(load->line, FRAME_REQUEST, stream, &request.base, load->plan->args);
 }
 
 static void start_next(struct load *load, struct slot *slot)
@@ -106,7 +106,7 @@ static void start_next(struct load *load, struct slot *slot)
 		return;
 	slot->sequence = ++load->sequence;
 	slot->since_us = clock_us();
-	TAILQ_INSERT_TAIL(&load->open, slot, link);
+	TAILQ_INSERT_TAIL(&load->open, slot, line);
 	ask_start(load, slot);
 }
 
@@ -114,7 +114,7 @@ static void ask_again(void *context)
 {
 	struct load *load = context;
 	struct slot *slot;
-	TAILQ_FOREACH(slot, &load->open, link) {
+	TAILQ_FOREACH(slot, &load->open, line) {
 		if (!slot->refused)
 			continue;
 		slot->refused = false;
@@ -220,7 +220,7 @@ static void take_finished(struct load *load, struct slot *slot, const Clusterd__
 			load->latencies[load->latency_count++] = (float)(clock_us() - slot->since_us);
 		}
 	}
-	TAILQ_REMOVE(&load->open, slot, link);
+	TAILQ_REMOVE(&load->open, slot, line);
 	load->answered++;
 	if (load->plan->count != 0 && load->answered == load->plan->count)
 		end_measuring(load);
@@ -263,17 +263,17 @@ static void take_frame(void *context, const struct frame *frame)
 	arena_finish(&arena);
 }
 
-static void link_is_open(void *context)
+static void line_is_open(void *context)
 {
 	ask_session(context);
 }
 
-static void link_has_ended(void *context, const struct error *reason)
+static void line_has_ended(void *context, const struct error *reason)
 {
 	fail(context, reason->code, reason->text);
 }
 
-static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
+static const struct line_handler handler = {line_is_open, take_frame, line_has_ended};
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
@@ -306,8 +306,8 @@ int load_run(const struct load_plan *plan, struct load_report *ret_report, struc
 	load.timer = loop_timer_create(load.loop, time_is_up, &load);
 	load.retry_timer = loop_timer_create(load.loop, ask_again, &load);
 	load.look_timer = loop_timer_create(load.loop, look, &load);
-	if (link_create(load.loop, node_address(plan->node), CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, &load,
-	                &load.link, error) == 0)
+	if (line_create(load.loop, node_address(plan->node), CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, &load,
+	                &load.line, error) == 0)
 		loop_run(load.loop);
 	if (error->code == ERR_CLOSED)
 		node_has_ended(plan->node, error);
@@ -315,7 +315,7 @@ int load_run(const struct load_plan *plan, struct load_report *ret_report, struc
 		qsort(load.latencies, load.latency_count, sizeof *load.latencies, compare_latencies);
 	ret_report->p50_us = percentile(&load, 0.50);
 	ret_report->p99_us = percentile(&load, 0.99);
-	link_destroy(load.link);
+	line_destroy(load.line);
 	loop_timer_destroy(load.timer);
 	loop_timer_destroy(load.retry_timer);
 	loop_timer_destroy(load.look_timer);

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "input.h"
-#include "link.h"
+#include "line.h"
 #include "net/loop.h"
 #include "process.h"
 #include "wire/message.h"
@@ -33,8 +33,8 @@ struct observer {
 	struct watcher *watcher;
 	char name[NAME_MAX_SIZE];
 	char *address;
-	struct link *link;
-	struct link *ended_link; /* to be released outside of its calls */
+	struct line *line;
+	struct line *ended_line; /* to be released outside of its calls */
 	bool open;
 	bool asked;
 	bool sees;
@@ -105,33 +105,33 @@ static void take_frame(void *context, const struct frame *frame)
 	look_whether_all(watcher);
 }
 
-static void link_is_open(void *context)
+static void line_is_open(void *context)
 {
 	((struct observer *)context)->open = true;
 }
 
-static void link_has_ended(void *context, const struct error *reason)
+static void line_has_ended(void *context, const struct error *reason)
 {
 	struct observer *observer = context;
 	(void)reason;
-	observer->ended_link = observer->link;
-	observer->link = NULL;
+	observer->ended_line = observer->line;
+	observer->line = NULL;
 	observer->open = observer->asked = false;
 }
 
-static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
+static const struct line_handler handler = {line_is_open, take_frame, line_has_ended};
 
 static void ask(struct observer *observer)
 {
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
 	Clusterd__Wire__Members members = CLUSTERD__WIRE__MEMBERS__INIT;
 	struct error error;
-	if (observer->link == NULL) {
-		link_destroy(observer->ended_link);
-		observer->ended_link = NULL;
-		if (link_create(observer->watcher->loop, observer->address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, observer,
-		                &observer->link, &error) != 0)
-			observer->link = NULL;
+	if (observer->line == NULL) {
+		line_destroy(observer->ended_line);
+		observer->ended_line = NULL;
+		if (line_create(observer->watcher->loop, observer->address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, observer,
+		                &observer->line, &error) != 0)
+			observer->line = NULL;
 		return;
 	}
 	if (!observer->open || observer->asked)
@@ -139,7 +139,7 @@ static void ask(struct observer *observer)
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_MEMBERS;
 	request.members = &members;
 	observer->asked = true;
-	link_send(observer->link, FRAME_REQUEST, 1, &request.base, SLICE(""));
+	line_send(observer->line, FRAME_REQUEST, 1, &request.base, SLICE(""));
 }
 
 static void tick(void *context)
@@ -214,8 +214,8 @@ int main(int count, char **words)
 	tick(&watcher);
 	loop_run(watcher.loop);
 	for (size_t i = 0; i < watcher.count; i++) {
-		link_destroy(watcher.observers[i].link);
-		link_destroy(watcher.observers[i].ended_link);
+		line_destroy(watcher.observers[i].line);
+		line_destroy(watcher.observers[i].ended_line);
 		mem_free(watcher.observers[i].address);
 	}
 	input_destroy(watcher.input);

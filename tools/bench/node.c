@@ -2,7 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "clusterctl/client.h"
+#include "client/request.h"
 #include "process.h"
 #include "wire/content.h"
 
@@ -107,19 +107,20 @@ static char *read_endpoint(const struct node *node)
 static int ask(const char *address, Clusterd__Wire__Request *request, msec patience, struct buffer *ret_payload,
                struct error *error)
 {
-	struct client_options options = {address, "clusterd-bench", CLUSTERD__WIRE__ROLE__ROLE_CLIENT, patience,
-	                                 getenv("CLUSTERD_TOKEN")};
-	struct client *client;
-	struct reply reply;
-	int code = client_open(&options, &client, error);
-	if (code != 0)
-		return code;
-	code = client_ask(client, request, SLICE(""), &reply, error);
-	if (code == 0) {
-		buffer_append_slice(ret_payload, buffer_slice(&reply.payload));
-		reply_finish(&reply);
-	}
-	client_close(client);
+	struct clusterd_client_options options = CLUSTERD_CLIENT_OPTIONS;
+	struct clusterd_client *client;
+	struct clusterd_reply *reply = NULL;
+	struct clusterd_error failure;
+	options.addresses = address;
+	options.name = "clusterd-bench";
+	options.token = getenv("CLUSTERD_TOKEN");
+	if (clusterd_client_create(&options, &client, &failure) != 0)
+		return error_set(error, failure.code, "%s", failure.text);
+	int code = request_ask(client, request, SLICE(""), (int)patience, &reply, error);
+	if (code == 0)
+		buffer_append_slice(ret_payload, buffer_slice(&reply->payload));
+	clusterd_reply_destroy(reply);
+	clusterd_client_destroy(client);
 	return code;
 }
 

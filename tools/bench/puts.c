@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "link.h"
+#include "line.h"
 #include "net/loop.h"
 #include "process.h"
 #include "wire/message.h"
@@ -24,8 +24,8 @@ struct load;
 
 struct putter {
 	struct load *load;
-	struct link *link;       /* NULL: to be made */
-	struct link *ended_link; /* to be released outside of its calls */
+	struct line *line;       /* NULL: to be made */
+	struct line *ended_line; /* to be released outside of its calls */
 	size_t address;
 	bool open;
 	bool asked;
@@ -72,7 +72,7 @@ static void ask_session(struct putter *putter)
 	Clusterd__Wire__OpenSession body = CLUSTERD__WIRE__OPEN_SESSION__INIT;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION;
 	request.open_session = &body;
-	link_send(putter->link, FRAME_REQUEST, 1, &request.base, SLICE(""));
+	line_send(putter->line, FRAME_REQUEST, 1, &request.base, SLICE(""));
 }
 
 static void ask_put(struct putter *putter)
@@ -86,7 +86,7 @@ static void ask_put(struct putter *putter)
 	request.sequence = putter->sequence;
 	request.answered_below = putter->sequence;
 	struct slice value = {putter->load->value, putter->load->plan->value_size};
-	link_send(putter->link, FRAME_REQUEST, 1, &request.base, value);
+	line_send(putter->line, FRAME_REQUEST, 1, &request.base, value);
 }
 
 static void ask(struct putter *putter)
@@ -216,38 +216,38 @@ static void take_frame(void *context, const struct frame *frame)
 	arena_reset(&load->arena);
 }
 
-static void link_is_open(void *context)
+static void line_is_open(void *context)
 {
 	struct putter *putter = context;
 	putter->open = true;
 	ask(putter);
 }
 
-static void link_has_ended(void *context, const struct error *reason)
+static void line_has_ended(void *context, const struct error *reason)
 {
 	struct putter *putter = context;
 	(void)reason;
 	putter->load->report->lost += putter->load->phase == PHASE_MEASURING;
-	putter->ended_link = putter->link;
-	putter->link = NULL;
+	putter->ended_line = putter->line;
+	putter->line = NULL;
 	putter->open = false;
 	putter->asked = false;
 	putter->address++;
 	retry_soon(putter->load);
 }
 
-static const struct link_handler handler = {link_is_open, take_frame, link_has_ended};
+static const struct line_handler handler = {line_is_open, take_frame, line_has_ended};
 
 static void connect_putter(struct putter *putter)
 {
 	struct load *load = putter->load;
 	struct error error;
 	const char *address = load->plan->addresses[putter->address % load->plan->address_count];
-	link_destroy(putter->ended_link);
-	putter->ended_link = NULL;
-	if (link_create(load->loop, address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, putter, &putter->link, &error) == 0)
+	line_destroy(putter->ended_line);
+	putter->ended_line = NULL;
+	if (line_create(load->loop, address, CLUSTERD__WIRE__ROLE__ROLE_CLIENT, &handler, putter, &putter->line, &error) == 0)
 		return;
-	putter->link = NULL;
+	putter->line = NULL;
 	putter->address++;
 	retry_soon(load);
 }
@@ -262,7 +262,7 @@ static void retry(void *context)
 	}
 	for (uint32_t i = 0; i < load->plan->connections; i++) {
 		struct putter *putter = &load->putters[i];
-		if (putter->link == NULL)
+		if (putter->line == NULL)
 			connect_putter(putter);
 		else if (putter->open && !putter->asked)
 			ask(putter);
@@ -315,8 +315,8 @@ static void begin(struct load *load)
 static void end(struct load *load)
 {
 	for (uint32_t i = 0; i < load->plan->connections; i++) {
-		link_destroy(load->putters[i].link);
-		link_destroy(load->putters[i].ended_link);
+		line_destroy(load->putters[i].line);
+		line_destroy(load->putters[i].ended_line);
 	}
 	loop_timer_destroy(load->timer);
 	loop_timer_destroy(load->retry_timer);

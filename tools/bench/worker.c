@@ -2,7 +2,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
-#include "link.h"
+#include "line.h"
 #include "process.h"
 #include "wire/message.h"
 
@@ -30,7 +30,7 @@ struct worker {
 
 struct server {
 	struct loop *loop;
-	struct link *link;
+	struct line *line;
 	struct shared *shared;
 	const char *process;
 	uint32_t credit;
@@ -46,7 +46,7 @@ static void offer(void *context)
 	message.processes = processes;
 	message.n_processes = 1;
 	message.credit = server->credit;
-	link_send(server->link, FRAME_OFFER, 0, &message.base, SLICE(""));
+	line_send(server->line, FRAME_OFFER, 0, &message.base, SLICE(""));
 }
 
 static void answer(void *context, const struct frame *frame)
@@ -63,7 +63,7 @@ static void answer(void *context, const struct frame *frame)
 		result.instance = assignment->instance;
 		result.ref = assignment->ref;
 		result.attempt = assignment->attempt;
-		link_send(server->link, FRAME_RESULT, 0, &result.base, ANSWER);
+		line_send(server->line, FRAME_RESULT, 0, &result.base, ANSWER);
 		atomic_fetch_add_explicit(&server->shared->calls, 1, memory_order_relaxed);
 	}
 	arena_finish(&arena);
@@ -76,7 +76,7 @@ static void ended(void *context, const struct error *reason)
 	loop_stop(server->loop);
 }
 
-static const struct link_handler handler = {offer, answer, ended};
+static const struct line_handler handler = {offer, answer, ended};
 
 static int serve(const char *address, const char *process, uint32_t credit, struct shared *shared)
 {
@@ -84,7 +84,7 @@ static int serve(const char *address, const char *process, uint32_t credit, stru
 	struct error error = {0};
 	if (loop_create(&server.loop) != 0)
 		return 1;
-	if (link_create(server.loop, address, CLUSTERD__WIRE__ROLE__ROLE_WORKER, &handler, &server, &server.link,
+	if (line_create(server.loop, address, CLUSTERD__WIRE__ROLE__ROLE_WORKER, &handler, &server, &server.line,
 	                &error) != 0) {
 		fprintf(stderr, "clusterd-bench: worker: %s\n", error.text);
 		return 1;

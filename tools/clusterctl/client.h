@@ -1,12 +1,12 @@
-/* A client of a cluster: one connection to one of its nodes, requests one after another, blocking until the answer is there. When
- * the node is lost, or cannot serve, the next one is asked. */
+/* libclusterd on a libevent loop, for commands: signals, children and timers are awaited beside the cluster. One request after another,
+ * each blocking until its answer is there, or until a signal interrupts it. */
 #ifndef CLUSTERCTL_CLIENT_H
 #define CLUSTERCTL_CLIENT_H
 
-#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "client/clusterd.h"
 #include "net/loop.h"
 #include "proto/wire.pb-c.h"
 
@@ -17,16 +17,16 @@ struct client;
 struct client_options {
 	const char *address; /* HOST:PORT,HOST:PORT,… or the path of a socket */
 	const char *name;
-	Clusterd__Wire__Role role;
 	msec timeout;        /* to connect and for each answer; MSEC_NEVER: none */
 	const char *token;   /* shown over TCP where the cluster has a secret; NULL: none */
+	enum clusterd_consistency consistency; /* of what is read, where a request does not say otherwise */
 };
 
 /* An answer; released with reply_finish. */
 struct reply {
 	const Clusterd__Wire__Response *response;
-	struct buffer payload;
-	struct arena arena;
+	struct slice payload; /* a NUL that does not count stands behind it */
+	struct clusterd_reply *held;
 };
 void reply_finish(struct reply *reply);
 
@@ -34,9 +34,8 @@ void reply_finish(struct reply *reply);
 int client_open(const struct client_options *options, struct client **ret_client, struct error *error);
 void client_close(struct client *client); /* closes its session; NULL is fine */
 
-/* Sends and waits for the (first) answer. An error in the answer is returned as such. `busy` and `not leader` are tried again until
- * the time is out, when the node said to come back, and so is a lost connection, at the next node. A request that changes something
- * gets a session and a sequence, and is sent again with the same ones: it is carried out once. 0: release ret_reply. */
+/* Sends and waits for the (first) answer, as libclusterd does: again, and to other nodes, until the time is out. An error in the answer
+ * is returned as such. Without a time limit it gives up when no node has served for half a minute. 0: release ret_reply. */
 int client_ask(struct client *client, Clusterd__Wire__Request *request, struct slice payload, struct reply *ret_reply,
                struct error *error);
 /* The next answer of the last request, whose answers are `more`. */
@@ -44,27 +43,18 @@ int client_next(struct client *client, struct reply *ret_reply, struct error *er
 /* Leaves the last request alone: no more answers of it are wanted. */
 void client_leave(struct client *client);
 void client_set_timeout(struct client *client, msec timeout);
-/* Of what is read from now on, where a request does not say otherwise. */
-void client_set_consistency(struct client *client, Clusterd__Wire__Consistency consistency);
-/* Where it is connected, or was last. */
-const char *client_address(const struct client *client);
-/* The node that it is connected to is of no use: the next one is asked from now on. */
-void client_move(struct client *client);
-msec client_now(const struct client *client); /* monotonic */
-/* Waits until `deadline` (MSEC_NEVER: for ever), or until client_interrupt. */
+msec client_clock(const struct client *client); /* monotonic */
+/* Waits until `*flag` is set by a callback, until `deadline` (MSEC_NEVER: none), or until client_interrupt. true: it is set. */
+bool client_await(struct client *client, const bool *flag, msec deadline);
+/* Waits until `deadline` or client_interrupt. */
 void client_idle(struct client *client, msec deadline);
 /* From within a call of the loop (a signal): until client_go_on nobody waits; client_ask gives ERR_TIMEOUT. */
 void client_interrupt(struct client *client);
 bool client_interrupted(const struct client *client);
 void client_go_on(struct client *client);
 
-/* For a conversation that is not question and answer (workers). */
+/* What is awaited by callbacks. They are called while the loop runs: in client_await, client_idle and client_ask. */
 struct loop *client_loop(struct client *client);
-typedef void client_frame(void *context, int frame_type, const ProtobufCMessage *message, struct slice payload);
-typedef void client_lost(void *context, const char *reason);
-void client_on_frame(struct client *client, client_frame *frame, client_lost *lost, void *context);
-/* After the connection was lost: one try at each address. */
-int client_reconnect(struct client *client, struct error *error);
-void client_send(struct client *client, int frame_type, const ProtobufCMessage *message, struct slice payload);
+struct clusterd_client *client_library(struct client *client);
 
 #endif

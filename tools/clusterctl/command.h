@@ -37,7 +37,7 @@ struct context {
 	bool form_given;
 	msec timeout;
 	bool timeout_given;
-	Clusterd__Wire__Consistency consistency;
+	enum clusterd_consistency consistency;
 	struct error error;
 };
 
@@ -55,10 +55,14 @@ extern const struct command_line commands[];
 extern const size_t command_count;
 extern const struct flag global_flags[];
 
+struct client_options client_options_of(const struct context *context);
 /* Connects; an exit code when it cannot. */
-int need_client(struct context *context, Clusterd__Wire__Role role);
+int need_client(struct context *context);
 /* Says what went wrong on stderr and gives the exit code for it. */
 int report(struct context *context);
+int report_failure(struct context *context, const struct clusterd_error *failure);
+/* How long a command that ends by itself may take, as libclusterd has it. */
+int timeout_of(const struct context *context);
 /* A query; 0: its rows are in `ret_reply`, else it was told, and this is the exit code. */
 int ask_query(struct context *context, const char *sql, const char *const *parameters, size_t count, struct reply *ret_reply);
 /* A query whose rows are printed; parameters for its ?1, … */

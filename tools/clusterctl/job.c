@@ -45,7 +45,7 @@ int run_job_wait(struct context *context, const struct arguments *arguments)
 	uint64_t id;
 	if (!parse_job(arguments->values[0], &id))
 		return EXIT_USAGE;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	return code != 0 ? code : await_job(context, id, arguments->flags[0] != NULL);
 }
 
@@ -88,7 +88,7 @@ int run_job_run(struct context *context, const struct arguments *arguments)
 	struct slice rows;
 	struct slice key;
 	struct slice row;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	if (register_files(context, arguments->values, arguments->value_count, REGISTRATION_RUN, &json) != 0) {
@@ -118,7 +118,7 @@ int run_job_dispatch(struct context *context, const struct arguments *arguments)
 	Clusterd__Wire__DispatchJob body = CLUSTERD__WIRE__DISPATCH_JOB__INIT;
 	struct reply reply;
 	uint64_t id = 0;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	char *plain = mem_string(arguments->values[0]);

@@ -1,5 +1,4 @@
 #include "command.h"
-#include "keys.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -48,7 +47,7 @@ static bool read_condition(const char *version, const char *absent, protobuf_c_b
 static int ask_written(struct context *context, Clusterd__Wire__Request *request, struct slice payload, const char *key)
 {
 	struct reply reply;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	if (client_ask(context->client, request, payload, &reply, &context->error) != 0)
@@ -136,7 +135,7 @@ int run_kv_get(struct context *context, const struct arguments *arguments)
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
 	Clusterd__Wire__Get body = CLUSTERD__WIRE__GET__INIT;
 	struct reply reply;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	body.key = (char *)(uintptr_t)arguments->values[0];
@@ -144,7 +143,7 @@ int run_kv_get(struct context *context, const struct arguments *arguments)
 	request.get = &body;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	struct slice value = buffer_slice(&reply.payload);
+	struct slice value = reply.payload;
 	if (context->form == OUTPUT_TABLE) {
 		fwrite(value.data, 1, value.size, stdout);
 		if (isatty(STDOUT_FILENO))
@@ -171,20 +170,19 @@ struct rows {
 	bool keys_only;
 };
 
-static void add_row(void *context, const struct key_seen *seen)
+static void add_row(struct rows *rows, const struct clusterd_key *key)
 {
-	struct rows *rows = context;
 	struct buffer *out = &rows->json;
 	buffer_append_string(out, out->size > 1 ? ",[" : "[");
-	json_quote(out, slice_of(seen->key));
+	json_quote(out, slice_of(key->key));
 	buffer_append_char(out, ',');
 	if (!rows->keys_only) {
-		json_quote(out, seen->value);
+		json_quote(out, (struct slice){key->value, key->value_size});
 		buffer_append_char(out, ',');
 	}
-	buffer_format(out, "%" PRIu64 ",", seen->version);
-	print_id(out, seen->lease);
-	buffer_format(out, ",%" PRIu64 "]", seen->created);
+	buffer_format(out, "%" PRIu64 ",", key->version);
+	print_id(out, key->lease);
+	buffer_format(out, ",%" PRIu64 "]", key->created);
 }
 
 static void print_rows(enum output_form form, struct rows *rows)
@@ -197,34 +195,58 @@ static void print_rows(enum output_form form, struct rows *rows)
 	body.n_columns = rows->keys_only ? 4 : 5;
 	response.rows = &body;
 	buffer_append_char(&rows->json, ']');
-	struct reply reply = {.response = &response, .payload = rows->json};
+	struct reply reply = {.response = &response, .payload = buffer_slice(&rows->json)};
 	output_rows(form, &reply, stdout);
 	buffer_clear(&rows->json);
 	buffer_append_char(&rows->json, '[');
 }
 
+/* A page behind `after`, which becomes its last key; NULL: there are no more. */
+static int list_page(struct context *context, const char *prefix, char **after, uint32_t limit, struct rows *rows,
+                     size_t *ret_count, struct clusterd_error *error)
+{
+	struct clusterd_reply *reply;
+	struct clusterd_key key = {0};
+	int code = clusterd_key_list(client_library(context->client), prefix, *after, limit, rows->keys_only, &reply,
+	                             timeout_of(context), error);
+	if (code != 0)
+		return code;
+	*ret_count = clusterd_reply_key_count(reply);
+	for (size_t i = 0; i < *ret_count; i++) {
+		clusterd_reply_key(reply, i, &key);
+		add_row(rows, &key);
+	}
+	mem_free(*after);
+	*after = clusterd_reply_truncated(reply) && key.key != NULL ? mem_string(key.key) : NULL;
+	clusterd_reply_destroy(reply);
+	return 0;
+}
+
 int run_kv_list(struct context *context, const struct arguments *arguments)
 {
 	struct rows rows = {.keys_only = arguments->flags[0] != NULL};
-	struct keys_walk walk;
-	uint64_t limit = 0;
+	struct clusterd_error error;
+	uint64_t limit = UINT64_MAX;
+	char *after = NULL;
 	if (arguments->flags[1] != NULL && !parse_number(arguments->flags[1], "--limit", &limit))
 		return EXIT_USAGE;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
-	keys_walk_init(&walk, arguments->value_count > 0 ? arguments->values[0] : "", false);
-	walk.without_values = rows.keys_only;
-	walk.limit = (uint32_t)(limit < UINT32_MAX ? limit : UINT32_MAX);
+	limit = limit == 0 ? UINT64_MAX : limit;
 	buffer_append_char(&rows.json, '[');
-	while (code == 0 && !walk.listed) {
-		code = keys_list(context->client, &walk, add_row, &rows, &context->error);
-		if (code == 0 && (walk.listed || context->form == OUTPUT_JSONL))
+	do {
+		size_t count = 0;
+		code = list_page(context, arguments->value_count > 0 ? arguments->values[0] : "", &after,
+		                 limit < UINT32_MAX ? (uint32_t)limit : 0, &rows, &count, &error);
+		limit -= limit == UINT64_MAX ? 0 : count < limit ? count : limit;
+		bool last = after == NULL || limit == 0;
+		if (code == 0 && (last || context->form == OUTPUT_JSONL))
 			print_rows(context->form, &rows);
-	}
-	keys_walk_finish(&walk);
+	} while (code == 0 && after != NULL && limit != 0);
+	mem_free(after);
 	buffer_finish(&rows.json);
-	return code != 0 ? report(context) : EXIT_DONE;
+	return code != 0 ? report_failure(context, &error) : EXIT_DONE;
 }
 
 /* --- watch --------------------------------------------------------------------------------------------------------- */
@@ -232,63 +254,67 @@ int run_kv_list(struct context *context, const struct arguments *arguments)
 struct watching {
 	enum output_form form;
 	uint64_t left; /* events; UINT64_MAX: no end */
-	const char *word;
+	bool over;
+	struct clusterd_error error;
 };
 
-/* A line for each event; what would break the line is quoted. */
-static void print_event(void *context, const struct key_seen *seen)
+/* What would break the line is quoted. */
+static void append_event(struct buffer *out, const struct clusterd_key *key, struct slice value)
+{
+	const char *event = key->deleted ? "delete" : key->state ? "is" : "put";
+	bool plain = true;
+	for (size_t i = 0; i < value.size && plain; i++)
+		plain = (unsigned char)value.data[i] >= ' ' && value.data[i] != '"';
+	buffer_format(out, "%" PRIu64 " %s %s%s", key->version, event, key->key, key->deleted ? "" : " ");
+	if (plain)
+		buffer_append_slice(out, value);
+	else
+		json_quote(out, value);
+}
+
+static void append_event_json(struct buffer *out, const struct clusterd_key *key, struct slice value)
+{
+	const char *event = key->deleted ? "delete" : key->state ? "is" : "put";
+	buffer_format(out, "{\"version\":%" PRIu64 ",\"event\":\"%s\",\"key\":", key->version, event);
+	json_quote(out, slice_of(key->key));
+	buffer_append_string(out, ",\"value\":");
+	if (key->deleted)
+		buffer_append_string(out, "null");
+	else
+		json_quote(out, value);
+	buffer_append_string(out, ",\"lease\":");
+	print_id(out, key->lease);
+	buffer_append_char(out, '}');
+}
+
+/* A line for each event. */
+static void print_event(void *context, const struct clusterd_key *key, const struct clusterd_error *error)
 {
 	struct watching *watching = context;
 	struct buffer out = BUFFER_EMPTY;
-	const char *event = seen->deleted ? "delete" : watching->word;
-	if (watching->left == 0)
+	if (error != NULL)
+		watching->error = *error;
+	if (error != NULL || watching->left == 0) {
+		watching->over = true;
 		return;
-	if (watching->left != UINT64_MAX)
-		watching->left--;
-	if (watching->form == OUTPUT_TABLE) {
-		bool plain = true;
-		for (size_t i = 0; i < seen->value.size && plain; i++)
-			plain = (unsigned char)seen->value.data[i] >= ' ' && seen->value.data[i] != '"';
-		buffer_format(&out, "%" PRIu64 " %s %s%s", seen->version, event, seen->key, seen->deleted ? "" : " ");
-		if (plain)
-			buffer_append_slice(&out, seen->value);
-		else
-			json_quote(&out, seen->value);
-	} else {
-		buffer_format(&out, "{\"version\":%" PRIu64 ",\"event\":\"%s\",\"key\":", seen->version, event);
-		json_quote(&out, slice_of(seen->key));
-		buffer_append_string(&out, ",\"value\":");
-		if (seen->deleted)
-			buffer_append_string(&out, "null");
-		else
-			json_quote(&out, seen->value);
-		buffer_append_string(&out, ",\"lease\":");
-		print_id(&out, seen->lease);
-		buffer_append_char(&out, '}');
 	}
+	struct slice value = {key->value, key->value != NULL ? key->value_size : 0};
+	if (watching->form == OUTPUT_TABLE)
+		append_event(&out, key, value);
+	else
+		append_event_json(&out, key, value);
 	puts(buffer_string(&out));
 	buffer_finish(&out);
-}
-
-/* Over lost connections, too: a version to go on from is enough. */
-static int watch_for_good(struct context *context, struct keys_walk *walk, struct watching *watching)
-{
-	int code = 0;
-	watching->word = "put";
-	while (code == 0 && watching->left != 0) {
-		fflush(stdout);
-		code = keys_follow(context->client, walk, print_event, watching, &context->error);
-	}
-	return code;
+	watching->left -= watching->left != UINT64_MAX;
+	watching->over = watching->left == 0;
 }
 
 int run_kv_watch(struct context *context, const struct arguments *arguments)
 {
-	struct watching watching = {.form = context->form, .left = UINT64_MAX, .word = "is"};
-	struct keys_walk walk;
+	struct watching watching = {.form = context->form, .left = UINT64_MAX};
+	struct clusterd_watch_options options = CLUSTERD_WATCH_OPTIONS;
 	const char *prefix = arguments->flags[0];
-	uint64_t from = 0;
-	if (arguments->flags[1] != NULL && !parse_number(arguments->flags[1], "--from", &from))
+	if (arguments->flags[1] != NULL && !parse_number(arguments->flags[1], "--from", &options.from))
 		return EXIT_USAGE;
 	if (arguments->flags[3] != NULL && !parse_number(arguments->flags[3], "--count", &watching.left))
 		return EXIT_USAGE;
@@ -296,17 +322,22 @@ int run_kv_watch(struct context *context, const struct arguments *arguments)
 		fprintf(stderr, "clusterctl: a key and --prefix exclude one another, and so do --from and --state\n");
 		return EXIT_USAGE;
 	}
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
-	keys_walk_init(&walk, arguments->value_count > 0 ? arguments->values[0] : prefix != NULL ? prefix : "",
-	               arguments->value_count > 0);
-	walk.from = from;
-	while (code == 0 && arguments->flags[2] != NULL && !walk.listed)
-		code = keys_list(context->client, &walk, print_event, &watching, &context->error);
-	if (code == 0)
-		code = watch_for_good(context, &walk, &watching);
+	options.prefix = arguments->value_count == 0;
+	options.key = !options.prefix ? arguments->values[0] : prefix != NULL ? prefix : "";
+	options.state = arguments->flags[2] != NULL;
+	options.changed = print_event;
+	options.context = &watching;
+	struct clusterd_client *library = client_library(context->client);
+	struct clusterd_watch *watch = clusterd_watch_create(library, &options);
+	watching.over = watching.left == 0;
+	while (!watching.over) {
+		fflush(stdout);
+		clusterd_client_poll(library, CLUSTERD_NO_TIMEOUT);
+	}
+	clusterd_watch_destroy(watch);
 	fflush(stdout);
-	keys_walk_finish(&walk);
-	return code != 0 ? report(context) : EXIT_DONE;
+	return watching.error.code != 0 ? report_failure(context, &watching.error) : EXIT_DONE;
 }

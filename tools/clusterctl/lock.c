@@ -1,5 +1,4 @@
 #include "command.h"
-#include "contender.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -18,13 +17,18 @@
 
 #define TTL_DEFAULT 10000
 #define GRACE_DEFAULT 5000
+#define LEAVE_MS 1000
 #define EXIT_SIGNAL 128 /* and the signal, as shells have it */
 
 enum { SIGNAL_INT, SIGNAL_TERM, SIGNAL_HUP, SIGNAL_CHILD, SIGNAL_COUNT };
 
 struct holder {
 	struct context *context;
-	struct contender contender;
+	struct clusterd_contender *contender;
+	bool settled; /* it holds, or has lost */
+	bool lost;
+	uint64_t token;
+	struct clusterd_error error; /* why it is lost */
 	struct loop_signal *signals[SIGNAL_COUNT];
 	const char *kind; /* "lock", "election" */
 	const char *name;
@@ -94,7 +98,7 @@ static void become(const struct holder *holder, pid_t parent, const char *const 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(EXIT_SIGNAL + SIGKILL);
-	snprintf(token, sizeof token, "%" PRIu64, holder->contender.token);
+	snprintf(token, sizeof token, "%" PRIu64, holder->token);
 	setenv(strcmp(holder->kind, "lock") == 0 ? "CLUSTERD_LOCK" : "CLUSTERD_ELECTION", holder->name, 1);
 	setenv("CLUSTERD_FENCING_TOKEN", token, 1);
 	execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -140,17 +144,15 @@ static void give_terminal_back(const struct holder *holder)
 static void end_command(struct holder *holder, int number)
 {
 	struct client *client = holder->context->client;
-	struct error error;
-	msec kill_at = client_now(client) + holder->grace;
-	if (holder->contender.lost)
-		kill_at = msec_earlier(kill_at, contender_deadline(&holder->contender));
+	const bool never = false;
+	msec kill_at = client_clock(client) + holder->grace;
 	kill(-holder->child, number);
-	while (!collect(holder) && client_now(client) < kill_at) {
+	while (!collect(holder) && client_clock(client) < kill_at) {
+		if (holder->lost)
+			kill_at = msec_earlier(kill_at,
+			                       client_clock(client) + (msec)clusterd_contender_left_ms(holder->contender));
 		client_go_on(client);
-		if (holder->contender.lost)
-			client_idle(client, kill_at);
-		else
-			contender_hold(&holder->contender, kill_at, &error);
+		client_await(client, holder->lost ? &never : &holder->lost, kill_at);
 	}
 	if (holder->child != 0) {
 		kill(-holder->child, SIGKILL);
@@ -170,16 +172,14 @@ static int run_command(struct holder *holder, const char *const *argv)
 	int code = start(holder, argv);
 	if (code != 0)
 		return code;
-	client_go_on(context->client);
 	while (!collect(holder)) {
-		code = contender_hold(&holder->contender, MSEC_NEVER, &context->error);
-		if (code != 0) {
-			report(context);
+		client_go_on(context->client);
+		if (client_await(context->client, &holder->lost, MSEC_NEVER)) {
+			report_failure(context, &holder->error);
 			end_command(holder, SIGTERM);
 			give_terminal_back(holder);
 			return EXIT_FAILED;
 		}
-		client_go_on(context->client);
 		if (holder->stopped_by != 0)
 			end_command(holder, holder->stopped_by);
 	}
@@ -189,50 +189,90 @@ static int run_command(struct holder *holder, const char *const *argv)
 
 /* --- contending ---------------------------------------------------------------------------------------------------- */
 
+static void standing_changed(void *context, enum clusterd_standing standing, uint64_t token,
+                             const struct clusterd_error *error)
+{
+	struct holder *holder = context;
+	holder->settled = true;
+	holder->lost = standing == CLUSTERD_LOST;
+	if (holder->lost)
+		holder->error = *error;
+	else
+		holder->token = token;
+}
+
+static bool leads(const struct holder *holder)
+{
+	return strcmp(holder->kind, "election") == 0;
+}
+
 static void say_held(const struct holder *holder)
 {
-	const struct contender *contender = &holder->contender;
-	bool leads = strcmp(holder->kind, "election") == 0;
 	if (holder->context->form == OUTPUT_TABLE)
-		printf("%s %" PRIu64 "\n", leads ? "leader" : holder->name, contender->token);
+		printf("%s %" PRIu64 "\n", leads(holder) ? "leader" : holder->name, holder->token);
 	else
-		printf("{\"key\":\"%s\",\"token\":%" PRIu64 "}\n", contender->key, contender->token);
+		printf("{\"key\":\"%s\",\"token\":%" PRIu64 "}\n", clusterd_contender_key(holder->contender), holder->token);
 	fflush(stdout);
 }
 
 static int hold(struct holder *holder, const struct arguments *arguments)
 {
-	struct context *context = holder->context;
-	bool leads = strcmp(holder->kind, "election") == 0;
 	if (arguments->rest_count > 0) {
-		if (leads)
+		if (leads(holder))
 			say_held(holder);
 		return run_command(holder, arguments->rest);
 	}
 	say_held(holder);
 	while (holder->stopped_by == 0) {
-		client_go_on(context->client);
-		if (contender_hold(&holder->contender, MSEC_NEVER, &context->error) != 0)
-			return report(context);
+		client_go_on(holder->context->client);
+		if (client_await(holder->context->client, &holder->lost, MSEC_NEVER))
+			return report_failure(holder->context, &holder->error);
 	}
 	return EXIT_DONE;
 }
 
-static int contend(struct holder *holder, struct slice value, msec patience, const struct arguments *arguments)
+/* That there is a cluster to contend in is to be known in time; the wait for the lock itself has no limit, unless one is given. */
+static int look_for_cluster(struct holder *holder)
+{
+	struct clusterd_reply *reply;
+	char *directory = mem_format("%s/%s/", holder->kind, holder->name);
+	int code = clusterd_key_list(client_library(holder->context->client), directory, NULL, 1, true, &reply,
+	                             timeout_of(holder->context), &holder->error);
+	mem_free(directory);
+	if (code == 0)
+		clusterd_reply_destroy(reply);
+	return code;
+}
+
+static int contend(struct holder *holder, struct slice value, msec ttl, msec patience, const struct arguments *arguments)
 {
 	struct context *context = holder->context;
 	struct client *client = context->client;
-	int code = contender_join(&holder->contender, value, &context->error);
-	if (code == 0)
-		code = contender_await(&holder->contender, patience == MSEC_NEVER ? MSEC_NEVER : client_now(client) + patience,
-		                       &context->error);
-	if (holder->stopped_by != 0)
+	struct clusterd_contender_options options = CLUSTERD_CONTENDER_OPTIONS;
+	msec deadline = patience == MSEC_NEVER ? MSEC_NEVER : client_clock(client) + patience;
+	int code;
+	if (look_for_cluster(holder) != 0)
+		return report_failure(context, &holder->error);
+	options.name = holder->name;
+	options.value = value.data;
+	options.value_size = value.size;
+	options.ttl_ms = (uint64_t)ttl;
+	options.changed = standing_changed;
+	options.context = holder;
+	holder->contender = leads(holder) ? clusterd_campaign_create(client_library(client), &options)
+	                                  : clusterd_lock_create(client_library(client), &options);
+	client_await(client, &holder->settled, deadline);
+	if (holder->stopped_by != 0) {
 		code = EXIT_SIGNAL + holder->stopped_by;
-	else if (code != 0)
+	} else if (!holder->settled) {
+		error_set(&context->error, ERR_TIMEOUT, "%s/%s is held by others, and the time to wait for it is out", holder->kind,
+		          holder->name);
 		code = report(context);
-	else
-		code = hold(holder, arguments);
-	contender_leave(&holder->contender);
+	} else {
+		code = holder->lost ? report_failure(context, &holder->error) : hold(holder, arguments);
+	}
+	clusterd_contender_leave(holder->contender, LEAVE_MS, NULL);
+	clusterd_contender_destroy(holder->contender);
 	return code;
 }
 
@@ -257,13 +297,11 @@ static int run_holder(struct context *context, const struct arguments *arguments
 		fprintf(stderr, "clusterctl: behind \"--\" comes a command\n");
 		return EXIT_USAGE;
 	}
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	listen_to_signals(&holder);
-	contender_init(&holder.contender, context->client, kind, holder.name, ttl);
-	code = contend(&holder, value, patience, arguments);
-	contender_finish(&holder.contender);
+	code = contend(&holder, value, ttl, patience, arguments);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		loop_signal_destroy(holder.signals[i]);
 	return code;
@@ -274,8 +312,6 @@ int run_lock(struct context *context, const struct arguments *arguments)
 	return run_holder(context, arguments, "lock", SLICE(""));
 }
 
-/* --- elections ----------------------------------------------------------------------------------------------------- */
-
 int run_campaign(struct context *context, const struct arguments *arguments)
 {
 	char host[256] = "";
@@ -283,86 +319,4 @@ int run_campaign(struct context *context, const struct arguments *arguments)
 		return run_holder(context, arguments, "election", slice_of(arguments->values[1]));
 	gethostname(host, sizeof host - 1);
 	return run_holder(context, arguments, "election", slice_of(host));
-}
-
-static void print_leader(enum output_form form, uint64_t token, struct slice value)
-{
-	struct buffer quoted = BUFFER_EMPTY;
-	json_quote(&quoted, value);
-	if (form == OUTPUT_TABLE)
-		printf("%" PRIu64 " %.*s\n", token, SLICE_ARGS(value));
-	else
-		printf("{\"token\":%" PRIu64 ",\"value\":%s}\n", token, buffer_string(&quoted));
-	fflush(stdout);
-	buffer_finish(&quoted);
-}
-
-static void note_any(void *context, const struct key_seen *seen)
-{
-	(void)seen;
-	*(bool *)context = true;
-}
-
-/* Until something below the directory changes; over lost connections, too. */
-static int await_change(struct context *context, const char *directory, uint64_t from)
-{
-	struct keys_walk walk;
-	bool any = false;
-	keys_walk_init(&walk, directory, false);
-	walk.from = from;
-	int code = keys_follow(context->client, &walk, note_any, &any, &context->error);
-	client_set_timeout(context->client, context->timeout);
-	keys_walk_finish(&walk);
-	return code == ERR_COMPACTED ? 0 : code;
-}
-
-int run_observe(struct context *context, const struct arguments *arguments)
-{
-	struct buffer value = BUFFER_EMPTY;
-	uint64_t shown = 0;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
-	if (code != 0)
-		return code;
-	char *directory = mem_format("election/%s/", arguments->values[0]);
-	while (code == 0) {
-		uint64_t token = 0;
-		uint64_t from;
-		char *key = NULL;
-		buffer_clear(&value);
-		code = contender_first(context->client, directory, &token, &key, &value, &from, &context->error);
-		mem_free(key);
-		if (code == 0 && token != 0 && token != shown)
-			print_leader(context->form, token, buffer_slice(&value));
-		shown = token != 0 ? token : shown;
-		if (code == 0 && arguments->flags[0] != NULL)
-			break;
-		if (code == 0)
-			code = await_change(context, directory, from);
-	}
-	mem_free(directory);
-	buffer_finish(&value);
-	if (code != 0)
-		return report(context);
-	return shown != 0 ? EXIT_DONE : EXIT_FAILED;
-}
-
-int run_resign(struct context *context, const struct arguments *arguments)
-{
-	struct buffer value = BUFFER_EMPTY;
-	uint64_t token = 0;
-	uint64_t from;
-	char *key = NULL;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
-	if (code != 0)
-		return code;
-	char *directory = mem_format("election/%s/", arguments->values[0]);
-	code = contender_first(context->client, directory, &token, &key, &value, &from, &context->error);
-	if (code == 0 && key == NULL)
-		code = error_set(&context->error, ERR_NOT_FOUND, "nobody leads in %s", arguments->values[0]);
-	if (code == 0)
-		code = keys_delete(context->client, key, &context->error);
-	mem_free(key);
-	mem_free(directory);
-	buffer_finish(&value);
-	return code != 0 ? report(context) : EXIT_DONE;
 }

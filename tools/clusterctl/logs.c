@@ -63,7 +63,7 @@ static int find_tail(const struct source *source, uint64_t lines, int64_t *ret_o
 	int code = read_piece(source, offset, lines > 0 ? PIECE_SIZE : 0, &reply);
 	for (bool last = true; code == 0; last = false) {
 		int64_t begin = (int64_t)reply.response->output->offset;
-		bool found = lines == 0 || find_line(buffer_slice(&reply.payload), last, &lines, &at);
+		bool found = lines == 0 || find_line(reply.payload, last, &lines, &at);
 		size_t size = reply.payload.size;
 		reply_finish(&reply);
 		if (found || begin == 0 || size == 0) {
@@ -111,7 +111,7 @@ static int print_from(const struct source *source, int64_t offset, bool follow)
 		}
 		wait = size > 0 ? LOOK_MS : wait * 2 < LOOK_MAX_MS ? wait * 2 : LOOK_MAX_MS;
 		if (!over && size == 0)
-			client_idle(context->client, client_now(context->client) + wait);
+			client_idle(context->client, client_clock(context->client) + wait);
 	}
 	return EXIT_DONE;
 }
@@ -131,7 +131,7 @@ static int find_row(struct context *context, const char *sql, const char *const 
 	int code = ask_query(context, sql, parameters, count, &reply);
 	if (code != 0)
 		return -code;
-	json_iterate(&rows, buffer_slice(&reply.payload));
+	json_iterate(&rows, reply.payload);
 	bool found = json_next(&rows, &key, &row);
 	if (found) {
 		json_iterate(&cells, row);

@@ -41,21 +41,35 @@ int report(struct context *context)
 
 /* --- the node to ask ----------------------------------------------------------------------------------------------- */
 
-int need_client(struct context *context, Clusterd__Wire__Role role)
+int report_failure(struct context *context, const struct clusterd_error *failure)
 {
-	struct client_options options = {
+	error_set(&context->error, failure->code, "%s", failure->text);
+	return report(context);
+}
+
+int timeout_of(const struct context *context)
+{
+	return context->timeout > INT32_MAX ? CLUSTERD_NO_TIMEOUT : (int)context->timeout;
+}
+
+struct client_options client_options_of(const struct context *context)
+{
+	return (struct client_options){
 		.address = context->address,
 		.name = "clusterctl",
-		.role = role,
 		.timeout = context->timeout,
 		.token = context->token,
+		.consistency = context->consistency,
 	};
+}
+
+int need_client(struct context *context)
+{
+	struct client_options options = client_options_of(context);
 	if (context->client != NULL)
 		return 0;
-	if (client_open(&options, &context->client, &context->error) == 0) {
-		client_set_consistency(context->client, context->consistency);
+	if (client_open(&options, &context->client, &context->error) == 0)
 		return 0;
-	}
 	int code = report(context);
 	if (context->error.code == ERR_DENIED) {
 		fprintf(stderr, "Over TCP a cluster with a secret asks for its token, which is in DIR/token of each of its nodes: "
@@ -347,7 +361,7 @@ static int read_consistency(const char *word, struct context *context)
 	static const char *const words[] = {"linearizable", "leader", "local"};
 	for (int i = 0; word != NULL && i < 3; i++) {
 		if (strcmp(word, words[i]) == 0) {
-			context->consistency = (Clusterd__Wire__Consistency)i;
+			context->consistency = (enum clusterd_consistency)i;
 			return 0;
 		}
 	}

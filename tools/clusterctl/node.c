@@ -19,8 +19,7 @@ int run_status(struct context *context, const struct arguments *arguments)
 	if (arguments->flags[0] != NULL && context->client == NULL) {
 		/* The node may only just be starting: its socket is not there yet. */
 		msec waited = 0;
-		struct client_options options = {context->address, "clusterctl", CLUSTERD__WIRE__ROLE__ROLE_CLIENT,
-		                                 context->timeout, context->token};
+		struct client_options options = client_options_of(context);
 		while (client_open(&options, &context->client, &context->error) != 0) {
 			if (waited >= context->timeout || context->error.code == ERR_DENIED)
 				return report(context);
@@ -28,7 +27,7 @@ int run_status(struct context *context, const struct arguments *arguments)
 			waited += 20;
 		}
 	}
-	code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	code = need_client(context);
 	if (code != 0)
 		return code;
 	body.wait_ready = arguments->flags[0] != NULL;
@@ -36,8 +35,8 @@ int run_status(struct context *context, const struct arguments *arguments)
 	request.status = &body;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	output_object(context->form, buffer_slice(&reply.payload), stdout);
-	json_member(buffer_slice(&reply.payload), SLICE("state"), &state);
+	output_object(context->form, reply.payload, stdout);
+	json_member(reply.payload, SLICE("state"), &state);
 	code = slice_is(state, "\"inactive\"") ? EXIT_TIME : EXIT_DONE;
 	reply_finish(&reply);
 	return code;
@@ -49,14 +48,14 @@ int run_member_list(struct context *context, const struct arguments *arguments)
 	Clusterd__Wire__Members body = CLUSTERD__WIRE__MEMBERS__INIT;
 	struct reply reply;
 	(void)arguments;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_MEMBERS;
 	request.members = &body;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	output_objects(context->form, buffer_slice(&reply.payload), stdout);
+	output_objects(context->form, reply.payload, stdout);
 	reply_finish(&reply);
 	return EXIT_DONE;
 }
@@ -112,7 +111,7 @@ int run_sql(struct context *context, const struct arguments *arguments)
 		fprintf(stderr, "clusterctl: --limit is a number from 1 to 10000000\n");
 		return EXIT_USAGE;
 	}
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	body.sql = (char *)(uintptr_t)arguments->values[0];
@@ -171,7 +170,7 @@ int run_snapshot_save(struct context *context, const struct arguments *arguments
 {
 	const char *path = arguments->values[0];
 	unsigned long long size = 0;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	char *temporary = mem_format("%s.part", path);

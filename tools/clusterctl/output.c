@@ -193,7 +193,7 @@ static void rows_as_json(const Clusterd__Wire__Rows *rows, struct slice json, bo
 void output_rows(enum output_form form, const struct reply *reply, FILE *file)
 {
 	const Clusterd__Wire__Rows *rows = reply->response->rows;
-	struct slice json = buffer_slice(&reply->payload);
+	struct slice json = reply->payload;
 	if (form == OUTPUT_TABLE)
 		rows_as_table(rows, json, file);
 	else

@@ -77,7 +77,7 @@ static void draw(struct context *context, struct screen *screen, uint64_t id)
 	screen_clear(screen);
 	fprintf(stderr, "workflow %" PRIu64 "\n", id);
 	screen->lines++;
-	json_iterate(&rows, buffer_slice(&reply.payload));
+	json_iterate(&rows, reply.payload);
 	while (json_next(&rows, &key, &row) && screen->lines < LINES_MAX) {
 		struct json_iterator cells;
 		struct slice value;
@@ -129,7 +129,7 @@ static int print_end(uint64_t id, const struct reply *reply)
 	if (reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_FINISHED)
 		return EXIT_FAILED;
 	if (strcmp(finished->state, "completed") == 0) {
-		fwrite(reply->payload.data != NULL ? reply->payload.data : "", 1, reply->payload.size, stdout);
+		fwrite(reply->payload.data, 1, reply->payload.size, stdout);
 		putchar('\n');
 		return EXIT_DONE;
 	}

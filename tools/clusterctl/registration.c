@@ -127,7 +127,7 @@ static int send_parcel(struct context *context, struct parcel *parcel, struct bu
 	int code = client_ask(context->client, &request, SLICE(""), &reply, &context->error);
 	if (code != 0)
 		return code;
-	buffer_append_slice(ret_json, buffer_slice(&reply.payload));
+	buffer_append_slice(ret_json, reply.payload);
 	reply_finish(&reply);
 	return json_check(buffer_slice(ret_json), &context->error);
 }
@@ -186,7 +186,7 @@ int run_register(struct context *context, const struct arguments *arguments)
 	struct slice key;
 	struct slice row;
 	bool check_only = arguments->flags[0] != NULL;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	enum registration_mode mode = check_only ? REGISTRATION_CHECK : REGISTRATION_ONLY;
@@ -215,7 +215,7 @@ int run_register(struct context *context, const struct arguments *arguments)
 int run_job_check(struct context *context, const struct arguments *arguments)
 {
 	struct buffer json = BUFFER_EMPTY;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	code = register_files(context, arguments->values, arguments->value_count, REGISTRATION_CHECK, &json);
@@ -270,7 +270,7 @@ int run_run(struct context *context, const struct arguments *arguments)
 {
 	struct buffer json = BUFFER_EMPTY;
 	uint64_t id = 0;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	if (register_files(context, arguments->values, 1, REGISTRATION_ONLY, &json) != 0) {

@@ -22,7 +22,7 @@ bool parse_id(struct context *context, const char *word, uint64_t *ret_id)
 int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct slice payload)
 {
 	struct reply reply;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	if (client_ask(context->client, request, payload, &reply, &context->error) != 0)
@@ -35,7 +35,7 @@ int ask_query(struct context *context, const char *sql, const char *const *param
 {
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
 	Clusterd__Wire__Query body = CLUSTERD__WIRE__QUERY__INIT;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	body.sql = (char *)(uintptr_t)sql;
@@ -90,7 +90,7 @@ int start_workflow(struct context *context, const char *name, const char *const 
 int run_start(struct context *context, const struct arguments *arguments)
 {
 	uint64_t id = 0;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	if (start_workflow(context, arguments->values[0], arguments->values + 1, arguments->value_count - 1,
@@ -107,7 +107,7 @@ int run_wait(struct context *context, const struct arguments *arguments)
 	uint64_t id;
 	if (!parse_id(context, arguments->values[0], &id))
 		return EXIT_USAGE;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	return code != 0 ? code : await_end(context, id);
 }
 
@@ -176,14 +176,14 @@ static int print_inspected(struct context *context, Clusterd__Wire__Inspect *wha
 {
 	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
 	struct reply reply;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_INSPECT;
 	request.inspect = what;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	const char *text = buffer_string(&reply.payload);
+	const char *text = reply.payload.data;
 	size_t length = reply.payload.size;
 	printf("%s%s", text, length > 0 && text[length - 1] == '\n' ? "" : "\n");
 	reply_finish(&reply);
@@ -243,7 +243,7 @@ static int need_instance(struct context *context, const char *id)
 	Clusterd__Wire__Query body = CLUSTERD__WIRE__QUERY__INIT;
 	const char *parameters[1] = {id};
 	struct reply reply;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	body.sql = (char *)(uintptr_t)"SELECT 1 FROM pi_instance WHERE id = CAST(?1 AS INTEGER)";
@@ -253,7 +253,7 @@ static int need_instance(struct context *context, const char *id)
 	request.query = &body;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	bool there = json_count(buffer_slice(&reply.payload)) > 0;
+	bool there = json_count(reply.payload) > 0;
 	reply_finish(&reply);
 	if (there)
 		return 0;
@@ -314,7 +314,7 @@ static int print_events(struct context *context, const char *id, uint64_t *last_
 	request.query = &body;
 	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
 		return report(context);
-	json_iterate(&rows, buffer_slice(&reply.payload));
+	json_iterate(&rows, reply.payload);
 	bool any = false;
 	while (json_next(&rows, &key, &row)) {
 		struct json_iterator cells;
