@@ -404,11 +404,13 @@ bool backlog_has_more(const struct backlog *backlog, const struct backlog_cursor
 
 /* --- states -------------------------------------------------------------------------------------------------------- */
 
-struct backlog_state *backlog_state_create(void)
+struct backlog_state *backlog_state_create(uint32_t *many)
 {
 	struct backlog_state *state = mem_zero(sizeof *state);
 	TAILQ_INIT(&state->run);
 	state->holds = 1;
+	state->many = many;
+	++*many;
 	return state;
 }
 
@@ -418,7 +420,6 @@ static struct backlog_chunk *state_chunk(struct backlog_state *state, size_t nee
 	struct backlog_chunk *chunk = chunk_create(capacity > BACKLOG_CHUNK_SIZE ? capacity : BACKLOG_CHUNK_SIZE);
 	TAILQ_INSERT_TAIL(&state->run, chunk, entry);
 	chunk->end = STREAM_HEADER_SIZE;
-	state->size += chunk->capacity;
 	return chunk;
 }
 
@@ -453,6 +454,7 @@ void backlog_state_release(struct backlog_state *state)
 	struct backlog_chunk *chunk;
 	if (state == NULL || --state->holds != 0)
 		return;
+	--*state->many;
 	while ((chunk = TAILQ_FIRST(&state->run)) != NULL) {
 		TAILQ_REMOVE(&state->run, chunk, entry);
 		chunk->listed = false;

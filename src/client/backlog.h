@@ -19,8 +19,8 @@ TAILQ_HEAD(backlog_run, backlog_chunk);
 /* The state of a collection at one moment, as frames; counted. */
 struct backlog_state {
 	uint32_t holds;
+	uint32_t *many; /* of them are in memory */
 	struct backlog_run run;
-	size_t size;
 };
 
 struct backlog {
@@ -80,7 +80,8 @@ size_t backlog_parts(const struct backlog_cursor *cursor, struct iovec *parts, s
 void backlog_got(struct backlog *backlog, struct backlog_cursor *cursor, size_t size);
 bool backlog_has_more(const struct backlog *backlog, const struct backlog_cursor *cursor);
 
-struct backlog_state *backlog_state_create(void); /* one hold */
+/* One hold. `many` is counted up, and down when it is gone. */
+struct backlog_state *backlog_state_create(uint32_t *many);
 void backlog_state_add(struct backlog_state *state, struct slice item, int64_t count);
 /* No more of them. */
 void backlog_state_seal(struct backlog_state *state);

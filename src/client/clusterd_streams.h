@@ -158,6 +158,104 @@ void clusterd_subscriber_destroy(struct clusterd_subscriber *subscriber);
 void clusterd_subscriber_pause(struct clusterd_subscriber *subscriber, bool pause);
 uint64_t clusterd_subscriber_frontier(const struct clusterd_subscriber *subscriber);
 
+/* --- collections, keepers ------------------------------------------------------------------------------------------ */
+
+/* A collection is a multiset of items, any bytes: how many there are of each. Who subscribes gets all of it as of an epoch, and then what
+ * changes, summed up for each epoch. A keeper is a name under which any number of workers publish a collection, each its own: who
+ * subscribes to it uses one of them, and the next one another. */
+struct clusterd_collection;
+
+/* `options`: as of a stream, without partitions for a keeper; who is slow and is to miss something (CLUSTERD_SLOW_DROP) gets all of it again.
+ * `size_max`: bytes of all items; 0: 256 MiB. */
+int clusterd_collection_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, bool keeper,
+                               size_t size_max, struct clusterd_collection **ret_collection, struct clusterd_error *error);
+void clusterd_collection_destroy(struct clusterd_collection *collection);
+/* `count` more of an item (less than 0: fewer) with the next commit. CLUSTERD_ERR_CONFLICT: so many are not there; CLUSTERD_ERR_LIMIT. */
+int clusterd_collection_change(struct clusterd_collection *collection, const void *data, size_t size, int64_t count,
+                               struct clusterd_error *error);
+/* What was changed is one epoch, `ret_time`. CLUSTERD_ERR_BUSY: not now, see clusterd_publisher_wait. */
+int clusterd_collection_commit(struct clusterd_collection *collection, uint64_t *ret_time, struct clusterd_error *error);
+/* What was changed and not committed counts. */
+int64_t clusterd_collection_count(const struct clusterd_collection *collection, const void *data, size_t size);
+/* For its address, to wait, to flush, for figures; goes with the collection. */
+struct clusterd_publisher *clusterd_collection_publisher(const struct clusterd_collection *collection);
+
+/* --- services ------------------------------------------------------------------------------------------------------ */
+
+/* Requests and their answers, any bytes, between programs: many under way at once, answered in any order. */
+struct clusterd_service;
+struct clusterd_service_request;
+
+/* A request. It is answered or refused, there or later; it is valid until then, and no longer than the service. */
+typedef void clusterd_service_called(void *context, struct clusterd_service_request *request);
+/* `error` NULL: the service is known to the cluster. Else why not; it goes on trying, and callers that it has stay. */
+typedef void clusterd_service_told(void *context, const struct clusterd_error *error);
+
+struct clusterd_service_options {
+	size_t size;
+	const char *topic;     /* its name, of up to 200 bytes */
+	const char *schema;    /* NULL: "" */
+	bool unlisted;         /* the cluster is not told */
+	uint64_t allocation;   /* of a job, in which this process runs; 0: none */
+	const char *listen;    /* HOST:PORT; NULL: "127.0.0.1:0" */
+	const char *advertise; /* HOST or HOST:PORT; NULL: as it listens */
+	uint32_t callers_max;  /* connections; 0: 1000. Each may have 1000 requests, or 4 MiB of them, under way */
+	clusterd_service_called *called;
+	clusterd_service_told *told; /* may be NULL */
+	void *context;
+};
+#define CLUSTERD_SERVICE_OPTIONS {sizeof(struct clusterd_service_options), NULL, NULL, false, 0, NULL, NULL, 0, NULL, NULL, NULL}
+
+/* As clusterd_publisher_create. */
+int clusterd_service_announce(struct clusterd_client *client, const struct clusterd_service_options *options,
+                              struct clusterd_service **ret_service, struct clusterd_error *error);
+/* What was not answered is answered by the end of the connection. */
+void clusterd_service_destroy(struct clusterd_service *service);
+const char *clusterd_service_address(const struct clusterd_service *service);
+size_t clusterd_service_callers(const struct clusterd_service *service); /* connected now */
+
+/* A NUL that does not count stands behind it. */
+const char *clusterd_service_request_data(const struct clusterd_service_request *request, size_t *ret_size);
+bool clusterd_service_request_is_wanted(const struct clusterd_service_request *request); /* who asked is there */
+/* The caller's own. */
+void clusterd_service_request_set_own(struct clusterd_service_request *request, void *own);
+void *clusterd_service_request_own(const struct clusterd_service_request *request);
+/* `request` is gone after either. */
+void clusterd_service_answer(struct clusterd_service_request *request, const void *data, size_t size);
+void clusterd_service_refuse(struct clusterd_service_request *request, const char *reason);
+
+/* The other side. */
+struct clusterd_binding;
+struct clusterd_service_call;
+
+struct clusterd_binding_options {
+	size_t size;
+	const char *topic;
+	const char *schema;  /* that it must have; NULL: any */
+	const char *address; /* when the cluster is not to be asked */
+	bool wait;           /* for the service to be there; else a call fails with CLUSTERD_ERR_NOT_FOUND */
+	uint32_t calls_max;  /* under way at once; 0: 1000 */
+};
+#define CLUSTERD_BINDING_OPTIONS {sizeof(struct clusterd_binding_options), NULL, NULL, NULL, false, 0}
+
+/* Connects with the first call, and again with one that comes when the connection was lost. CLUSTERD_ERR_INVALID. */
+int clusterd_service_bind(struct clusterd_client *client, const struct clusterd_binding_options *options,
+                          struct clusterd_binding **ret_binding, struct clusterd_error *error);
+/* Calls that are under way are given up without a call of their functions. */
+void clusterd_binding_destroy(struct clusterd_binding *binding);
+
+/* The end of a call, called once: `error` is NULL, or there is no data. CLUSTERD_ERR_CLOSED: the service was lost, and may have done what was
+ * asked, or cannot be reached; CLUSTERD_ERR_CONFLICT: it refused, with this text; CLUSTERD_ERR_TIMEOUT; CLUSTERD_ERR_BUSY: too much is under
+ * way; CLUSTERD_ERR_NOT_FOUND; CLUSTERD_ERR_TYPE; CLUSTERD_ERR_DENIED; CLUSTERD_ERR_LIMIT. */
+typedef void clusterd_service_answered(void *context, const void *data, size_t size, const struct clusterd_error *error);
+/* Never NULL, never calls from inside. */
+struct clusterd_service_call *clusterd_service_call_begin(struct clusterd_binding *binding, const void *data, size_t size,
+                                                          int timeout_ms, clusterd_service_answered *answered, void *context);
+void clusterd_service_call_cancel(struct clusterd_service_call *call); /* nobody is told */
+/* `ret_data` is for clusterd_free; a NUL that does not count stands behind it. */
+int clusterd_service_call(struct clusterd_binding *binding, const void *data, size_t size, char **ret_data, size_t *ret_size,
+                          int timeout_ms, struct clusterd_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -152,15 +152,27 @@ static void feed_ready(void *context, uint32_t events)
 	look(publisher);
 }
 
+static int check_guest(const struct clusterd_publisher *publisher, const struct buffer *rest, struct error *error)
+{
+	if (publisher->feed_count >= publisher->options.subscribers_max)
+		return error_set(error, ERR_BUSY, "there are %u subscribers, and no more may come",
+		                 publisher->options.subscribers_max);
+	if (rest->size != 0)
+		return error_set(error, ERR_INVALID, "a subscriber says nothing behind its greeting");
+	return 0;
+}
+
 static int take_guest(void *context, const struct greeting *greeting, struct channel *take_channel,
                       struct buffer *take_rest, struct error *error)
 {
 	struct clusterd_publisher *publisher = context;
-	if (publisher->feed_count >= publisher->options.subscribers_max)
-		return error_set(error, ERR_BUSY, "there are %u subscribers, and no more may come",
-		                 publisher->options.subscribers_max);
-	if (take_rest->size != 0)
-		return error_set(error, ERR_INVALID, "a subscriber says nothing behind its greeting");
+	bool wants_state = publisher->state != NULL && !greeting->no_state;
+	struct backlog_state *state = NULL;
+	int code = check_guest(publisher, take_rest, error);
+	if (code != 0)
+		return code;
+	if (wants_state && (state = publisher->state(publisher->state_context)) == NULL)
+		return error_set(error, ERR_BUSY, "the state is on its way to too many others");
 	buffer_finish(take_rest);
 	struct feed *feed = mem_zero(sizeof *feed);
 	feed->publisher = publisher;
@@ -169,8 +181,7 @@ static int take_guest(void *context, const struct greeting *greeting, struct cha
 	TAILQ_INSERT_TAIL(&publisher->feeds, feed, entry);
 	publisher->feed_count++;
 	backlog_join(&publisher->backlog, &feed->cursor, publisher->state != NULL ? STREAM_FROM_NOW : greeting->from);
-	if (publisher->state != NULL && !greeting->no_state) {
-		struct backlog_state *state = publisher->state(publisher->state_context);
+	if (state != NULL) {
 		backlog_restart(&publisher->backlog, &feed->cursor, state);
 		backlog_state_release(state);
 		feed->no_changes = greeting->no_changes;
@@ -209,19 +220,20 @@ static bool deal_with(struct feed *feed)
 	struct clusterd_publisher *publisher = feed->publisher;
 	if (publisher->options.slow == CLUSTERD_SLOW_BLOCK)
 		return false;
-	if (publisher->options.slow == CLUSTERD_SLOW_DISCONNECT) {
+	bool drops = publisher->options.slow == CLUSTERD_SLOW_DROP;
+	struct backlog_state *state = drops && publisher->state != NULL ? publisher->state(publisher->state_context)
+	                                                                : NULL;
+	if (!drops || (publisher->state != NULL && state == NULL)) {
 		publisher->disconnected++;
 		feed_end(feed);
 		return true;
 	}
 	publisher->dropped++;
-	if (publisher->state != NULL) {
-		struct backlog_state *state = publisher->state(publisher->state_context);
+	if (state != NULL)
 		backlog_restart(&publisher->backlog, &feed->cursor, state);
-		backlog_state_release(state);
-	} else {
+	else
 		backlog_skip(&publisher->backlog, &feed->cursor, publisher->options.queue_size / 2);
-	}
+	backlog_state_release(state);
 	return true;
 }
 
@@ -249,30 +261,40 @@ bool publisher_has_room(struct clusterd_publisher *publisher, size_t size)
 	return true;
 }
 
+int publisher_make_room(struct clusterd_publisher *publisher, size_t size, struct error *error)
+{
+	if (size <= publisher->room || publisher_has_room(publisher, size))
+		return 0;
+	publisher->blocked = true;
+	publisher->can_send = false;
+	return error_set(error, ERR_BUSY, "a subscriber is so slow that more than %zu bytes wait for it",
+	                 publisher->options.queue_size);
+}
+
+void publisher_put(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count)
+{
+	size_t size = part.size + STREAM_ITEM_HEAD + STREAM_HEADER_SIZE;
+	catch_up(publisher);
+	backlog_add(&publisher->backlog, publisher->type, time, part, count);
+	publisher->room -= size < publisher->room ? size : publisher->room;
+	if (backlog_unsealed(&publisher->backlog) >= BATCH_SIZE)
+		push(publisher);
+	send_soon(publisher);
+}
+
 int publisher_add(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count,
                   struct error *error)
 {
-	struct backlog *backlog = &publisher->backlog;
-	size_t size = part.size + STREAM_ITEM_HEAD + STREAM_HEADER_SIZE;
 	if (part.size > STREAM_MESSAGE_MAX)
 		return error_set(error, ERR_LIMIT, "a message has up to %u bytes, not %zu", STREAM_MESSAGE_MAX,
 		                 part.size);
 	if (time < publisher->frontier || time == STREAM_TIME_END)
 		return error_set(error, ERR_INVALID, "the epoch %" PRIu64 " is complete: the frontier is %" PRIu64,
 		                 time, publisher->frontier);
-	if (size > publisher->room && !publisher_has_room(publisher, size)) {
-		publisher->blocked = true;
-		publisher->can_send = false;
-		return error_set(error, ERR_BUSY, "a subscriber is so slow that more than %zu bytes wait for it",
-		                 publisher->options.queue_size);
-	}
-	catch_up(publisher);
-	backlog_add(backlog, publisher->type, time, part, count);
-	publisher->room -= size < publisher->room ? size : publisher->room;
-	if (backlog_unsealed(backlog) >= BATCH_SIZE)
-		push(publisher);
-	send_soon(publisher);
-	return 0;
+	int code = publisher_make_room(publisher, part.size + STREAM_ITEM_HEAD + STREAM_HEADER_SIZE, error);
+	if (code == 0)
+		publisher_put(publisher, time, part, count);
+	return code;
 }
 
 int publisher_advance(struct clusterd_publisher *publisher, uint64_t frontier, struct error *error)

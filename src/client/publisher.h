@@ -13,7 +13,7 @@
 
 struct feed; /* to one subscriber */
 
-/* Of a collection: all of it as of now, one hold for the caller. */
+/* Of a collection: all of it as of now, one hold for the caller. NULL: too many are under way, one has to come back later. */
 typedef struct backlog_state *publisher_state(void *context);
 
 struct clusterd_publisher {
@@ -48,5 +48,9 @@ int publisher_add(struct clusterd_publisher *publisher, uint64_t time, struct sl
 int publisher_advance(struct clusterd_publisher *publisher, uint64_t frontier, struct error *error);
 /* Whether so many bytes may be added. */
 bool publisher_has_room(struct clusterd_publisher *publisher, size_t size);
+/* The same; ERR_BUSY: it is told when there is room. */
+int publisher_make_room(struct clusterd_publisher *publisher, size_t size, struct error *error);
+/* Adds, without another look at the room. */
+void publisher_put(struct clusterd_publisher *publisher, uint64_t time, struct slice part, int64_t count);
 
 #endif

@@ -18,7 +18,7 @@ for example in leader watch worker workflow; do
 done
 unset PKG_CONFIG_PATH
 ok "the examples are compiled"
-echo '#include <clusterd.h>' >"$work/alone.c"
+echo '#include <clusterd_streams.h>' >"$work/alone.c" # which includes the other
 $cc -std=c99 -Wall -Wextra -Wpedantic -Werror -I"$source/../../src/client" -fsyntax-only "$work/alone.c" || fail "the header does not stand alone"
 if command -v c++ >/dev/null; then
 	cp "$work/alone.c" "$work/alone.cpp"
@@ -27,7 +27,7 @@ fi
 ok "the header stands alone"
 
 # What the library shows is what the header declares.
-declared() { grep -v '^typedef' "$source/../../src/client/clusterd.h" | grep -o '\bclusterd_[a-z_]*(' | tr -d '(' | sort -u; }
+declared() { cat "$source"/../../src/client/clusterd*.h | grep -v '^typedef' | grep -o '\bclusterd_[a-z_]*(' | tr -d '(' | sort -u; }
 shown() { nm -g --defined-only "$@" | sed -n 's/^.* [TDBR] //p' | sed 's,@.*,,' | grep -v CLUSTERD | sort -u; }
 same "libclusterd.so shows what is declared" "$(shown -D "$work/root$libdir/libclusterd.so")" "$(declared)"
 same "libclusterd.a shows what is declared" "$(shown "$work/root$libdir/libclusterd.a")" "$(declared)"

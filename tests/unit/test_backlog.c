@@ -213,8 +213,9 @@ static void a_state_comes_whole_before_what_changes(void **state)
 {
 	struct backlog_cursor cursor;
 	struct buffer bytes = BUFFER_EMPTY;
-	struct backlog_state *first = backlog_state_create();
-	struct backlog_state *second = backlog_state_create();
+	uint32_t many = 0;
+	struct backlog_state *first = backlog_state_create(&many);
+	struct backlog_state *second = backlog_state_create(&many);
 	(void)state;
 	backlog_state_add(first, SLICE("a"), 2);
 	backlog_state_add(first, SLICE("b"), 1);
@@ -231,6 +232,7 @@ static void a_state_comes_whole_before_what_changes(void **state)
 	backlog_add(&backlog, STREAM_CHANGES, 2, SLICE("d"), 1);
 	backlog_seal(&backlog);
 	assert_string_equal(read_all(&cursor, &bytes), "state 0: a b | state 0: | start 2 | 2: d");
+	assert_int_equal(many, 0);
 	backlog_leave(&backlog, &cursor);
 }
 
