@@ -33,6 +33,7 @@ struct task {
 	struct arena arena;
 	struct task_facts facts;
 	enum allocation_state state;
+	struct task_hold *hold; /* it waits for its program */
 	struct supervised *supervised;
 	struct health *health;
 	struct loop_timer *timeout;
@@ -169,6 +170,7 @@ static void drop(struct task *task)
 	HASH_DELETE(hh, task->allocations->tasks, task);
 	if (task->dirty)
 		TAILQ_REMOVE(&task->allocations->dirty, task, link);
+	task_hold_destroy(task->hold);
 	health_destroy(task->health);
 	loop_timer_destroy(task->timeout);
 	supervised_release(task->supervised);
@@ -197,30 +199,6 @@ static void set_ended(struct task *task)
 	task->timeout = NULL;
 }
 
-/* What the daemon wanted of it, kept beside it until its end is told. */
-static void write_reason(const struct task *task)
-{
-	char *path = mem_format("%s/reason", task->directory);
-	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	size_t size = strlen(task->text);
-	if (file < 0 || write(file, task->text, size) != (ssize_t)size)
-		log_write(LOG_WARNING, "jobs", "cannot write %s: %s", path, strerror(errno));
-	if (file >= 0)
-		close(file);
-	mem_free(path);
-}
-
-static void read_reason(struct task *task)
-{
-	char *path = mem_format("%s/reason", task->directory);
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = file >= 0 ? read(file, task->text, sizeof task->text - 1) : -1;
-	if (file >= 0)
-		close(file);
-	task->text[size > 0 ? size : 0] = '\0';
-	mem_free(path);
-}
-
 static void take_exit(struct task *task, const struct supervised_exit *how)
 {
 	task->exit_code = how->code;
@@ -240,11 +218,19 @@ static void take_exit(struct task *task, const struct supervised_exit *how)
 	set_ended(task);
 }
 
+static void end_without_start(struct task *task, const char *text, bool lost);
+
 static void stop(struct task *task)
 {
 	if (task->state == ALLOCATION_ENDED || task->stopping)
 		return;
 	task->stopping = true;
+	if (task->hold != NULL) {
+		task_hold_destroy(task->hold);
+		task->hold = NULL;
+		end_without_start(task, "it was stopped before its program was here", false);
+		return;
+	}
 	if (task->state == ALLOCATION_RUNNING || task->state == ALLOCATION_STARTING) {
 		task->state = ALLOCATION_STOPPING;
 		note(task);
@@ -260,7 +246,7 @@ static void stop_because(struct task *task, const char *what, const char *why)
 	if (task->stopping)
 		return;
 	snprintf(task->text, sizeof task->text, "%s: %s", what, why);
-	write_reason(task);
+	task_reason_write(task->directory, task->text);
 	stop(task);
 }
 
@@ -332,7 +318,7 @@ static int make_directories(const char *directory, const char *work, struct erro
 	                 strerror(errno));
 }
 
-static int execute(struct task *task, const struct allocation_order *order, struct error *error)
+static int execute(struct task *task, const struct allocation_order *order, const char *program, struct error *error)
 {
 	struct allocations *allocations = task->allocations;
 	const struct allocations_options *options = &allocations->options;
@@ -345,6 +331,8 @@ static int execute(struct task *task, const struct allocation_order *order, stru
 		code = task_facts_write(task->directory, order, &task->facts, error);
 	if (code == 0)
 		code = attachments_place(allocations->attachments, order->files, order->file_count, work, error);
+	if (code == 0)
+		code = task_place_program(&order->program, program, work, error);
 	if (code == 0) {
 		const struct supervised_options how = {
 			.directory = task->directory,
@@ -371,6 +359,7 @@ static void end_without_start(struct task *task, const char *text, bool lost)
 	struct supervised_exit how = {.code = -1, .not_started = true, .lost = lost};
 	how.ended_ms = loop_wall(task->allocations->loop);
 	snprintf(how.text, sizeof how.text, "%.300s", text);
+	mkdir(task->directory, 0700); /* it may have ended before anything was made */
 	if (supervised_write_exit(task->directory, &how, NULL) != 0)
 		log_write(LOG_WARNING, "jobs", "cannot write down the end of %s", task->directory);
 	take_exit(task, &how);
@@ -401,7 +390,7 @@ static bool report_kept(struct allocations *allocations, uint64_t id)
 	task->put_by = true;
 	task_facts_read(path, &task->arena, &task->facts, NULL);
 	supervised_read_exit(path, &how);
-	read_reason(task);
+	task_reason_read(task->directory, task->text, sizeof task->text);
 	take_exit(task, &how);
 	note(task);
 	return true;
@@ -426,10 +415,39 @@ void allocations_start(struct allocations *allocations, const struct allocation_
 	char *work = mem_format("%s/work", task->directory);
 	task_facts_of(&allocations->options, order, work, &task->arena, &task->facts);
 	mem_free(work);
-	if (execute(task, order, &error) != 0)
+	if (order->program.path.size != 0) {
+		task->hold = task_hold_create(order);
+		note(task);
+		allocations->handler.want(allocations->context, &task->hold->order.program);
+		return;
+	}
+	if (execute(task, order, NULL, &error) != 0)
 		end_without_start(task, error.text, false);
 	else
 		note(task);
+}
+
+/* What it was told to be started with is here, or is not to be had. */
+static void supply(struct task *task, const char *path, const char *why)
+{
+	struct error error = {0};
+	struct task_hold *hold = task->hold;
+	task->hold = NULL;
+	if (path == NULL)
+		error_set(&error, ERR_NOT_FOUND, "%s", why);
+	if (path == NULL || execute(task, &hold->order, path, &error) != 0)
+		end_without_start(task, error.text, false);
+	task_hold_destroy(hold);
+}
+
+void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why)
+{
+	struct task *next;
+	for (struct task *task = allocations->tasks; task != NULL; task = next) {
+		next = task->hh.next;
+		if (task->hold != NULL && slice_equal(task->hold->order.program.hash, hash))
+			supply(task, path, why);
+	}
 }
 
 /* ---- After a restart ---- */
@@ -452,7 +470,7 @@ static void take_up(struct allocations *allocations, uint64_t id)
 	struct task *task = add(allocations, id);
 	if (task_facts_read(task->directory, &task->arena, &task->facts, &error) != 0)
 		log_write(LOG_WARNING, "jobs", "%s", error.text);
-	read_reason(task);
+	task_reason_read(task->directory, task->text, sizeof task->text);
 	task->stopping = task->text[0] != '\0';
 	for (int i = 0; i < 2; i++) {
 		int code = supervised_adopt(allocations->supervisors, task->directory, &supervised_handler, task,

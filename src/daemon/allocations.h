@@ -44,6 +44,7 @@ struct allocation_order {
 	uint32_t env_count;
 	const struct process_file *files;
 	uint32_t file_count;
+	struct job_program program;
 	const struct slice *hosts; /* HOST:PORT of each task of a group, in order of their indices */
 	uint32_t host_count;
 	const struct job_port *ports; /* with their numbers */
@@ -88,6 +89,8 @@ struct allocations_handler {
 	void (*report)(void *context, const struct allocation_report *report);
 	/* Content of a file; 0 or ERR_. */
 	int (*fetch)(void *context, struct slice hash, bool *ret_executable, struct buffer *ret_content, struct error *error);
+	/* A task waits for this program: allocations_supply says where it is, later, never from inside. */
+	void (*want)(void *context, const struct job_program *program);
 };
 
 struct allocations_options {
@@ -108,6 +111,8 @@ void allocations_destroy(struct allocations *allocations);
 
 /* Begins it; one that is known (also as ended) is reported again and nothing else. */
 void allocations_start(struct allocations *allocations, const struct allocation_order *order);
+/* The program that tasks wait for is in the file `path`, whole, with its executable bit; NULL: it cannot be had, and `why`. */
+void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why);
 void allocations_stop(struct allocations *allocations, uint64_t id);  /* it is reported as ended, later; unknown: as lost, at once */
 /* The end of it is written down by the group: it is not reported any more. */
 void allocations_acknowledge(struct allocations *allocations, uint64_t id);

@@ -33,6 +33,21 @@ const char **task_environment(const struct allocations_options *options, const s
                               const char *home, struct arena *arena);
 const char *const *task_words(const struct slice *words, uint32_t count, struct arena *arena);
 
+/* What the daemon wanted of it (the file `reason`), kept beside it until its end is told; "" when it wanted nothing. */
+void task_reason_write(const char *directory, const char *text);
+void task_reason_read(const char *directory, char *ret_text, size_t size);
+
+/* ---- task_hold.c: an order that waits for its program ---- */
+
+struct task_hold {
+	struct allocation_order order;
+	struct arena arena;
+};
+struct task_hold *task_hold_create(const struct allocation_order *order);
+void task_hold_destroy(struct task_hold *hold); /* NULL is fine */
+/* A second name, in `work`, of the file that all tasks of this program on this node have: it takes no room. None: nothing. ERR_IO. */
+int task_place_program(const struct job_program *program, const char *from, const char *work, struct error *error);
+
 /* ---- health.c ---- */
 
 struct health;

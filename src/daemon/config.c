@@ -60,6 +60,10 @@ static const struct option options[] = {
          "how long a stopping node waits for running calls (default 10s)"},
 	{"kill-grace", OPTION_DURATION, offsetof(struct config, kill_grace), 0, 3600000, "DURATION",
          "from SIGTERM to SIGKILL for children that are stopped (default 5s)"},
+	{"program-max", OPTION_NUMBER, offsetof(struct config, program_max), 1, 4294967295, "BYTES",
+         "of a program that is submitted, at most (default 1073741824)"},
+	{"program-kept", OPTION_DURATION, offsetof(struct config, program_kept), 100, 31536000000, "DURATION",
+         "a program that no job needs any more is kept so long after it was used (default 10m)"},
 	{"log-tail", OPTION_NUMBER, offsetof(struct config, log_tail), 0, 1000000000, "N",
          "log entries kept behind the catalog's checkpoint (default 100000)"},
 	{"salvage", OPTION_TEXT, offsetof(struct config, salvage), 0, 0, "FILE",
@@ -464,6 +468,8 @@ static void config_defaults(struct config *config)
 		.connections = 4096,
 		.drain_timeout = 10000,
 		.kill_grace = 5000,
+		.program_max = 1 << 30,
+		.program_kept = 600000,
 		.log_tail = 100000,
 	};
 }

@@ -35,6 +35,8 @@ struct config {
 	long long connections;
 	msec drain_timeout;
 	msec kill_grace;
+	long long program_max; /* bytes */
+	msec program_kept;
 	long long log_tail;
 	size_t join_capacity;
 	bool help;

@@ -12,6 +12,7 @@
 #include "daemon/executor.h"
 #include "daemon/host.h"
 #include "daemon/network.h"
+#include "daemon/programs.h"
 #include "daemon/reader.h"
 #include "daemon/snapshots.h"
 #include "daemon/upkeep.h"
@@ -27,6 +28,7 @@ struct host {
 	struct catalog *catalog;
 	struct executor *executor;
 	struct allocations *allocations;
+	struct programs *programs;
 	struct desk *desk;
 	struct reader *reader;
 	struct snapshots *snapshots;
@@ -60,6 +62,9 @@ void host_close(struct host *host);
 /* host_wishes.c */
 extern const struct node_host host_wishes;
 void host_fail(void *context, const struct error *error);
+/* An answer to whoever asked, past the node: from inside a wish of it, too. */
+void host_answer(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                 struct slice payload);
 
 /* host_world.c; the context of all is the host */
 extern const struct disk_handler host_disk_handler;
@@ -67,9 +72,8 @@ extern const struct snapshots_handler host_snapshots_handler;
 extern const struct network_handler host_network_handler;
 extern const struct executor_handler host_executor_handler;
 extern const struct allocations_handler host_allocations_handler;
+extern const struct programs_handler host_programs_handler;
 void host_found(void *context, const struct places *places);
-void host_desk_answered(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
-                        struct slice payload);
 void host_reader_answered(void *context, const struct reader_answer *answer);
 
 #endif

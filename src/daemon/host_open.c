@@ -55,6 +55,20 @@ static int open_executor(struct host *host, struct error *error)
 	return code;
 }
 
+static int open_programs(struct host *host, const struct node_config *node, struct error *error)
+{
+	char *directory = mem_format("%s/programs", host->config->data_dir);
+	struct programs_options options = {
+		.directory = directory,
+		.size_max = (uint64_t)host->config->program_max,
+		.kept = host->config->program_kept,
+		.seed = node->seed + 3,
+	};
+	int code = programs_create(host->loop, &options, &host_programs_handler, host, &host->programs, error);
+	mem_free(directory);
+	return code;
+}
+
 static int open_allocations(struct host *host, struct node_config *node, struct error *error)
 {
 	char *directory = mem_format("%s/allocations", host->config->data_dir);
@@ -64,10 +78,12 @@ static int open_allocations(struct host *host, struct node_config *node, struct 
 		.address = network_address(host->network),
 		.socket = host->socket_path,
 	};
-	int code = allocations_create(host->loop, &options, &host_allocations_handler, host, &host->allocations, error);
+	int code = open_programs(host, node, error);
+	if (code == 0)
+		code = allocations_create(host->loop, &options, &host_allocations_handler, host, &host->allocations, error);
 	mem_free(directory);
 	if (code == 0)
-		code = desk_create(host->loop, host->allocations, host_desk_answered, host, &host->desk, error);
+		code = desk_create(host->loop, host->allocations, host_answer, host, &host->desk, error);
 	allocations_capacity(&node->cpu, &node->memory);
 	node->port_low = (uint16_t)host->config->port_low;
 	node->port_high = (uint16_t)host->config->port_high;
@@ -152,6 +168,7 @@ void host_close(struct host *host)
 	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
 	desk_destroy(host->desk);
+	programs_destroy(host->programs);
 	allocations_destroy(host->allocations);
 	reader_destroy(host->reader);
 	network_close(host->network);

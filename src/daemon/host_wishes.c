@@ -53,10 +53,23 @@ static void host_save_identity(void *context, const struct node_identity *identi
 	disk_save_identity(host->disk, &state);
 }
 
+void host_answer(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
+                 struct slice payload)
+{
+	struct host *host = context;
+	if (connection == NODE_HOST_CONNECTION)
+		programs_answered(host->programs, stream, response, payload);
+	else if ((connection & NODE_PEER_CONNECTION) != 0)
+		peers_send(network_peers(host->network), connection & ~NODE_PEER_CONNECTION, FRAME_FORWARDED, stream,
+		           &response->base, &payload, payload.size != 0 ? 1 : 0);
+	else
+		service_respond(network_service(host->network), connection, stream, response, payload);
+}
+
 static void host_respond(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
                          struct slice payload)
 {
-	service_respond(network_service(((struct host *)context)->network), connection, stream, response, payload);
+	host_answer(context, connection, stream, response, payload);
 }
 
 static void host_send(void *context, uint64_t connection, int frame_type, const ProtobufCMessage *message,
@@ -74,11 +87,7 @@ static void host_refuse_busy(struct host *host, uint64_t connection, uint32_t st
 	error.text = (char *)(uintptr_t)"too many requests wait on this node: come back later";
 	error.retry_after_ms = 1000;
 	response.error = &error;
-	if ((connection & NODE_PEER_CONNECTION) != 0)
-		peers_send(network_peers(host->network), connection & ~NODE_PEER_CONNECTION, FRAME_FORWARDED, stream,
-		           &response.base, NULL, 0);
-	else
-		service_respond(network_service(host->network), connection, stream, &response, SLICE(""));
+	host_answer(host, connection, stream, &response, SLICE(""));
 }
 
 static void host_query(void *context, uint64_t connection, uint32_t stream, const struct node_query *query)
@@ -178,8 +187,16 @@ static void host_local(void *context, uint64_t connection, uint32_t stream, cons
                        struct slice payload)
 {
 	struct host *host = context;
-	if (desk_ask(host->desk, connection, stream, request, payload) != 0)
+	bool of_tasks = request->body_case == CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT;
+	if (!of_tasks)
+		programs_request(host->programs, connection, stream, request, payload);
+	else if (desk_ask(host->desk, connection, stream, request, payload) != 0)
 		host_refuse_busy(host, connection, stream);
+}
+
+static void host_closed(void *context, uint64_t connection)
+{
+	programs_closed(((struct host *)context)->programs, connection);
 }
 
 static uint64_t resident_bytes(void)
@@ -262,6 +279,7 @@ const struct node_host host_wishes = {
 	.task_taken = host_task_taken,
 	.tasks_keep_only = host_tasks_keep_only,
 	.local = host_local,
+	.closed = host_closed,
 	.left = host_left,
 	.zone = host_zone,
 	.status = host_status,

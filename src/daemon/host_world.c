@@ -109,7 +109,40 @@ static void task_report(void *context, const struct allocation_report *report)
 	node_task_report(((struct host *)context)->node, report);
 }
 
-const struct allocations_handler host_allocations_handler = {task_report, call_fetch};
+static void task_wants(void *context, const struct job_program *program)
+{
+	programs_want(((struct host *)context)->programs, program);
+}
+
+const struct allocations_handler host_allocations_handler = {task_report, call_fetch, task_wants};
+
+static void program_ask(void *context, uint32_t stream, const Clusterd__Wire__Request *request)
+{
+	node_request(((struct host *)context)->node, NODE_HOST_CONNECTION, stream, request, SLICE(""));
+}
+
+static size_t program_holders(void *context, const struct slice *names, size_t count, uint64_t *ret_ids, size_t most)
+{
+	return node_others(((struct host *)context)->node, names, count, ret_ids, most);
+}
+
+static bool program_wanted(void *context, const char *hash)
+{
+	return node_wants_program(((struct host *)context)->node, slice_of(hash));
+}
+
+static void program_supplied(void *context, const char *hash, const char *path, const char *why)
+{
+	allocations_supply(((struct host *)context)->allocations, slice_of(hash), path, why);
+}
+
+const struct programs_handler host_programs_handler = {
+	.ask = program_ask,
+	.holders = program_holders,
+	.wanted = program_wanted,
+	.supplied = program_supplied,
+	.answer = host_answer,
+};
 
 static void peer_up(void *context, uint64_t member)
 {
@@ -173,12 +206,6 @@ static void respond_rows(struct host *host, const struct reader_answer *answer)
 	response.rows = &rows;
 	node_respond(host->node, answer->connection, answer->stream, &response, buffer_slice(&answer->result.rows));
 	mem_free(columns);
-}
-
-void host_desk_answered(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Response *response,
-                        struct slice payload)
-{
-	node_respond(((struct host *)context)->node, connection, stream, response, payload);
 }
 
 void host_reader_answered(void *context, const struct reader_answer *answer)

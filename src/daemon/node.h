@@ -43,6 +43,9 @@ struct node_identity {
 /* Connections of other nodes, for whom this one answers requests: their ids have this bit, and the member's id below. */
 #define NODE_PEER_CONNECTION (UINT64_C(1) << 63)
 
+/* What the host asks itself, of other nodes: the connection that it is answered on. */
+#define NODE_HOST_CONNECTION (UINT64_C(1) << 62)
+
 /* Tags of readings of the log: for the node itself, or the id of the member that the entries are for. For a member, entries that
  * are gone from the log are none (node_entries with count 0); for the node it is a failure. */
 #define NODE_READ_APPLY UINT64_C(0)
@@ -86,6 +89,9 @@ struct node_host {
 	/* A request about this machine (output of tasks, …): node_respond answers it, later. NULL: no host of such requests. */
 	void (*local)(void *context, uint64_t connection, uint32_t stream, const Clusterd__Wire__Request *request,
 	              struct slice payload);
+
+	/* Nobody wants the answers of this connection any more. NULL: no host of requests about this machine. */
+	void (*closed)(void *context, uint64_t connection);
 
 	/* Other nodes. What is sent to a member may get lost, also when its connection breaks; what arrives does so in order. */
 	/* From now on the member is reached at this HOST:PORT; "": it is gone, and so is its connection. */
@@ -239,6 +245,10 @@ bool node_ready(const struct node *node);
 bool node_behind(const struct node *node);
 
 uint64_t node_applied_index(const struct node *node);
+/* Ids of other members that are up, those of these names (or ids) first; how many were written. */
+size_t node_others(const struct node *node, const struct slice *names, size_t name_count, uint64_t *ret_ids, size_t most);
+/* A job that has not ended is to run the program with this hash. */
+bool node_wants_program(const struct node *node, struct slice hash);
 /* Content of an attachment. */
 int node_file(struct node *node, struct slice hash, bool *ret_executable, struct buffer *ret_content,
               struct error *error);

@@ -293,6 +293,12 @@ static void refused_effect(struct node *node, const struct effect *effect)
 		regroup(node->placing, job);
 }
 
+int placing_check(const struct node *node, const struct job_settings *settings, struct error *error)
+{
+	struct scheduler *scheduler = node->placing->scheduler;
+	return scheduler != NULL ? scheduler_check(scheduler, settings, settings->count, error) : 0;
+}
+
 void placing_effect(struct node *node, const struct effect *effect)
 {
 	struct placing *placing = node->placing;

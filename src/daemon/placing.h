@@ -30,6 +30,8 @@ void placing_site_known(struct node *node, uint64_t member);
 void placing_effect(struct node *node, const struct effect *effect);
 void placing_reports(struct node *node, uint64_t member, const Clusterd__Wire__TaskReports *reports,
                      struct slice payload);
+/* Whether a job like this could be placed at all, as far as the leader knows its nodes: 0; ERR_CONFLICT, ERR_NOT_FOUND. */
+int placing_check(const struct node *node, const struct job_settings *settings, struct error *error);
 void placing_turn(struct node *node);
 msec placing_deadline(const struct node *node);
 

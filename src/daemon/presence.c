@@ -194,6 +194,8 @@ void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence)
 void node_connection_closed(struct node *node, uint64_t connection)
 {
 	requests_dropped(node, connection);
+	if (node->host->closed != NULL)
+		node->host->closed(node->context, connection);
 	worker_gone(node, connection);
 	for (struct session_seen *seen = node->sessions; seen != NULL; seen = seen->hh.next) {
 		if (seen->connection != connection)

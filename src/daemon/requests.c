@@ -65,6 +65,15 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT:
 		request_at(request, request->message->read_output->node);
 		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_UPLOAD_PROGRAM:
+		request_at(request, 0);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_PROGRAM:
+		request_at(request, request->message->keep_program->node);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_READ_PROGRAM:
+		request_at(request, request->message->read_program->node);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:
 		request_cluster(request);

@@ -1,4 +1,5 @@
 #include "daemon/consistency.h"
+#include "daemon/placing.h"
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -47,6 +48,21 @@ static void respond_checked(const struct request *request, const struct buffer *
 	buffer_finish(&text);
 }
 
+/* Jobs that are to run, and never could, are told at once. */
+static int check_places(const struct node *node, const struct registration *registration, struct error *error)
+{
+	int code = 0;
+	for (uint32_t i = 0; i < registration->count && code == 0; i++) {
+		const struct definition *definition = registration->entries[i].definition;
+		if (definition->kind != DEFINITION_JOB)
+			continue;
+		code = placing_check(node, definition->job, error);
+		if (code != 0)
+			error_prefix(error, "job %.*s", SLICE_ARGS(definition->name));
+	}
+	return code;
+}
+
 /* The registration is tried before it is proposed, so that what the log gets is accepted as a rule. When it is only to be
  * checked, this is the answer. False: it was refused, which was answered. */
 static bool check_registration(const struct request *request, const struct command *command)
@@ -68,6 +84,8 @@ static bool check_registration(const struct request *request, const struct comma
 	                             true, &registration, &diagnostics, &error);
 	if (code == 0) {
 		code = node_check_zones(node, &registration, &error);
+		if (code == 0 && request->message->register_->run_jobs)
+			code = check_places(node, &registration, &error);
 		if (code != 0)
 			buffer_clear(&diagnostics); /* warnings only */
 		registration_finish(&registration);

@@ -1,4 +1,5 @@
 #include "daemon/cluster.h"
+#include "daemon/placing.h"
 #include "daemon/request.h"
 
 #include "coordinator/jobs.h"
@@ -44,6 +45,8 @@ static void request_dispatch(const struct request *request)
 		request_refuse(request, ERR_NOT_FOUND, "there is no job %s", body->name);
 	else if (strlen(body->key) > KEY_MAX)
 		request_refuse(request, ERR_LIMIT, "a key may have %d bytes, not %zu", KEY_MAX, strlen(body->key));
+	else if (placing_check(request->node, job->job, &error) != 0)
+		request_refuse(request, error.code, "%s", error.text);
 	else if (body->n_words == 0)
 		propose_dispatch(request, job, request->payload.size != 0 ? request->payload : SLICE("{}"));
 	else if (request_words(job, body->words, body->n_words, &args, &error) != 0)

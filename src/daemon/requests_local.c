@@ -1,6 +1,8 @@
 #include "daemon/cluster.h"
 #include "daemon/forward.h"
 
+#include "coordinator/jobs.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -38,4 +40,44 @@ void request_at(const struct request *request, uint64_t id)
 		request_refuse(request, ERR_UNSUPPORTED, "this node runs no tasks");
 	else
 		node->host->local(node->context, request->connection, request->stream, request->message, request->payload);
+}
+
+/* --- what the host wants to know ----------------------------------------------------------------------------------- */
+
+static size_t add_other(const struct node *node, const struct gossip_member *member, uint64_t *ids, size_t count, size_t most)
+{
+	if (count == most || member->id == node->id || member->state == GOSSIP_FAILED || member->state == GOSSIP_LEFT)
+		return count;
+	for (size_t i = 0; i < count; i++) {
+		if (ids[i] == member->id)
+			return count;
+	}
+	ids[count] = member->id;
+	return count + 1;
+}
+
+size_t node_others(const struct node *node, const struct slice *names, size_t name_count, uint64_t *ret_ids, size_t most)
+{
+	struct gossip_member member;
+	struct buffer name = BUFFER_EMPTY;
+	size_t count = 0;
+	for (size_t i = 0; i < name_count; i++) {
+		buffer_clear(&name);
+		buffer_append_slice(&name, names[i]);
+		if (cluster_find(node, buffer_string(&name), &member))
+			count = add_other(node, &member, ret_ids, count, most);
+	}
+	for (uint64_t id = 0; count < most && gossip_next(node->gossip, id, &member); id = member.id)
+		count = add_other(node, &member, ret_ids, count, most);
+	buffer_finish(&name);
+	return count;
+}
+
+bool node_wants_program(const struct node *node, struct slice hash)
+{
+	for (const struct job *job = machine_jobs(node->machine); job != NULL; job = job->hh.next) {
+		if (slice_equal(job->definition->job->program.hash, hash))
+			return true;
+	}
+	return false;
 }

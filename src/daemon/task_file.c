@@ -2,6 +2,7 @@
 #include "daemon/variables.h"
 
 #include "base/json.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -187,6 +188,31 @@ int task_facts_read(const char *directory, struct arena *arena, struct task_fact
 	}
 	buffer_finish(&text);
 	return code;
+}
+
+/* ---- Why it was stopped ---- */
+
+void task_reason_write(const char *directory, const char *text)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/reason", directory);
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t size = strlen(text);
+	if (file < 0 || write(file, text, size) != (ssize_t)size)
+		log_write(LOG_WARNING, "jobs", "cannot write %s: %s", path, strerror(errno));
+	if (file >= 0)
+		close(file);
+}
+
+void task_reason_read(const char *directory, char *ret_text, size_t size)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/reason", directory);
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = file >= 0 ? read(file, ret_text, size - 1) : -1;
+	if (file >= 0)
+		close(file);
+	ret_text[got > 0 ? got : 0] = '\0';
 }
 
 /* ---- What the command is executed with ---- */

@@ -2,7 +2,11 @@
 
 #include "coordinator/jobs.h"
 #include "daemon/allocations.h"
+#include "wire/digest.h"
+#include "workflow/check.h"
 #include "workflow/command_words.h"
+
+#include <string.h>
 
 /* What a node is told to run of a job: all of it, since agents have no catalog. */
 
@@ -42,6 +46,20 @@ static void pack_argv(const struct allocation *allocation, Clusterd__Wire__TaskO
 		order->argv[order->n_argv] = to_bytes(slice_of(words[order->n_argv]));
 }
 
+static void pack_program(const struct job_program *program, Clusterd__Wire__TaskOrder *order, struct arena *arena)
+{
+	if (program->path.size == 0)
+		return;
+	Clusterd__Wire__TaskProgram *packed = order->program = arena_alloc(arena, sizeof *packed);
+	clusterd__wire__task_program__init(packed);
+	packed->path = to_bytes(program->path);
+	packed->hash = to_bytes(program->hash);
+	packed->size = program->size;
+	packed->at = arena_alloc(arena, program->at_count * sizeof *packed->at);
+	for (; packed->n_at < program->at_count; packed->n_at++)
+		packed->at[packed->n_at] = to_bytes(program->at[packed->n_at]);
+}
+
 static void pack_lists(const struct allocation *allocation, Clusterd__Wire__TaskOrder *order, struct arena *arena)
 {
 	const struct job_settings *settings = allocation->definition->job;
@@ -59,6 +77,7 @@ static void pack_lists(const struct allocation *allocation, Clusterd__Wire__Task
 		order->files[i]->path = to_bytes(settings->files[i].path);
 		order->files[i]->hash = to_bytes(settings->files[i].hash);
 	}
+	pack_program(&settings->program, order, arena);
 	order->n_ports = settings->port_count;
 	order->ports = arena_alloc(arena, order->n_ports * sizeof *order->ports);
 	for (size_t i = 0; i < order->n_ports; i++) {
@@ -169,6 +188,25 @@ static int unpack_check(const Clusterd__Wire__TaskCheck *packed, struct arena *a
 	return 0;
 }
 
+static int unpack_program(const Clusterd__Wire__TaskProgram *packed, struct arena *arena, struct job_program *ret_program)
+{
+	*ret_program = (struct job_program){0};
+	if (packed == NULL)
+		return 0;
+	*ret_program = (struct job_program){
+		.path = to_slice(packed->path),
+		.hash = to_slice(packed->hash),
+		.size = packed->size,
+		.at_count = packed->n_at <= JOB_PROGRAM_NODES_MAX ? (uint32_t)packed->n_at : JOB_PROGRAM_NODES_MAX,
+	};
+	ret_program->at = unpack_slices(packed->at, ret_program->at_count, arena);
+	bool plain = check_path_fault(ret_program->path) == NULL &&
+	             memchr(ret_program->path.data, '/', ret_program->path.size) == NULL;
+	return plain && digest_is_hex(ret_program->hash) && packed->size > 0 && packed->size <= JOB_PROGRAM_SIZE_MAX
+	               ? 0
+	               : ERR_INVALID;
+}
+
 static bool sizes_fit(const Clusterd__Wire__TaskOrder *packed)
 {
 	return packed->n_argv > 0 && packed->n_argv <= ELEMENTS_MAX && packed->n_env <= ELEMENTS_MAX &&
@@ -180,7 +218,9 @@ static bool sizes_fit(const Clusterd__Wire__TaskOrder *packed)
 int task_order_unpack(const Clusterd__Wire__TaskOrder *packed, struct arena *arena, struct allocation_order *ret_order)
 {
 	struct job_check check;
-	if (!sizes_fit(packed) || unpack_check(packed->check, arena, &check) != 0)
+	struct job_program program;
+	if (!sizes_fit(packed) || unpack_check(packed->check, arena, &check) != 0 ||
+	    unpack_program(packed->program, arena, &program) != 0)
 		return ERR_INVALID;
 	struct process_variable *env = arena_alloc(arena, packed->n_env * sizeof *env);
 	struct process_file *files = arena_alloc(arena, packed->n_files * sizeof *files);
@@ -209,6 +249,7 @@ int task_order_unpack(const Clusterd__Wire__TaskOrder *packed, struct arena *are
 		.env_count = (uint32_t)packed->n_env,
 		.files = files,
 		.file_count = (uint32_t)packed->n_files,
+		.program = program,
 		.hosts = unpack_slices(packed->hosts, packed->n_hosts, arena),
 		.host_count = (uint32_t)packed->n_hosts,
 		.ports = ports,

@@ -151,6 +151,7 @@ const struct setting_rule job_rules[] = {
 	{"parameters", apply_parameters, false, BATCH, "arguments are given to batch jobs as they are dispatched"},
 	{.name = "exec", .apply = apply_exec},
 	{.name = "files", .apply = apply_files},
+	{.name = "program", .apply = job_program},
 	{.name = "env", .apply = apply_env},
 	{"count", job_count, false, COUNTED, "one of it runs on every node that fits"},
 	{"placement", job_placement, false, COUNTED, "one of it runs on every node that fits"},

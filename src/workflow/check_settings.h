@@ -3,6 +3,7 @@
  *   check_command.c   how a child is run: its words, files and environment
  *   check_process.c   settings of processes
  *   check_job.c       settings of jobs, what does not go together, parameters
+ *   check_program.c   programs that were submitted
  *   check_place.c     where a job's tasks go, and what they take there
  *   check_run.c       how they are kept going: retries, groups, schedules
  *   check_health.c    how they are seen to be well
@@ -116,6 +117,9 @@ void job_workers(struct setting_context *context, const struct syntax_setting *s
 void job_schedule(struct setting_context *context, const struct syntax_setting *setting);
 void job_timezone(struct setting_context *context, const struct syntax_setting *setting);
 void job_overlap(struct setting_context *context, const struct syntax_setting *setting);
+
+/* check_program.c */
+void job_program(struct setting_context *context, const struct syntax_setting *setting);
 
 /* check_health.c; after job_ports */
 void job_health(struct setting_context *context, const struct syntax_setting *setting);

@@ -22,6 +22,9 @@
 #define JOB_WORKERS_MAX 4096u /* threads of one process */
 #define JOB_NAME_SIZE_MAX 64u /* of a port, a node, a tag, a datacenter, a zone */
 #define JOB_SCHEDULE_SIZE_MAX 256u
+#define JOB_PROGRAM_SIZE_MAX UINT32_MAX /* bytes; a node may take less (program-max) */
+#define JOB_PROGRAM_HASH_SIZE 64u       /* hex digits of SHA-256 */
+#define JOB_PROGRAM_NODES_MAX 16u
 
 enum job_type {
 	JOB_BATCH,    /* each of its `count` tasks runs to an exit code of 0, once */
@@ -74,12 +77,22 @@ struct job_tag {           /* on = ["gpu", "zone=b", "!old"] */
 	bool without;      /* nodes must not have it */
 };
 
+/* One that was submitted: kept by its hash on the nodes that need it, beside the log, not in it. */
+struct job_program {
+	struct slice path;  /* the name of the file in the working directory; empty: there is none */
+	struct slice hash;  /* SHA-256 of its bytes, in hex */
+	uint64_t size;      /* bytes */
+	struct slice *at;   /* nodes that had it first */
+	uint32_t at_count;
+};
+
 struct job_settings {
 	enum job_type type;
 	struct command_word *exec; /* at least one word; a parameter's name stands for its value */
 	uint32_t exec_count;
 	struct process_file *files;
 	uint32_t file_count;
+	struct job_program program;
 	struct process_variable *env;
 	uint32_t env_count;
 	uint32_t count; /* tasks; SYSTEM: 1, on each node. default 1 */

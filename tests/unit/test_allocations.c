@@ -48,6 +48,8 @@ static struct {
 	bool acknowledge;
 	msec kept;
 	uint64_t kept_bytes;
+	int wants;
+	char wanted[80];
 } fixture;
 
 static int remove_entry(const char *path, const struct stat *status, int flag, struct FTW *place)
@@ -102,9 +104,16 @@ static int fetch(void *context, struct slice hash, bool *ret_executable, struct 
 	return 0;
 }
 
+static void note_want(void *context, const struct job_program *program)
+{
+	(void)context;
+	fixture.wants++;
+	snprintf(fixture.wanted, sizeof fixture.wanted, "%.*s", SLICE_ARGS(program->hash));
+}
+
 static void open_allocations(void)
 {
-	static const struct allocations_handler handler = {note_report, fetch};
+	static const struct allocations_handler handler = {note_report, fetch, note_want};
 	struct error error = {0};
 	const struct allocations_options options = {
 		.directory = fixture.directory,
@@ -318,6 +327,81 @@ static void environment_is_the_documented_one(void **state)
 	snprintf(home, sizeof home, "HOME=%s/1/work\n", fixture.directory);
 	assert_non_null(strstr(buffer_string(&out), home));
 	buffer_finish(&out);
+}
+
+#define HASH "0123456789012345678901234567890123456789012345678901234567890123"
+
+static struct allocation_order submitted(uint64_t id)
+{
+	static struct slice argv[2];
+	argv[0] = SLICE("./solve");
+	argv[1] = SLICE("x");
+	struct allocation_order order = order_of(id, argv, 2);
+	order.program = (struct job_program){.path = SLICE("solve"), .hash = SLICE(HASH), .size = 1};
+	return order;
+}
+
+static bool is_starting(uint64_t id)
+{
+	return fixture.told[id].count > 0 && fixture.told[id].state == ALLOCATION_STARTING;
+}
+
+static void task_waits_for_its_program(void **state)
+{
+	char path[100];
+	struct stat status;
+	struct allocation_order order = submitted(1);
+	(void)state;
+	snprintf(path, sizeof path, "%s/program", fixture.top);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("#!/bin/sh\necho solved $1\n", file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0555), 0);
+	allocations_start(fixture.allocations, &order);
+	assert_int_equal(fixture.wants, 1);
+	assert_string_equal(fixture.wanted, HASH);
+	wait_until(is_starting, 1);
+	allocations_start(fixture.allocations, &order); /* told again */
+	allocations_supply(fixture.allocations, SLICE("another"), path, NULL);
+	wait_until(is_starting, 1);
+	allocations_supply(fixture.allocations, SLICE(HASH), path, NULL);
+	wait_until(has_ended, 1);
+	assert_int_equal(fixture.told[1].code, 0);
+	assert_output(1, "solved x\n");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_nlink, 2); /* it has not been copied */
+}
+
+static void program_that_cannot_be_had_is_told(void **state)
+{
+	struct allocation_order order = submitted(1);
+	(void)state;
+	allocations_start(fixture.allocations, &order);
+	allocations_supply(fixture.allocations, SLICE(HASH), NULL, "nobody has it");
+	wait_until(has_ended, 1);
+	assert_int_equal(fixture.told[1].code, -1);
+	assert_string_equal(fixture.told[1].text, "nobody has it");
+	restart();
+	wait_until(has_ended, 1);
+	assert_string_equal(fixture.told[1].text, "nobody has it");
+}
+
+static void task_is_stopped_before_its_program_is_here(void **state)
+{
+	struct allocation_order order = submitted(1);
+	(void)state;
+	allocations_start(fixture.allocations, &order);
+	allocations_stop(fixture.allocations, 1);
+	wait_until(has_ended, 1);
+	assert_false(fixture.told[1].lost);
+	allocations_supply(fixture.allocations, SLICE(HASH), "/nowhere", NULL); /* too late, and no harm */
+	order = submitted(2);
+	allocations_start(fixture.allocations, &order);
+	restart(); /* it was never begun: whoever has ordered it orders it again */
+	order = submitted(2);
+	allocations_start(fixture.allocations, &order);
+	assert_int_equal(fixture.wants, 3);
 }
 
 static void files_are_placed_and_missing_ones_are_told(void **state)
@@ -655,6 +739,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		FACT(end_is_reported_until_it_is_acknowledged),
 		FACT(environment_is_the_documented_one),
+		FACT(task_waits_for_its_program),
+		FACT(program_that_cannot_be_had_is_told),
+		FACT(task_is_stopped_before_its_program_is_here),
 		FACT(files_are_placed_and_missing_ones_are_told),
 		FACT(command_that_is_not_there_is_told),
 		FACT(one_that_runs_goes_on_after_a_restart),

@@ -352,6 +352,45 @@ static void values_are_checked(void **state)
 	ASSERT_REFUSED(rows);
 }
 
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void submitted_program_is_taken(void **state)
+{
+	(void)state;
+	const struct job_settings *job = job_of("exec = [\"./solve\"] program = {path: \"solve\", sha256: \"" HASH
+	                                        "\", size: 4294967295, at: [\"a\", \"b\"]}");
+	assert_slice(job->program.path, "solve");
+	assert_slice(job->program.hash, HASH);
+	assert_true(job->program.size == 4294967295u);
+	assert_int_equal(job->program.at_count, 2);
+	assert_slice(job->program.at[1], "b");
+	job = job_of("exec = [\"a\"]");
+	assert_int_equal(job->program.path.size, 0);
+}
+
+static void submitted_program_is_checked(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{"program = 3", "`program` takes {path: \"solve\", sha256: "},
+		{"program = {}", "`program` takes {path: \"solve\", sha256: "},
+		{"program = {path: \"solve\", size: 1}", "`program` takes {path: \"solve\", sha256: "},
+		{"program = {path: \"a/b\", sha256: \"" HASH "\", size: 1}", "is more than the name of a file\n"},
+		{"program = {path: \"..\", sha256: \"" HASH "\", size: 1}", "this path "},
+		{"program = {path: \"a\", sha256: \"" HASH "0\", size: 1}", "`sha256` takes 64 hex digits"},
+		{"program = {path: \"a\", sha256: \"ABC\", size: 1}", "`sha256` takes 64 hex digits"},
+		{"program = {path: \"a\", sha256: \"" HASH "\", size: 0}", "`size` takes an integer from 1 to 4294967295\n"},
+		{"program = {path: \"a\", sha256: \"" HASH "\", size: 1, from: \"a\"}", "not `from`\n"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *source = mem_format("job j { exec = [\"a\"] %s }", rows[i][0]);
+		const char *found = registry_fixture_diagnose(&fixture, source);
+		if (strstr(found, rows[i][1]) == NULL)
+			fail_msg("%s: %s", rows[i][0], found);
+		mem_free(source);
+	}
+}
+
 static void health_is_checked(void **state)
 {
 	(void)state;
@@ -543,6 +582,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(arguments_are_checked_against_parameters, begin, end),
 		cmocka_unit_test_setup_teardown(wrong_parameters_are_refused, begin, end),
 		cmocka_unit_test_setup_teardown(values_are_checked, begin, end),
+		cmocka_unit_test_setup_teardown(submitted_program_is_taken, begin, end),
+		cmocka_unit_test_setup_teardown(submitted_program_is_checked, begin, end),
 		cmocka_unit_test_setup_teardown(health_is_checked, begin, end),
 		cmocka_unit_test_setup_teardown(settings_fit_the_type, begin, end),
 		cmocka_unit_test_setup_teardown(settings_fit_together, begin, end),
