@@ -92,7 +92,7 @@ static uint16_t next_free(struct node *node, const struct request *request)
 			return (uint16_t)port;
 		}
 	}
-	assert(!"a free port");
+	assert(false); /* there is a free one: the node was found to fit */
 	return 0;
 }
 

@@ -242,8 +242,8 @@ static void every_table_and_column_changes_the_hash(void **state)
 		"INSERT INTO session VALUES (1, 1, 1, '')",
 		"INSERT INTO node VALUES (1, 'n', 'server', NULL, NULL, 'alive', 1, NULL, NULL, NULL, NULL, NULL, 1)",
 		"UPDATE node SET eligible = 0",
-		"INSERT INTO job (id, name, version, type, state, count, running, completed, failed, lost, submitted_ms, next_task)"
-		" VALUES (1, 'j', 1, 'batch', 'pending', 1, 0, 0, 0, 0, 1, 0)",
+		("INSERT INTO job (id, name, version, type, state, count, running, completed, failed, lost, submitted_ms, next_task)"
+	         " VALUES (1, 'j', 1, 'batch', 'pending', 1, 0, 0, 0, 0, 1, 0)"),
 		"UPDATE job SET parent = 7",
 		"INSERT INTO allocation VALUES (1, 1, 0, 1, 1, 'placed', 1, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, 0, 0, 0, NULL)",
 		"UPDATE allocation SET window_ms = 1",

@@ -90,7 +90,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void note(struct end *end, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void note(struct end *end, const char *format, ...)
 {
 	va_list args;
 	size_t length = strlen(end->text);

@@ -238,7 +238,7 @@ int client_open(const struct client_options *options, struct client **ret_client
 	known.addresses = options->address;
 	known.token = options->token;
 	known.name = options->name;
-	known.consistency = options->consistency;
+	known.consistency = (int)options->consistency;
 	client->timeout = options->timeout;
 	int code = clusterd_client_create(&known, &client->library, &failure);
 	if (code != 0)
