@@ -166,14 +166,18 @@ int catalog_signals_drop(struct catalog *catalog, uint64_t instance); /* all of 
 
 /* --- sessions ----------------------------------------------------------------------------------------------------- */
 
-/* session(id, opened_ms, answered_below, answers): `answers` is the state machine's own text. */
-int catalog_session_put(struct catalog *catalog, uint64_t id, msec opened, uint64_t answered_below,
-                        struct slice answers);
+struct catalog_session {
+	uint64_t id;
+	msec opened_ms;
+	uint64_t answered_below;
+	struct slice answers; /* the state machine's own text */
+	msec ttl;             /* 0: NULL */
+	struct slice proof;   /* of its secret; NULL: none */
+};
+int catalog_session_put(struct catalog *catalog, const struct catalog_session *session);
 int catalog_session_delete(struct catalog *catalog, uint64_t id);
-int catalog_sessions(struct catalog *catalog,
-                     int (*each)(void *context, uint64_t id, msec opened, uint64_t answered_below,
-                                 struct slice answers),
-                     void *context);
+/* By id. */
+int catalog_sessions(struct catalog *catalog, int (*each)(void *context, const struct catalog_session *session), void *context);
 
 /* --- nodes -------------------------------------------------------------------------------------------------------- */
 
@@ -317,6 +321,51 @@ int catalog_tasks(struct catalog *catalog, int (*each)(void *context, const stru
 int catalog_jobs_expire(struct catalog *catalog, msec before, int count);
 /* 1: some job or allocation finished before `before`; 0: none; or an ERR_. */
 int catalog_jobs_finished_before(struct catalog *catalog, msec before);
+
+/* --- topics (topics.c) ------------------------------------------------------------------------------------------------ */
+
+struct catalog_topic {
+	uint64_t id;
+	struct slice name;
+	struct slice kind; /* stream, collection, service, keeper */
+	struct slice schema;
+	uint32_t partitions;
+	uint64_t version; /* log index of its last change */
+	msec created_ms;
+};
+int catalog_topic_put(struct catalog *catalog, const struct catalog_topic *topic); /* a new one */
+int catalog_topic_version(struct catalog *catalog, uint64_t id, uint64_t version);
+int catalog_topic_delete(struct catalog *catalog, uint64_t id);
+/* All of these by id. */
+int catalog_topics(struct catalog *catalog, int (*each)(void *context, const struct catalog_topic *topic), void *context);
+
+struct catalog_publication {
+	uint64_t id;
+	uint64_t topic;
+	uint32_t part;
+	uint64_t session;
+	struct slice address;
+	uint64_t job;        /* 0: NULL */
+	uint64_t allocation; /* 0: NULL */
+	msec published_ms;
+};
+int catalog_publication_put(struct catalog *catalog, const struct catalog_publication *publication); /* a new one */
+int catalog_publication_delete(struct catalog *catalog, uint64_t id);
+int catalog_publications(struct catalog *catalog,
+                         int (*each)(void *context, const struct catalog_publication *publication), void *context);
+
+struct catalog_subscription {
+	uint64_t id;
+	uint64_t topic;
+	bool all;      /* of its parts */
+	uint32_t part; /* else */
+	uint64_t session;
+	msec subscribed_ms;
+};
+int catalog_subscription_put(struct catalog *catalog, const struct catalog_subscription *subscription); /* a new one */
+int catalog_subscription_delete(struct catalog *catalog, uint64_t id);
+int catalog_subscriptions(struct catalog *catalog,
+                          int (*each)(void *context, const struct catalog_subscription *subscription), void *context);
 
 /* --- the whole file ----------------------------------------------------------------------------------------------- */
 

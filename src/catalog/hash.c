@@ -26,6 +26,9 @@ static const char *const tables[] = {
 	"SELECT * FROM job ORDER BY id",
 	"SELECT * FROM allocation ORDER BY id",
 	"SELECT * FROM job_task ORDER BY job, task",
+	"SELECT * FROM topic ORDER BY id",
+	"SELECT * FROM publication ORDER BY id",
+	"SELECT * FROM subscription ORDER BY id",
 };
 
 static void hash_number(XXH3_state_t *state, uint64_t number)

@@ -16,6 +16,8 @@
  * - kv_change is appended to only, and its seq is dense: what is kept is counted, and a version found, without an index.
  * - job_finished and allocation_finished answer which have not ended (NULL comes first) and which ended before. job_task has only tasks
  *   that wait for another attempt.
+ * - topic, publication and subscription are all in memory: they are found there, by name and owner, and have no second index. Their ids are
+ *   the log index of what made them. They lose their owner or topic at once when that ends, and go by and by.
  * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
 static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	/* 1 */
@@ -251,7 +253,44 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"  window_ms INTEGER,"
 	"  due_ms INTEGER,"
 	"  PRIMARY KEY (job, task)"
-	") STRICT, WITHOUT ROWID;",
+	") STRICT, WITHOUT ROWID;"
+
+	/* A session of its own time to live is a lease; who shows a secret of this proof acts in it. */
+	"ALTER TABLE session ADD COLUMN ttl_ms INTEGER;"
+	"ALTER TABLE session ADD COLUMN proof TEXT;"
+
+	"CREATE TABLE topic ("
+	"  id INTEGER PRIMARY KEY,"
+	"  name TEXT NOT NULL,"
+	"  kind TEXT NOT NULL,"
+	"  schema TEXT NOT NULL,"
+	"  partitions INTEGER NOT NULL," /* 0: it is not divided */
+	"  version INTEGER NOT NULL,"    /* log index of its last change */
+	"  created_ms INTEGER NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE publication ("
+	"  id INTEGER PRIMARY KEY,"
+	"  topic INTEGER NOT NULL,"
+	"  part INTEGER NOT NULL,"
+	"  session INTEGER NOT NULL,"
+	"  address TEXT NOT NULL,"
+	"  job INTEGER,"
+	"  allocation INTEGER,"
+	"  published_ms INTEGER NOT NULL"
+	") STRICT;"
+
+	"CREATE TABLE subscription ("
+	"  id INTEGER PRIMARY KEY,"
+	"  topic INTEGER NOT NULL,"
+	"  part INTEGER," /* NULL: all of it */
+	"  session INTEGER NOT NULL,"
+	"  subscribed_ms INTEGER NOT NULL"
+	") STRICT;"
+
+	/* Nodes as those who run tasks. */
+	"CREATE VIEW executor AS"
+	" SELECT id, name, address, datacenter, state, eligible, cpu, memory, port_low, port_high FROM node WHERE cpu IS NOT NULL;",
 };
 
 const char *schema_migration(int version)

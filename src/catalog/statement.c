@@ -74,10 +74,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 				   " ORDER BY seq LIMIT 1",
 	[STATEMENT_SIGNAL_DELETE] = "DELETE FROM signal WHERE instance = ?1 AND name = ?2 AND key = ?3 AND seq = ?4",
 	[STATEMENT_SIGNALS_DROP] = "DELETE FROM signal WHERE instance = ?1",
-	[STATEMENT_SESSION_PUT] = "INSERT OR REPLACE INTO session (id, opened_ms, answered_below, answers)"
-				  " VALUES (?1, ?2, ?3, ?4)",
+	[STATEMENT_SESSION_PUT] = "INSERT OR REPLACE INTO session (id, opened_ms, answered_below, answers, ttl_ms, proof)"
+				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[STATEMENT_SESSION_DELETE] = "DELETE FROM session WHERE id = ?1",
-	[STATEMENT_SESSIONS] = "SELECT id, opened_ms, answered_below, answers FROM session ORDER BY id",
+	[STATEMENT_SESSIONS] = "SELECT id, opened_ms, answered_below, answers, ttl_ms, proof FROM session ORDER BY id",
 	[STATEMENT_NODE_PUT] = "INSERT INTO node (" NODE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 			       " ON CONFLICT (id) DO UPDATE SET name = ?2, role = ?3, address = ?4, datacenter = ?5, state = ?6,"
 			       " generation = ?7, tags = ?8, cpu = ?9, memory = ?10, port_low = ?11, port_high = ?12",
@@ -128,6 +128,20 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_TASK_DELETE] = "DELETE FROM job_task WHERE job = ?1 AND task = ?2",
 	[STATEMENT_TASKS_DELETE] = "DELETE FROM job_task WHERE job = ?1 AND task >= ?2",
 	[STATEMENT_TASKS] = "SELECT job, task, attempts, failures, window_ms, due_ms FROM job_task ORDER BY job, task",
+	[STATEMENT_TOPIC_PUT] = "INSERT INTO topic (id, name, kind, schema, partitions, version, created_ms)"
+				" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[STATEMENT_TOPIC_VERSION] = "UPDATE topic SET version = ?2 WHERE id = ?1",
+	[STATEMENT_TOPIC_DELETE] = "DELETE FROM topic WHERE id = ?1",
+	[STATEMENT_TOPICS] = "SELECT id, name, kind, schema, partitions, version, created_ms FROM topic ORDER BY id",
+	[STATEMENT_PUBLICATION_PUT] = "INSERT INTO publication (id, topic, part, session, address, job, allocation, published_ms)"
+				      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[STATEMENT_PUBLICATION_DELETE] = "DELETE FROM publication WHERE id = ?1",
+	[STATEMENT_PUBLICATIONS] = "SELECT id, topic, part, session, address, job, allocation, published_ms FROM publication"
+				   " ORDER BY id",
+	[STATEMENT_SUBSCRIPTION_PUT] = "INSERT INTO subscription (id, topic, part, session, subscribed_ms)"
+				       " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[STATEMENT_SUBSCRIPTION_DELETE] = "DELETE FROM subscription WHERE id = ?1",
+	[STATEMENT_SUBSCRIPTIONS] = "SELECT id, topic, part, session, subscribed_ms FROM subscription ORDER BY id",
 	[STATEMENT_PAGES] = "PRAGMA page_count",
 	[STATEMENT_FREE_PAGES] = "PRAGMA freelist_count",
 	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",

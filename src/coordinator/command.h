@@ -41,6 +41,11 @@ enum command_kind {
 	COMMAND_STOP_ALLOCATIONS, /* they are to end, and their tasks to be placed again */
 	COMMAND_ELIGIBLE,      /* whether a node gets tasks */
 	COMMAND_JOB_DUE,       /* the time of a periodic job has come, or is known now */
+	COMMAND_PUBLISH,
+	COMMAND_UNPUBLISH,
+	COMMAND_SUBSCRIBE,
+	COMMAND_UNSUBSCRIBE,
+	COMMAND_SWEEP,         /* more of what has lost its session or its topic */
 };
 
 #define COMMAND_MEMBERS_MAX 32 /* of a group */
@@ -60,6 +65,13 @@ struct command_member {
 #define PLACEMENTS_MAX 256       /* in one command; changes of allocations too */
 #define ALLOCATION_PORTS_MAX 16  /* of one */
 #define ALLOCATION_TEXT_MAX 1024 /* bytes of why it ended */
+#define SESSION_PROOF_SIZE 64    /* what is kept of a session's secret: bytes, hex digits */
+#define SESSION_TTL_MIN 1000     /* ms */
+#define SESSION_TTL_MAX (24 * 3600 * 1000)
+#define TOPIC_NAME_MAX 200       /* bytes */
+#define TOPIC_SCHEMA_MAX 4096    /* bytes */
+#define TOPIC_ADDRESS_MAX 300    /* bytes */
+#define TOPIC_PARTS_MAX 1024     /* of a topic; and publications of a keeper */
 
 /* Why a call failed (LANGUAGE: Cause). */
 enum failure_cause { CAUSE_ERROR, CAUSE_TIMEOUT, CAUSE_TYPE, CAUSE_LIMIT, CAUSE_RAISED, CAUSE_END };
@@ -141,6 +153,9 @@ struct command_allocation {
 	struct slice value;         /* JSON of the process's type; OUTPUT_FAULT: a message */
 };
 
+/* How the data of a topic is spoken. */
+enum topic_kind { TOPIC_ANY, TOPIC_STREAM, TOPIC_COLLECTION, TOPIC_SERVICE, TOPIC_KEEPER, TOPIC_KIND_END };
+
 struct command {
 	enum command_kind kind;
 	uint32_t machine_version;
@@ -149,6 +164,10 @@ struct command {
 	uint64_t sequence;
 	uint64_t answered_below;
 	union {
+		struct {
+			msec ttl;           /* 0: it lives as long as a connection it is used on, and for the setting session_ttl */
+			struct slice proof; /* SESSION_PROOF_SIZE; empty: it has no secret, and owns nothing */
+		} open_session;
 		struct {
 			const uint64_t *sessions;
 			size_t count;
@@ -262,6 +281,28 @@ struct command {
 			msec due;         /* 0: only `next` is set */
 			msec next;
 		} job_due;
+		struct {
+			struct slice topic;
+			enum topic_kind kind;
+			struct slice schema;  /* as topic_schema writes it */
+			uint32_t partitions;  /* 0: it is not divided */
+			uint32_t part;
+			struct slice address;
+			uint64_t allocation;  /* 0: none */
+		} publish;
+		struct {
+			uint64_t publication;
+		} unpublish;
+		struct {
+			struct slice topic;
+			bool all;
+			uint32_t part;       /* not all of it */
+			enum topic_kind kind; /* TOPIC_ANY: any */
+			struct slice schema; /* empty: any */
+		} subscribe;
+		struct {
+			uint64_t subscription;
+		} unsubscribe;
 	};
 };
 

@@ -9,6 +9,9 @@
  *   events.c    history rows and effects
  *   jobs.c      jobs: run, dispatched, scaled, stopped; how they end
  *   allocations.c  tasks placed at nodes, and what became of them
+ *   topics.c    topics: published, subscribed to
+ *   owned.c     what sessions own, and what goes with them
+ *   topic_rows.c  both between catalog and memory
  *   node_use.c  nodes, and what is taken of them
  *   job_runs.c  runs of periodic jobs
  *   job_rows.c  jobs between catalog and memory
@@ -18,12 +21,16 @@
 #define CLUSTERD_COORDINATOR_INTERNAL_H
 
 #include "base/buffer.h"
+#include "coordinator/heap.h"
 #include "coordinator/jobs.h"
 #include "coordinator/machine.h"
+#include "coordinator/topics.h"
 
 struct session {
 	uint64_t id;
 	msec opened_ms;
+	msec ttl;               /* 0: the setting's */
+	char proof[SESSION_PROOF_SIZE + 1]; /* "": it has no secret */
 	uint64_t answered_below;
 	struct answer *answers; /* in the order they were given */
 	size_t answer_count;
@@ -57,6 +64,12 @@ struct machine {
 	struct job *jobs_by_call;
 	struct allocation *allocations;
 	struct node_use *nodes;
+	struct topic *topics;               /* by name */
+	struct publication *publications;
+	struct subscription *subscriptions;
+	struct owner *owners;
+	struct heap ended_owners;           /* sessions that have ended and of which something is left, by id */
+	struct heap ended_topics;           /* topics that are gone and to which there are subscriptions, by id */
 
 	uint64_t applied_index;
 	uint64_t applied_term;
@@ -101,6 +114,8 @@ void sessions_release(struct machine *machine);
 int sessions_flush(struct machine *machine);
 void session_open(struct machine *machine, const struct command *command);
 int session_close(struct machine *machine, uint64_t id);
+/* NULL: there is none. */
+struct session *session_find(const struct machine *machine, uint64_t id);
 /* false: the command is not to be executed; its answer, if any, is among the effects. */
 bool session_admit(struct machine *machine, const struct command *command, struct session **ret_session);
 /* Records (session may be NULL) and emits the answer; takes its text. */
@@ -268,6 +283,35 @@ struct allocation *allocation_add(struct machine *machine, struct job *job, cons
 bool job_has_name(const struct job *job); /* one of its name at a time */
 const char *job_type_name(enum job_type type);
 extern const char *const stdout_form_names[];
+
+/* topics.c */
+int apply_publish(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_unpublish(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_subscribe(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_unsubscribe(struct machine *machine, const struct command *command, struct answer *ret_answer);
+/* It goes, and with the last one its topic does. */
+int publication_remove(struct machine *machine, struct publication *publication);
+int subscription_remove(struct machine *machine, struct subscription *subscription);
+
+/* owned.c */
+/* Makes one where there is none. */
+struct owner *owner_get(struct machine *machine, uint64_t session);
+struct owner *owner_find(const struct machine *machine, uint64_t session);
+/* One that owns nothing goes. */
+void owner_let_go(struct machine *machine, struct owner *owner);
+/* Nothing of it counts any more: what it owns goes with the next sweeps. */
+void owner_end(struct machine *machine, uint64_t session);
+void topic_end(struct machine *machine, struct topic *topic);
+/* Removes what has lost its session or its topic, a bounded number, in an order that the rows alone tell. */
+int owned_sweep(struct machine *machine);
+
+/* topic_rows.c */
+int topics_load(struct machine *machine, struct error *error);
+void topics_release(struct machine *machine);
+void topic_add_publication(struct topic *topic, struct publication *publication);
+void topic_add_subscription(struct topic *topic, struct subscription *subscription);
+struct topic *topic_create(uint64_t id, struct slice name, enum topic_kind kind, struct slice schema, uint32_t partitions);
+void topic_destroy(struct topic *topic);
 
 /* group.c */
 int group_load(struct machine *machine, struct error *error);

@@ -19,6 +19,8 @@ static const struct machine_settings default_settings = {
 	.instances_cached = 20000,
 	.changes_kept = 100000,
 	.change_bytes_kept = 64u << 20,
+	.topic_entries = 200000,
+	.session_entries = 10000,
 	.voters = 5,
 };
 
@@ -38,6 +40,8 @@ static const struct setting_rule setting_rules[] = {
 	{"instances_cached", 100, 10000000},
 	{"changes_kept", 100, 10000000},
 	{"change_bytes_kept", 1 << 20, 16ll << 30},
+	{"topic_entries", 10, 2000000},
+	{"session_entries", 10, 200000},
 	{"voters", 1, 9},
 };
 
@@ -67,6 +71,12 @@ static void setting_put(struct machine_settings *settings, size_t which, long lo
 		break;
 	case 7:
 		settings->change_bytes_kept = (uint64_t)value;
+		break;
+	case 8:
+		settings->topic_entries = (uint32_t)value;
+		break;
+	case 9:
+		settings->session_entries = (uint32_t)value;
 		break;
 	default:
 		settings->voters = (uint32_t)value;
@@ -192,6 +202,8 @@ int machine_create(struct catalog *catalog, struct machine **ret_machine, struct
 		code = leases_load(machine, error);
 	if (code == 0)
 		code = jobs_load(machine, error);
+	if (code == 0)
+		code = topics_load(machine, error);
 	if (code != 0) {
 		machine_destroy(machine);
 		return code;
@@ -219,6 +231,7 @@ void machine_destroy(struct machine *machine)
 	sessions_release(machine);
 	leases_release(machine);
 	jobs_release(machine);
+	topics_release(machine);
 	registry_destroy(machine->registry);
 	buffer_finish(&machine->scratch);
 	buffer_finish(&machine->detail);
@@ -367,7 +380,7 @@ static int apply_close(struct machine *machine, const struct command *command)
 	int code = 0;
 	for (size_t i = 0; i < command->close_session.count && code == 0; i++)
 		code = session_close(machine, command->close_session.sessions[i]);
-	return code;
+	return code == 0 ? owned_sweep(machine) : code;
 }
 
 /* What has changed is written first: a row written after its instance was deleted would stay for ever. */
@@ -473,6 +486,21 @@ static int execute_alone(struct machine *machine, const struct command *command,
 	case COMMAND_ELIGIBLE:
 	case COMMAND_JOB_DUE:
 		code = execute_job(machine, command, ret_answer);
+		break;
+	case COMMAND_PUBLISH:
+		code = apply_publish(machine, command, ret_answer);
+		break;
+	case COMMAND_UNPUBLISH:
+		code = apply_unpublish(machine, command, ret_answer);
+		break;
+	case COMMAND_SUBSCRIBE:
+		code = apply_subscribe(machine, command, ret_answer);
+		break;
+	case COMMAND_UNSUBSCRIBE:
+		code = apply_unsubscribe(machine, command, ret_answer);
+		break;
+	case COMMAND_SWEEP:
+		code = owned_sweep(machine);
 		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:

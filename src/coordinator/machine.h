@@ -30,6 +30,8 @@ struct machine_settings {
 	uint32_t instances_cached; /* instances_cached: idle ones kept in memory; default 20,000 */
 	uint64_t changes_kept;   /* changes_kept: of keys, for those who watch; default 100,000 */
 	uint64_t change_bytes_kept; /* change_bytes_kept: their keys and values; default 64 MiB */
+	uint32_t topic_entries;  /* topic_entries: publications and subscriptions in all; default 200,000 */
+	uint32_t session_entries; /* session_entries: those of one session; default 10,000 */
 	uint32_t voters;         /* voters: so many servers have a vote, if there are so many; default 5 */
 };
 
@@ -97,7 +99,7 @@ struct answer {
 	uint64_t sequence;
 	int code;            /* 0 or ERR_ */
 	uint64_t number;     /* OPEN_SESSION: its id. START: the instance. Keys: the version that came of it; a condition that
-	                        did not hold: the version that the key has, 0 for none. GRANT_LEASE: its id. Others: 0 */
+	                        did not hold: the version that the key has, 0 for none. GRANT_LEASE: its id. PUBLISH, SUBSCRIBE: theirs. Others: 0 */
 	bool existed;        /* START: the key was known. TRANSACT: the comparisons held */
 	struct text *text;   /* an error's text; REGISTER: JSON of what was registered. NULL: none */
 };
@@ -123,6 +125,8 @@ enum effect_kind {
 	EFFECT_ALLOCATION_CHANGED, /* it has started, was checked, or is not wanted any more */
 	EFFECT_ALLOCATION_ENDED, /* it is over, and machine_allocation does not know it any more */
 	EFFECT_PLACEMENT_REFUSED, /* `task` of `job`: it was not placed at `node` */
+	EFFECT_TOPIC_CHANGED,  /* the topic `key` has come or gone, or its publications have changed */
+	EFFECT_OWNED_LEFT,     /* something has lost its session or its topic, and COMMAND_SWEEP removes it */
 	EFFECT_NODE_CHANGED,   /* `node`: what it has, or whether it may be used */
 };
 
@@ -138,7 +142,7 @@ struct effect {
 	const char *state;     /* FINISHED, JOB_CHANGED */
 	struct text *result;   /* FINISHED; held, or NULL */
 	struct text *error;    /* FINISHED, JOB_CHANGED; held, or NULL */
-	struct text *key;      /* KEY_CHANGED; held */
+	struct text *key;      /* KEY_CHANGED, TOPIC_CHANGED; held */
 	uint64_t lease;        /* LEASE_… */
 	uint64_t job;
 	uint64_t allocation;
@@ -225,6 +229,9 @@ int machine_print_instance(struct machine *machine, uint64_t id, uint32_t step, 
  * Returns 1 when there is one, 0 when the sequence is new. */
 int machine_session_answer(const struct machine *machine, uint64_t session, uint64_t sequence,
                            const struct answer **ret_answer);
+/* Of its secret: SESSION_PROOF_SIZE characters, "" when it has none; NULL: there is no such session. */
+const char *machine_session_proof(const struct machine *machine, uint64_t session);
+msec machine_session_ttl(const struct machine *machine, uint64_t session); /* its own; 0: the setting's */
 /* Every session's id, in ascending order. */
 size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t count);
 size_t machine_session_count(const struct machine *machine);
@@ -235,6 +242,9 @@ size_t machine_answer_count(const struct machine *machine, uint64_t session);
  * kept any more (those up to machine_compacted are gone); or another ERR_. */
 int machine_changes_from(const struct machine *machine, uint64_t version, uint64_t *ret_seq);
 uint64_t machine_compacted(const struct machine *machine);
+
+/* What has lost its session or its topic is left: COMMAND_SWEEP removes it. */
+bool machine_owned_left(const struct machine *machine);
 
 /* NULL: there is none. */
 const struct lease *machine_lease(const struct machine *machine, uint64_t id);

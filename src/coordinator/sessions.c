@@ -12,7 +12,7 @@
  * it (Raft dissertation, §6.3). In the catalog the answers of a session are one JSON array of
  * [sequence, code, number, existed, text]. */
 
-static struct session *session_find(const struct machine *machine, uint64_t id)
+struct session *session_find(const struct machine *machine, uint64_t id)
 {
 	struct session *session;
 	HASH_FIND(hh, machine->sessions, &id, sizeof id, session);
@@ -137,6 +137,9 @@ void session_answer(struct machine *machine, struct session *session, const stru
 void session_open(struct machine *machine, const struct command *command)
 {
 	struct session *session = session_create(machine, machine->next_session++, machine->now);
+	session->ttl = command->open_session.ttl;
+	if (command->open_session.proof.size != 0)
+		memcpy(session->proof, command->open_session.proof.data, command->open_session.proof.size);
 	session_dirty(machine, session);
 	/* Whoever asked has no session yet: the asking node tells its requests apart by the number it put into `sequence`. */
 	emit_answer(machine, command, &(struct answer){.number = session->id, .sequence = command->sequence});
@@ -148,6 +151,7 @@ int session_close(struct machine *machine, uint64_t id)
 	if (session == NULL)
 		return 0;
 	effect_add(machine, EFFECT_SESSION_CLOSED, 0)->session = id;
+	owner_end(machine, id);
 	HASH_DELETE(hh, machine->sessions, session);
 	session->closed = true;
 	session_dirty(machine, session); /* released by the flush */
@@ -184,8 +188,16 @@ int sessions_flush(struct machine *machine)
 		}
 		buffer_clear(&machine->scratch);
 		answers_print(session, &machine->scratch);
-		code = catalog_session_put(machine->catalog, session->id, session->opened_ms, session->answered_below,
-		                           buffer_slice(&machine->scratch));
+		struct catalog_session row = {
+			.id = session->id,
+			.opened_ms = session->opened_ms,
+			.answered_below = session->answered_below,
+			.answers = buffer_slice(&machine->scratch),
+			.ttl = session->ttl,
+		};
+		if (session->proof[0] != '\0')
+			row.proof = slice_of(session->proof);
+		code = catalog_session_put(machine->catalog, &row);
 	}
 	return code;
 }
@@ -217,20 +229,23 @@ static bool answer_parse(struct slice row, struct answer *ret_answer)
 	return true;
 }
 
-static int session_loaded(void *context, uint64_t id, msec opened, uint64_t answered_below, struct slice answers)
+static int session_loaded(void *context, const struct catalog_session *row)
 {
 	struct machine *machine = context;
-	struct session *session = session_create(machine, id, opened);
-	struct json_iterator rows;
+	struct session *session = session_create(machine, row->id, row->opened_ms);
+	struct json_iterator answers;
 	struct slice key;
-	struct slice row;
-	session->answered_below = answered_below;
-	if (json_check(answers, NULL) != 0)
+	struct slice answer;
+	session->answered_below = row->answered_below;
+	session->ttl = row->ttl;
+	if (row->proof.size > SESSION_PROOF_SIZE || json_check(row->answers, NULL) != 0)
 		return ERR_CORRUPT;
-	json_iterate(&rows, answers);
-	while (json_next(&rows, &key, &row)) {
+	if (row->proof.size != 0)
+		memcpy(session->proof, row->proof.data, row->proof.size);
+	json_iterate(&answers, row->answers);
+	while (json_next(&answers, &key, &answer)) {
 		mem_grow(session->answers, session->answer_capacity, session->answer_count + 1);
-		if (!answer_parse(row, &session->answers[session->answer_count]))
+		if (!answer_parse(answer, &session->answers[session->answer_count]))
 			return ERR_CORRUPT;
 		session->answer_count++;
 	}
@@ -291,6 +306,18 @@ size_t machine_sessions(const struct machine *machine, uint64_t *ret_ids, size_t
 		ret_ids[found++] = session->id;
 	qsort(ret_ids, found, sizeof *ret_ids, compare_ids);
 	return found;
+}
+
+const char *machine_session_proof(const struct machine *machine, uint64_t session_id)
+{
+	const struct session *session = session_find(machine, session_id);
+	return session != NULL ? session->proof : NULL;
+}
+
+msec machine_session_ttl(const struct machine *machine, uint64_t session_id)
+{
+	const struct session *session = session_find(machine, session_id);
+	return session != NULL ? session->ttl : 0;
 }
 
 size_t machine_session_count(const struct machine *machine)

@@ -3,6 +3,7 @@
 #include "proto/log.pb-c.h"
 #include "wire/command_jobs.h"
 #include "wire/command_keys.h"
+#include "wire/command_topics.h"
 #include "wire/message.h"
 
 #include <assert.h>
@@ -152,6 +153,8 @@ static void encode_small(struct encoder *encoder, const struct command *command)
 		break;
 	case COMMAND_OPEN_SESSION:
 		clusterd__log__open_session__init(entry->open_session = arena_alloc(arena, sizeof *entry->open_session));
+		entry->open_session->ttl_ms = (uint64_t)command->open_session.ttl;
+		entry->open_session->proof = to_bytes(command->open_session.proof);
 		break;
 	case COMMAND_CLOSE_SESSION:
 		clusterd__log__close_session__init(entry->close_session = arena_alloc(arena, sizeof *entry->close_session));
@@ -219,6 +222,11 @@ static const Clusterd__Log__Entry__CommandCase cases[] = {
 	[COMMAND_STOP_ALLOCATIONS] = CLUSTERD__LOG__ENTRY__COMMAND_STOP_ALLOCATIONS,
 	[COMMAND_ELIGIBLE] = CLUSTERD__LOG__ENTRY__COMMAND_ELIGIBLE,
 	[COMMAND_JOB_DUE] = CLUSTERD__LOG__ENTRY__COMMAND_JOB_DUE,
+	[COMMAND_PUBLISH] = CLUSTERD__LOG__ENTRY__COMMAND_PUBLISH,
+	[COMMAND_UNPUBLISH] = CLUSTERD__LOG__ENTRY__COMMAND_UNPUBLISH,
+	[COMMAND_SUBSCRIBE] = CLUSTERD__LOG__ENTRY__COMMAND_SUBSCRIBE,
+	[COMMAND_UNSUBSCRIBE] = CLUSTERD__LOG__ENTRY__COMMAND_UNSUBSCRIBE,
+	[COMMAND_SWEEP] = CLUSTERD__LOG__ENTRY__COMMAND_SWEEP,
 };
 
 void command_encode(const struct command *command, struct arena *scratch, struct buffer *out)
@@ -267,6 +275,13 @@ void command_encode(const struct command *command, struct arena *scratch, struct
 	case COMMAND_ELIGIBLE:
 	case COMMAND_JOB_DUE:
 		command_jobs_encode(command, scratch, &encoder.entry);
+		break;
+	case COMMAND_PUBLISH:
+	case COMMAND_UNPUBLISH:
+	case COMMAND_SUBSCRIBE:
+	case COMMAND_UNSUBSCRIBE:
+	case COMMAND_SWEEP:
+		command_topics_encode(command, scratch, &encoder.entry);
 		break;
 	default:
 		encode_small(&encoder, command);
@@ -348,6 +363,16 @@ static int decode_configuration(const Clusterd__Log__Configuration *message, str
 	return 0;
 }
 
+static int decode_open(const Clusterd__Log__OpenSession *message, struct command *command, struct error *error)
+{
+	if ((message->proof.len != 0 && message->proof.len != SESSION_PROOF_SIZE) || message->ttl_ms > SESSION_TTL_MAX)
+		return error_set(error, ERR_CORRUPT, "a log entry opens a session that cannot be");
+	command->kind = COMMAND_OPEN_SESSION;
+	command->open_session.ttl = (msec)message->ttl_ms;
+	command->open_session.proof = to_slice(message->proof);
+	return 0;
+}
+
 static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, struct command *command,
                        struct error *error)
 {
@@ -356,8 +381,7 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 		command->kind = COMMAND_NOOP;
 		return 0;
 	case CLUSTERD__LOG__ENTRY__COMMAND_OPEN_SESSION:
-		command->kind = COMMAND_OPEN_SESSION;
-		return 0;
+		return decode_open(entry->open_session, command, error);
 	case CLUSTERD__LOG__ENTRY__COMMAND_CLOSE_SESSION:
 		command->kind = COMMAND_CLOSE_SESSION;
 		command->close_session.sessions = entry->close_session->sessions;
@@ -422,6 +446,8 @@ static int decode_body(const Clusterd__Log__Entry *entry, struct arena *arena, s
 	case CLUSTERD__LOG__ENTRY__COMMAND_CONFIGURATION:
 		return decode_configuration(entry->configuration, arena, command, error);
 	default:
+		if (command_topics_has(entry))
+			return command_topics_decode(entry, command, error);
 		return command_jobs_has(entry) ? command_jobs_decode(entry, arena, command, error)
 		                               : command_keys_decode(entry, arena, command, error);
 	}

@@ -72,11 +72,18 @@ static void process_has_one_row_for_each_version(void **state)
 	assert_int_equal(outside_number(fixture, "SELECT count(*) FROM process WHERE name = 'Order'"), 2);
 }
 
-static int print_session(void *context, uint64_t id, msec opened, uint64_t answered_below, struct slice answers)
+static int print_session(void *context, const struct catalog_session *session)
 {
-	buffer_format(context, "%llu %lld %llu %.*s;", (unsigned long long)id, (long long)opened,
-	              (unsigned long long)answered_below, SLICE_ARGS(answers));
-	return id == 3 ? 5 : 0;
+	buffer_format(context, "%llu %lld %llu %.*s %lld %.*s;", (unsigned long long)session->id,
+	              (long long)session->opened_ms, (unsigned long long)session->answered_below,
+	              SLICE_ARGS(session->answers), (long long)session->ttl, SLICE_ARGS(session->proof));
+	return session->id == 3 ? 5 : 0;
+}
+
+static void puts_session(struct fixture *fixture, uint64_t id, msec opened, uint64_t below, struct slice answers)
+{
+	struct catalog_session session = {id, opened, below, answers, 0, {NULL, 0}};
+	must(fixture, catalog_session_put(fixture->catalog, &session));
 }
 
 static void sessions_are_put_and_deleted(void **state)
@@ -84,16 +91,17 @@ static void sessions_are_put_and_deleted(void **state)
 	struct fixture *fixture = *state;
 	struct buffer seen = BUFFER_EMPTY;
 	begin(fixture);
-	must(fixture, catalog_session_put(fixture->catalog, 2, 10, 1, SLICE("a")));
-	must(fixture, catalog_session_put(fixture->catalog, 1, 11, 2, (struct slice){NULL, 0}));
-	must(fixture, catalog_session_put(fixture->catalog, 2, 10, 5, SLICE("b")));
-	must(fixture, catalog_session_put(fixture->catalog, 3, 12, 6, SLICE("c")));
-	must(fixture, catalog_session_put(fixture->catalog, 4, 12, 6, SLICE("d")));
+	struct catalog_session kept = {3, 12, 6, SLICE("c"), 7000, SLICE("p")};
+	puts_session(fixture, 2, 10, 1, SLICE("a"));
+	puts_session(fixture, 1, 11, 2, (struct slice){NULL, 0});
+	puts_session(fixture, 2, 10, 5, SLICE("b"));
+	must(fixture, catalog_session_put(fixture->catalog, &kept));
+	puts_session(fixture, 4, 12, 6, SLICE("d"));
 	must(fixture, catalog_session_delete(fixture->catalog, 1));
 	must(fixture, catalog_session_delete(fixture->catalog, 99));
 	commit(fixture);
 	assert_int_equal(catalog_sessions(fixture->catalog, print_session, &seen), 5); /* the callback's own answer ends it */
-	assert_string_equal(buffer_string(&seen), "2 10 5 b;3 12 6 c;");
+	assert_string_equal(buffer_string(&seen), "2 10 5 b 0 ;3 12 6 c 7000 p;");
 	buffer_finish(&seen);
 }
 
