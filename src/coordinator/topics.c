@@ -76,6 +76,11 @@ const struct topic *machine_topic(const struct machine *machine, struct slice na
 	return topic_find(machine, name);
 }
 
+uint32_t machine_topic_turn(struct machine *machine, const struct topic *topic)
+{
+	return topic_find(machine, text_slice(topic->name))->turned++;
+}
+
 const struct subscription *machine_subscription(const struct machine *machine, uint64_t id)
 {
 	struct subscription *subscription;

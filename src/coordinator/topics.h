@@ -50,6 +50,7 @@ struct topic {
 	uint32_t publication_count;
 	struct publication_list publications; /* by id */
 	struct subscription_list subscriptions; /* by id */
+	uint32_t turned; /* of this node alone, no part of the state: which of a keeper's workers comes next */
 	bool ended; /* nobody publishes it any more: its row is gone, it only has subscriptions that are to go */
 	size_t place; /* among those that have ended */
 	UT_hash_handle hh; /* by name */
@@ -76,6 +77,8 @@ bool topic_is_name(struct slice name);
 
 /* NULL: nobody publishes it. */
 const struct topic *machine_topic(const struct machine *machine, struct slice name);
+/* The number of the answer that has a worker of the keeper, from 0; nothing that is replicated depends on it. */
+uint32_t machine_topic_turn(struct machine *machine, const struct topic *topic);
 /* NULL: there is none. */
 const struct subscription *machine_subscription(const struct machine *machine, uint64_t id);
 /* Whether something of the topic, or this part, is published. */

@@ -143,7 +143,6 @@ static void respond_registered(struct node *node, const struct waiter *waiter, s
 void respond_answer(struct node *node, const struct waiter *waiter, const struct answer *answer)
 {
 	Clusterd__Wire__Response response = CLUSTERD__WIRE__RESPONSE__INIT;
-	Clusterd__Wire__Opened opened = CLUSTERD__WIRE__OPENED__INIT;
 	Clusterd__Wire__Started started = CLUSTERD__WIRE__STARTED__INIT;
 	struct request request = {.node = node, .connection = waiter->connection, .stream = waiter->stream};
 	if (answer->code != 0) {
@@ -155,16 +154,19 @@ void respond_answer(struct node *node, const struct waiter *waiter, const struct
 		respond_keys_answer(node, waiter, answer);
 		return;
 	}
+	if (waiter->more == ANSWER_PUBLISHED || waiter->more == ANSWER_SUBSCRIBED) {
+		respond_topics_answer(node, waiter, answer);
+		return;
+	}
 	if (answer->text != NULL) {
 		respond_registered(node, waiter, text_slice(answer->text));
 		return;
 	}
 	if (waiter->first == 0) {
-		opened.session = answer->number;
-		opened.time_to_live_ms = (uint64_t)machine_settings(node->machine)->session_ttl;
-		response.body_case = CLUSTERD__WIRE__RESPONSE__BODY_OPENED;
-		response.opened = &opened;
-	} else if (answer->number != 0 && waiter->more == ANSWER_AWAITED) {
+		respond_opened(node, waiter->connection, waiter->stream, answer->number);
+		return;
+	}
+	if (answer->number != 0 && waiter->more == ANSWER_AWAITED) {
 		request_await(&request, answer->number, AWAITED_ANSWER);
 		return;
 	} else if (answer->number != 0) {

@@ -109,6 +109,12 @@ static void carry_out(struct node *node, const struct effect *effect)
 	case EFFECT_KEY_CHANGED:
 		watches_changed(node, effect);
 		break;
+	case EFFECT_TOPIC_CHANGED:
+		topics_changed(node, effect);
+		break;
+	case EFFECT_OWNED_LEFT:
+		topics_sweep(node);
+		break;
 	case EFFECT_LEASE_GRANTED:
 	case EFFECT_LEASE_ENDING:
 	case EFFECT_LEASE_ENDED:

@@ -15,6 +15,7 @@
 #define ASSIGNED_DELAY_MS 5
 #define APPLY_STRETCH_US 5000
 #define HOUSEKEEPING_MS 5000
+#define LEASED_SESSIONS_MS 500 /* where sessions have a time to live of their own */
 /* A transaction goes on over many turns: what it changes often is written once, and nobody waits for its end (INVARIANTS, 11). It
  * ends when nothing has come for a while, in any case after this time, or with so much in it. */
 #define COMMIT_QUIET_MS 5
@@ -290,6 +291,7 @@ static void after_apply(struct node *node)
 		node->ready = true;
 		node_calls_lead(node);
 		placing_lead(node);
+		topics_sweep(node);
 	}
 }
 
@@ -384,8 +386,8 @@ static void housekeeping(struct node *node)
 	msec now = node->host->now(node->context);
 	if (!node->ready || now < node->next_housekeeping)
 		return;
-	node->next_housekeeping = now + HOUSEKEEPING_MS;
-	sessions_keep(node, now);
+	bool leased = sessions_keep(node, now);
+	node->next_housekeeping = now + (leased ? LEASED_SESSIONS_MS : HOUSEKEEPING_MS);
 	msec before = node->host->wall(node->context) - machine_settings(node->machine)->retention;
 	if (catalog_finished_before(node->catalog, before) > 0 || catalog_jobs_finished_before(node->catalog, before) > 0) {
 		node_propose(node, &(struct command){.kind = COMMAND_EXPIRE}, true);

@@ -204,7 +204,7 @@ struct node {
 	uint64_t memory;
 	uint16_t port_low, port_high;
 
-	/* Who watches keys that have changed in this transaction. */
+	/* Who watches keys or topics that have changed in this transaction. */
 	struct waiter *woken;
 	size_t woken_count;
 	size_t woken_capacity;
@@ -277,7 +277,7 @@ void respond_grown(struct node *node, const struct waiter *waiter, uint64_t inst
 
 /* presence.c */
 void session_touch(struct node *node, uint64_t id, uint64_t connection); /* it was heard of */
-void sessions_keep(struct node *node, msec now); /* housekeeping: expiry */
+bool sessions_keep(struct node *node, msec now); /* housekeeping: expiry. Whether some have a time to live of their own */
 void waiters_not_leader(struct node *node);      /* what was proposed may come to nothing: whoever waits is to ask again */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */
 void presence_turn(struct node *node, msec now); /* a node that does not lead tells the leader who is there */
@@ -289,6 +289,12 @@ void watches_changed(struct node *node, const struct effect *effect); /* whoever
 void watches_changed_all(struct node *node); /* the catalog has become another */
 void watches_answer(struct node *node);
 void watches_turn(struct node *node, msec now); /* those who have waited for long */
+
+/* requests_topics.c */
+void topics_changed(struct node *node, const struct effect *effect); /* whoever waits for the topic is to look at it */
+/* Answers it, or it waits again; `late`: it is to be answered. */
+void topics_go_on(struct node *node, struct waiter *take_waiter, bool late);
+void topics_sweep(struct node *node); /* what has lost its session or its topic goes */
 
 /* leases.c */
 void leases_changed(struct node *node, const struct effect *effect);

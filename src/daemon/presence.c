@@ -114,30 +114,40 @@ static void forget_unknown(struct node *node, msec now)
 	}
 }
 
+/* One that has a time to live of its own is a lease: what connections there are does not count. */
+static bool is_over(const struct node *node, const struct session_seen *seen, msec ttl, msec now)
+{
+	msec own = machine_session_ttl(node->machine, seen->session);
+	return own != 0 ? seen->seen + own < now : seen->connection == 0 && seen->seen + ttl < now;
+}
+
 /* Proposes the end of sessions that have not been heard of for their time to live. One that somebody holds a connection for
  * lives on. Keep-alives are not logged (INVARIANTS, 25). */
-void sessions_keep(struct node *node, msec now)
+bool sessions_keep(struct node *node, msec now)
 {
 	uint64_t expired[SESSIONS_EXPIRED_AT_ONCE];
 	size_t count = 0;
 	size_t known_count;
 	uint64_t *known = session_ids(node, &known_count);
 	msec ttl = machine_settings(node->machine)->session_ttl;
+	bool leased = false;
 	for (size_t i = 0; i < known_count && count < SESSIONS_EXPIRED_AT_ONCE; i++) {
+		leased = leased || machine_session_ttl(node->machine, known[i]) != 0;
 		const struct session_seen *seen = seen_find(node, known[i]);
 		if (seen == NULL)
 			session_heard(node, known[i]);
-		else if (seen->connection == 0 && seen->seen + ttl < now)
+		else if (is_over(node, seen, ttl, now))
 			expired[count++] = known[i];
 	}
 	mem_free(known);
 	forget_unknown(node, now);
 	if (count == 0)
-		return;
+		return leased;
 	struct command command = {.kind = COMMAND_CLOSE_SESSION};
 	command.close_session.sessions = expired;
 	command.close_session.count = count;
 	node_propose(node, &command, true);
+	return leased;
 }
 
 /* --- between nodes ------------------------------------------------------------------------------------------------- */
@@ -186,7 +196,7 @@ msec presence_deadline(const struct node *node)
 void presence_heard(struct node *node, const Clusterd__Wire__Presence *presence)
 {
 	for (size_t i = 0; i < presence->n_sessions; i++) {
-		if (is_known(node, presence->sessions[i]))
+		if (is_known(node, presence->sessions[i]) && machine_session_ttl(node->machine, presence->sessions[i]) == 0)
 			session_heard(node, presence->sessions[i]);
 	}
 }
@@ -201,6 +211,8 @@ void node_connection_closed(struct node *node, uint64_t connection)
 		if (seen->connection != connection)
 			continue;
 		seen->connection = 0;
+		if (machine_session_ttl(node->machine, seen->session) != 0)
+			continue;
 		seen->seen = node->host->now(node->context);
 	}
 }

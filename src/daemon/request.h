@@ -6,6 +6,8 @@
  *   requests_read.c    those that read
  *   requests_keys.c    those of keys
  *   requests_jobs.c    those of jobs
+ *   requests_topics.c  those of topics
+ *   requests_sessions.c  those of sessions, and who may act in one
  *   watches.c          who watches keys
  *   leases.c           those of leases, and when they run out
  *   requests_cluster.c those about the cluster itself
@@ -25,7 +27,8 @@ struct request {
 };
 
 /* What the answer of a command is made into; `more` of who waits for it. */
-enum answer_form { ANSWER_PLAIN, ANSWER_AWAITED /* the end of what was started */, ANSWER_WRITTEN, ANSWER_LEASE };
+enum answer_form { ANSWER_PLAIN, ANSWER_AWAITED /* the end of what was started */, ANSWER_WRITTEN, ANSWER_LEASE,
+                   ANSWER_PUBLISHED, ANSWER_SUBSCRIBED };
 
 /* requests.c: carries out what only the leader does; this node is it. */
 void request_lead(const struct request *request);
@@ -60,6 +63,22 @@ bool request_keys_read(const struct request *request);
 /* The form of the answers of changing requests of this file; ANSWER_PLAIN: it is none. */
 enum answer_form request_keys_form(const Clusterd__Wire__Request *message);
 void respond_keys_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
+
+/* requests_sessions.c */
+void request_open_session(const struct request *request);
+void request_close_session(const struct request *request);
+void request_keep_session(const struct request *request);
+/* Whoever asks may act in the session of the request; else it was refused. Where there is no such session, nothing is said. */
+bool request_shows_secret(const struct request *request);
+void respond_opened(struct node *node, uint64_t connection, uint32_t stream, uint64_t session);
+
+/* requests_topics.c: as those of keys. */
+bool request_topics_change(const struct request *request);
+bool request_topics_read(const struct request *request);
+enum answer_form request_topics_form(const Clusterd__Wire__Request *message);
+void respond_topics_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
+/* It was about "$catalog", which is of this node, and was answered. */
+bool request_catalog_topic(const struct request *request);
 
 /* requests_cluster.c. false: it is another request. */
 bool request_cluster(const struct request *request);

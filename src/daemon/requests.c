@@ -43,6 +43,11 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
 	case CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB:
 	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION:
+	case CLUSTERD__WIRE__REQUEST__BODY_PUBLISH:
+	case CLUSTERD__WIRE__REQUEST__BODY_UNPUBLISH:
+	case CLUSTERD__WIRE__REQUEST__BODY_SUBSCRIBE:
+	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
 		if (forward_serves(request->node))
 			request_lead(request);
 		else
@@ -57,6 +62,8 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS:
 	case CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB:
+	case CLUSTERD__WIRE__REQUEST__BODY_LOOKUP_TOPIC:
+	case CLUSTERD__WIRE__REQUEST__BODY_WATCH_TOPIC:
 		if (request->node->agent) /* its catalog says nothing */
 			forward_request(request);
 		else
@@ -95,7 +102,8 @@ void node_request(struct node *node, uint64_t connection, uint32_t stream, const
 		               NODE_WAITERS_MAX);
 		return;
 	}
-	hand_on(&request);
+	if (node->agent || !request_catalog_topic(&request))
+		hand_on(&request);
 }
 
 /* What nobody waits for any more. */

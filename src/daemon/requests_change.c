@@ -22,22 +22,6 @@ void request_propose(const struct request *request, struct command *command, enu
 	node_propose(request->node, command, true);
 }
 
-static void request_open_session(const struct request *request)
-{
-	struct node *node = request->node;
-	struct command command = {.kind = COMMAND_OPEN_SESSION, .sequence = node->next_nonce++};
-	request_wait(request, WAIT_ANSWER, 0, command.sequence, 0);
-	node_propose(node, &command, true);
-}
-
-static void request_close_session(const struct request *request)
-{
-	struct command command = {.kind = COMMAND_CLOSE_SESSION};
-	command.close_session.sessions = &request->message->session;
-	command.close_session.count = 1;
-	request_propose(request, &command, ANSWER_PLAIN);
-}
-
 static void respond_checked(const struct request *request, const struct buffer *warnings)
 {
 	struct buffer text = BUFFER_EMPTY;
@@ -357,6 +341,8 @@ static bool admit(const struct request *request)
 		               message->session);
 		return false;
 	}
+	if (!request_shows_secret(request))
+		return false;
 	session_touch(node, message->session, request->connection);
 	if (known == 0 && machine_answer_count(node->machine, message->session) >= NODE_ANSWERS_MAX) {
 		node->counts.busy++;
@@ -369,6 +355,8 @@ static bool admit(const struct request *request)
 	if (known == 1) {
 		bool wait = message->body_case == CLUSTERD__WIRE__REQUEST__BODY_START && message->start->wait;
 		enum answer_form form = wait ? ANSWER_AWAITED : request_keys_form(message);
+		if (form == ANSWER_PLAIN)
+			form = request_topics_form(message);
 		struct waiter waiter = {WAIT_ANSWER,         message->session, message->sequence,
 		                        request->connection, request->stream,  form, NULL, 0};
 		respond_answer(node, &waiter, answer);
@@ -381,7 +369,8 @@ void request_change(const struct request *request)
 {
 	/* Not logged, but the leader's to answer; and only once it is sure that it has led when it was asked: another one may have
 	 * granted the lease its full time before, and ended it. */
-	if (request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE) {
+	if (request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE ||
+	    request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION) {
 		consistency_read(request);
 		return;
 	}
@@ -405,7 +394,7 @@ void request_change(const struct request *request)
 		machine_trim(request->node->machine); /* the instance may have been loaded for this */
 		break;
 	default:
-		if (!request_keys_change(request) && !request_jobs_change(request))
+		if (!request_keys_change(request) && !request_topics_change(request) && !request_jobs_change(request))
 			request_small(request);
 		break;
 	}

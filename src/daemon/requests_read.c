@@ -120,11 +120,17 @@ void request_read(const struct request *request)
 	if (request->node->failed)
 		return;
 	/* Whoever only reads for long keeps its session alive, too. */
-	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0)
+	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0) {
+		if (!request_shows_secret(request))
+			return;
 		session_touch(request->node, session, request->connection);
+	}
 	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB:
 		request_await_job(request);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION:
+		request_keep_session(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 		node_settle(request->node);
@@ -147,7 +153,7 @@ void request_read(const struct request *request)
 		request_inspect(request);
 		break;
 	default:
-		if (!request_keys_read(request))
+		if (!request_keys_read(request) && !request_topics_read(request))
 			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
 		break;
 	}

@@ -50,6 +50,12 @@ struct waiters *waiters_create(void)
 	return waiters;
 }
 
+/* It is to be answered in time. */
+static bool is_timed(uint64_t kind)
+{
+	return kind == WAIT_KEY || kind == WAIT_PREFIX || kind == WAIT_TOPIC || kind == WAIT_LOOKUP;
+}
+
 static void count_watch(struct waiters *waiters, const struct waiter *waiter, int change)
 {
 	if (waiter->kind == WAIT_KEY || waiter->kind == WAIT_PREFIX)
@@ -127,7 +133,7 @@ void waiters_add(struct waiters *waiters, const struct waiter *take_waiter)
 	connected->count++;
 	waiters->count++;
 	count_watch(waiters, waiter, 1);
-	if (waiter->kind == WAIT_KEY || waiter->kind == WAIT_PREFIX)
+	if (is_timed(waiter->kind))
 		waiters->earliest = msec_earlier(waiters->earliest, waiter->until);
 }
 
@@ -250,8 +256,8 @@ size_t waiters_take_late(struct waiters *waiters, msec now, struct waiter *ret_w
 		return 0;
 	waiters->earliest = MSEC_NEVER;
 	HASH_ITER(hh, waiters->awaited, awaited, next) {
-		bool watched = awaited->key.kind == WAIT_KEY || awaited->key.kind == WAIT_PREFIX;
-		if (watched && !take_late(waiters, awaited, now, ret_waiters, count, &taken))
+		if (is_timed(awaited->key.kind) &&
+		    !take_late(waiters, awaited, now, ret_waiters, count, &taken))
 			break;
 	}
 	return taken;

@@ -141,6 +141,11 @@ void request_watch_keys(const struct request *request)
 	go_on(node, &waiter);
 }
 
+static bool is_of_topics(const struct waiter *waiter)
+{
+	return waiter->kind == WAIT_TOPIC || waiter->kind == WAIT_LOOKUP;
+}
+
 /* --- who is to be answered ----------------------------------------------------------------------------------------- */
 
 /* They have seen everything before this change, the first one of theirs. */
@@ -173,7 +178,8 @@ void watches_changed(struct node *node, const struct effect *effect)
 void watches_changed_all(struct node *node)
 {
 	struct waiter waiter;
-	while (waiters_take_any(node->waiters, WAIT_KEY, &waiter) || waiters_take_any(node->waiters, WAIT_PREFIX, &waiter)) {
+	while (waiters_take_any(node->waiters, WAIT_KEY, &waiter) || waiters_take_any(node->waiters, WAIT_PREFIX, &waiter) ||
+	       waiters_take_any(node->waiters, WAIT_TOPIC, &waiter) || waiters_take_any(node->waiters, WAIT_LOOKUP, &waiter)) {
 		mem_grow(node->woken, node->woken_capacity, node->woken_count + 1);
 		node->woken[node->woken_count++] = waiter;
 	}
@@ -183,8 +189,12 @@ void watches_changed_all(struct node *node)
 void watches_answer(struct node *node)
 {
 	/* Those that find nothing wait again, which leaves `woken` alone. */
-	for (size_t i = 0; i < node->woken_count; i++)
-		go_on(node, &node->woken[i]);
+	for (size_t i = 0; i < node->woken_count; i++) {
+		if (is_of_topics(&node->woken[i]))
+			topics_go_on(node, &node->woken[i], false);
+		else
+			go_on(node, &node->woken[i]);
+	}
 	node->woken_count = 0;
 }
 
@@ -195,6 +205,10 @@ void watches_turn(struct node *node, msec now)
 	size_t count = waiters_take_late(node->waiters, now, late, LATE_AT_ONCE);
 	for (size_t i = 0; i < count; i++) {
 		struct changes none = {0};
+		if (is_of_topics(&late[i])) {
+			topics_go_on(node, &late[i], true);
+			continue;
+		}
 		uint64_t next = machine_applied_index(node->machine) + 1; /* had something come before, it would not wait */
 		respond_changes(node, &late[i], &none, late[i].more > next ? late[i].more : next);
 		text_release(late[i].text);

@@ -7,7 +7,6 @@
 #include <openssl/hmac.h>
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct secret {
@@ -74,12 +73,33 @@ bool secret_is_proof(const struct secret *secret, const char *label, struct slic
 	return secret_equal(expected, proof, size);
 }
 
+static void print_hex(const unsigned char bytes[SECRET_PROOF_SIZE], char ret_text[SECRET_TOKEN_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < SECRET_PROOF_SIZE; i++) {
+		ret_text[2 * i] = digits[bytes[i] >> 4];
+		ret_text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	ret_text[2 * (size_t)SECRET_PROOF_SIZE] = '\0';
+}
+
 void secret_token(const struct secret *secret, char ret_token[SECRET_TOKEN_SIZE])
 {
 	unsigned char bytes[SECRET_PROOF_SIZE];
 	digest(secret, SLICE("client token"), bytes);
-	for (size_t i = 0; i < sizeof bytes; i++)
-		snprintf(ret_token + 2 * i, 3, "%02x", bytes[i]);
+	print_hex(bytes, ret_token);
+}
+
+void secret_digest(struct slice client_secret, char ret_digest[SECRET_TOKEN_SIZE])
+{
+	static const unsigned char label[] = "session secret";
+	unsigned char bytes[SECRET_PROOF_SIZE];
+	unsigned size = 0;
+	if (HMAC(EVP_sha256(), label, (int)sizeof label, (const unsigned char *)client_secret.data, client_secret.size, bytes,
+	         &size) == NULL)
+		abort();
+	assert(size == SECRET_PROOF_SIZE);
+	print_hex(bytes, ret_digest);
 }
 
 bool secret_equal(const void *left, const void *right, size_t size)

@@ -25,6 +25,9 @@ bool secret_is_proof(const struct secret *secret, const char *label, struct slic
 /* What clients show over TCP: HMAC-SHA256 of "client token" in hex. */
 void secret_token(const struct secret *secret, char ret_token[SECRET_TOKEN_SIZE]);
 
+/* A text that tells whether a client's secret is the one that it was made of, and tells nothing else of it, in hex. */
+void secret_digest(struct slice client_secret, char ret_digest[SECRET_TOKEN_SIZE]);
+
 /* In a time that does not depend on the bytes. */
 bool secret_equal(const void *left, const void *right, size_t size);
 

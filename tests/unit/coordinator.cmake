@@ -1,4 +1,4 @@
-foreach(test machine reducer ending group keys job_tasks job_calls job_runs)
+foreach(test machine reducer ending group keys topics job_tasks job_calls job_runs)
   clusterd_unit_test(${test} clusterd_coordinator)
   target_sources(test_${test} PRIVATE machine_fixture.c)
   target_link_libraries(test_${test} PRIVATE PkgConfig::SQLITE)

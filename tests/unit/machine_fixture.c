@@ -129,6 +129,8 @@ static void print_effect(struct machine_fixture *fixture, const struct effect *e
 		buffer_format(out, "%srefused %" PRIu64 "/%u", out->size > 0 ? ", " : "", effect->job, effect->task);
 		return;
 	case EFFECT_NODE_CHANGED:
+	case EFFECT_TOPIC_CHANGED:
+	case EFFECT_OWNED_LEFT:
 	case EFFECT_GROWN:
 	case EFFECT_RESULTS_APPLIED:
 	case EFFECT_SESSION_CLOSED:

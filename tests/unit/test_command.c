@@ -152,6 +152,51 @@ static void assignments_signals_settings_and_nodes_come_back(void **state)
 	arena_finish(&arena);
 }
 
+static void topics_and_sessions_come_back(void **state)
+{
+	struct arena arena = {0};
+	(void)state;
+	struct command command = command_of(COMMAND_PUBLISH);
+	command.publish.topic = SLICE("t");
+	command.publish.kind = TOPIC_KEEPER;
+	command.publish.schema = SLICE("s");
+	command.publish.address = SLICE("h:1");
+	command.publish.partitions = 4;
+	command.publish.part = 3;
+	command.publish.allocation = 9;
+	struct command decoded = there_and_back(&command, &arena);
+	assert_true(slice_is(decoded.publish.topic, "t") && slice_is(decoded.publish.schema, "s") &&
+	            slice_is(decoded.publish.address, "h:1"));
+	assert_int_equal(decoded.publish.kind, TOPIC_KEEPER);
+	assert_int_equal(decoded.publish.partitions, 4);
+	assert_int_equal(decoded.publish.part, 3);
+	assert_int_equal(decoded.publish.allocation, 9);
+
+	command = command_of(COMMAND_SUBSCRIBE);
+	command.subscribe.topic = SLICE("t");
+	command.subscribe.part = 2;
+	decoded = there_and_back(&command, &arena);
+	assert_true(slice_is(decoded.subscribe.topic, "t") && !decoded.subscribe.all);
+	assert_int_equal(decoded.subscribe.part, 2);
+
+	command = command_of(COMMAND_UNPUBLISH);
+	command.unpublish.publication = 5;
+	assert_int_equal(there_and_back(&command, &arena).unpublish.publication, 5);
+	command = command_of(COMMAND_UNSUBSCRIBE);
+	command.unsubscribe.subscription = 6;
+	assert_int_equal(there_and_back(&command, &arena).unsubscribe.subscription, 6);
+	command = command_of(COMMAND_SWEEP);
+	assert_int_equal(there_and_back(&command, &arena).kind, COMMAND_SWEEP);
+
+	command = command_of(COMMAND_OPEN_SESSION);
+	command.open_session.ttl = 5000;
+	command.open_session.proof = SLICE("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+	decoded = there_and_back(&command, &arena);
+	assert_int_equal(decoded.open_session.ttl, 5000);
+	assert_true(slice_equal(decoded.open_session.proof, command.open_session.proof));
+	arena_finish(&arena);
+}
+
 /* Decodes an entry that is expected to be refused. */
 static int refusal(const Clusterd__Log__Entry *entry, struct slice more, struct error *error)
 {
@@ -238,6 +283,7 @@ int main(void)
 		cmocka_unit_test(results_come_back_in_order),
 		cmocka_unit_test(a_registration_carries_sources_and_files),
 		cmocka_unit_test(assignments_signals_settings_and_nodes_come_back),
+		cmocka_unit_test(topics_and_sessions_come_back),
 		cmocka_unit_test(a_configuration_comes_back_and_can_be_told_from_others),
 		cmocka_unit_test(what_a_newer_machine_made_is_refused),
 		cmocka_unit_test(an_entry_without_a_command_is_refused),
