@@ -48,7 +48,7 @@ found=$(ask "$follower" topic lookup prices -o json)
 has "a lookup tells the address" "$found" 10.0.0.1:7001
 has "… and the schema" "$found" 'stream({a: Number, b: Text}, Number)'
 counts_are "1 1 0" || fail "a lookup leaves something behind"
-refused "another schema is refused" "wrong type" "$client" subscribe "$(nodes_from a)" 60000 prices 'stream(Text, Number)' now 5000
+refused "another schema is refused" "has the schema" "$client" subscribe "$(nodes_from a)" 60000 prices 'stream(Text, Number)' now 5000
 refused "an absent topic is not found" "not found" "$client" subscribe "$(nodes_from a)" 60000 absent '' now 5000
 refused "… by a lookup neither" "there is no topic" ask a topic lookup absent
 counts_are "1 1 0" || fail "a refused subscription leaves something behind"
@@ -66,7 +66,7 @@ counts_are "1 1 1" || fail "somebody else's is gone"
 
 # Waiting (checks 13, 15).
 began=$SECONDS
-refused "who waits does so for its time" "timed out" "$client" subscribe "$(nodes_from c)" 60000 later '' wait 1500
+refused "who waits does so for its time" "in time" "$client" subscribe "$(nodes_from c)" 60000 later '' wait 1500
 [ $((SECONDS - began)) -le 20 ] || fail "the wait has lasted $((SECONDS - began)) s"
 "$client" subscribe "$(nodes_from "$leader")" 2000 later '' wait 60000 >"$work/waits" &
 waits=$!

@@ -65,7 +65,7 @@ int run_topic_lookup(struct context *context, const struct arguments *arguments)
 	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
 	if (code != 0)
 		return code;
-	body.topic = arguments->values[0];
+	body.topic = (char *)(uintptr_t)arguments->values[0];
 	body.wait = arguments->flags[0] != NULL;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_LOOKUP_TOPIC;
 	request.lookup_topic = &body;
