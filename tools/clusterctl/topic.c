@@ -62,7 +62,7 @@ int run_topic_lookup(struct context *context, const struct arguments *arguments)
 	Clusterd__Wire__LookupTopic body = CLUSTERD__WIRE__LOOKUP_TOPIC__INIT;
 	struct reply reply;
 	struct buffer text = BUFFER_EMPTY;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	body.topic = (char *)(uintptr_t)arguments->values[0];
