@@ -285,10 +285,7 @@ const char *job_type_name(enum job_type type);
 extern const char *const stdout_form_names[];
 
 /* topics.c */
-int apply_publish(struct machine *machine, const struct command *command, struct answer *ret_answer);
-int apply_unpublish(struct machine *machine, const struct command *command, struct answer *ret_answer);
-int apply_subscribe(struct machine *machine, const struct command *command, struct answer *ret_answer);
-int apply_unsubscribe(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_topics(struct machine *machine, const struct command *command, struct answer *ret_answer);
 /* It goes, and with the last one its topic does. */
 int publication_remove(struct machine *machine, struct publication *publication);
 int subscription_remove(struct machine *machine, struct subscription *subscription);

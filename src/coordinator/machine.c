@@ -488,19 +488,11 @@ static int execute_alone(struct machine *machine, const struct command *command,
 		code = execute_job(machine, command, ret_answer);
 		break;
 	case COMMAND_PUBLISH:
-		code = apply_publish(machine, command, ret_answer);
-		break;
 	case COMMAND_UNPUBLISH:
-		code = apply_unpublish(machine, command, ret_answer);
-		break;
 	case COMMAND_SUBSCRIBE:
-		code = apply_subscribe(machine, command, ret_answer);
-		break;
 	case COMMAND_UNSUBSCRIBE:
-		code = apply_unsubscribe(machine, command, ret_answer);
-		break;
 	case COMMAND_SWEEP:
-		code = owned_sweep(machine);
+		code = apply_topics(machine, command, ret_answer);
 		break;
 	case COMMAND_NOOP:
 	case COMMAND_OPEN_SESSION:

@@ -99,7 +99,8 @@ struct answer {
 	uint64_t sequence;
 	int code;            /* 0 or ERR_ */
 	uint64_t number;     /* OPEN_SESSION: its id. START: the instance. Keys: the version that came of it; a condition that
-	                        did not hold: the version that the key has, 0 for none. GRANT_LEASE: its id. PUBLISH, SUBSCRIBE: theirs. Others: 0 */
+	                        did not hold: the version that the key has, 0 for none. GRANT_LEASE: its id. PUBLISH,
+	                        SUBSCRIBE: theirs. Others: 0 */
 	bool existed;        /* START: the key was known. TRANSACT: the comparisons held */
 	struct text *text;   /* an error's text; REGISTER: JSON of what was registered. NULL: none */
 };

@@ -3,9 +3,9 @@
 #include "base/memory.h"
 
 /* What sessions own, and how it goes. When a session ends, or a topic to which there are subscriptions, nothing of that is looked at: it
- * goes a bounded number at a time, with this command and those that follow (INVARIANTS, 91). What is to go is what the rows say, whose session
- * or topic has no row, and it goes by the ids of these: so it goes in the same order wherever it is, whenever the state was last made from
- * the catalog. */
+ * goes a bounded number at a time, with this command and those that follow (INVARIANTS, 91). What is to go is what the rows say, whose
+ * session or topic has no row, and it goes by the ids of these: so it goes in the same order wherever it is, whenever the state was last
+ * made from the catalog. */
 
 #define OWNED_REMOVED 256 /* in one command */
 

@@ -217,7 +217,7 @@ static int publication_add(struct machine *machine, struct topic *topic, const s
 	return catalog_publication_put(machine->catalog, &row);
 }
 
-int apply_publish(struct machine *machine, const struct command *command, struct answer *ret_answer)
+static int apply_publish(struct machine *machine, const struct command *command, struct answer *ret_answer)
 {
 	struct topic *topic = topic_find(machine, command->publish.topic);
 	const struct allocation *allocation = NULL;
@@ -267,7 +267,7 @@ int publication_remove(struct machine *machine, struct publication *publication)
 	return code;
 }
 
-int apply_unpublish(struct machine *machine, const struct command *command, struct answer *ret_answer)
+static int apply_unpublish(struct machine *machine, const struct command *command, struct answer *ret_answer)
 {
 	uint64_t id = command->unpublish.publication;
 	struct publication *publication;
@@ -300,7 +300,7 @@ static struct answer answer_absent(const struct topic *topic, const struct comma
 	                    command->subscribe.part, SLICE_ARGS(name), topic->partitions);
 }
 
-int apply_subscribe(struct machine *machine, const struct command *command, struct answer *ret_answer)
+static int apply_subscribe(struct machine *machine, const struct command *command, struct answer *ret_answer)
 {
 	struct topic *topic = topic_find(machine, command->subscribe.topic);
 	if (!may_own(machine, command->session, ret_answer))
@@ -355,7 +355,7 @@ int subscription_remove(struct machine *machine, struct subscription *subscripti
 	return code;
 }
 
-int apply_unsubscribe(struct machine *machine, const struct command *command, struct answer *ret_answer)
+static int apply_unsubscribe(struct machine *machine, const struct command *command, struct answer *ret_answer)
 {
 	uint64_t id = command->unsubscribe.subscription;
 	struct subscription *subscription;
@@ -371,4 +371,21 @@ int apply_unsubscribe(struct machine *machine, const struct command *command, st
 		return 0;
 	}
 	return subscription_remove(machine, subscription);
+}
+
+int apply_topics(struct machine *machine, const struct command *command, struct answer *ret_answer)
+{
+	switch (command->kind) {
+	case COMMAND_PUBLISH:
+		return apply_publish(machine, command, ret_answer);
+	case COMMAND_UNPUBLISH:
+		return apply_unpublish(machine, command, ret_answer);
+	case COMMAND_SUBSCRIBE:
+		return apply_subscribe(machine, command, ret_answer);
+	case COMMAND_UNSUBSCRIBE:
+		return apply_unsubscribe(machine, command, ret_answer);
+	default:
+		assert(command->kind == COMMAND_SWEEP);
+		return owned_sweep(machine);
+	}
 }

@@ -33,8 +33,8 @@ struct waiter {
 	uint64_t first, second;
 	uint64_t connection;
 	uint32_t stream;
-	uint64_t more; /* ANSWER, FINISHED: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on from. TOPIC: the
-	                      version that is known */
+	uint64_t more; /* ANSWER, FINISHED: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on
+	                  from. TOPIC: the version that is known */
 	struct text *text; /* KEY, PREFIX, TOPIC, LOOKUP: held by whoever has the waiter. Others: NULL */
 	msec until;        /* KEY, PREFIX, TOPIC, LOOKUP: it is to be answered by then, whatever has come; MSEC_NEVER: it waits */
 };
