@@ -40,6 +40,7 @@ static void emit(struct machine *machine, enum effect_kind kind, const struct al
 	effect->allocation = allocation->id;
 	effect->node = allocation->node;
 	effect->task = allocation->task;
+	effect->state = allocation_phase_names[allocation->phase];
 }
 
 /* --- placing ------------------------------------------------------------------------------------------------------- */

@@ -140,7 +140,7 @@ struct effect {
 	uint64_t session;
 	uint64_t sequence;
 	struct answer answer;  /* its text is held */
-	const char *state;     /* FINISHED, JOB_CHANGED */
+	const char *state;     /* FINISHED, JOB_CHANGED, ALLOCATION_ENDED */
 	struct text *result;   /* FINISHED; held, or NULL */
 	struct text *error;    /* FINISHED, JOB_CHANGED; held, or NULL */
 	struct text *key;      /* KEY_CHANGED, TOPIC_CHANGED; held */

@@ -33,7 +33,9 @@ struct task {
 	struct arena arena;
 	struct task_facts facts;
 	enum allocation_state state;
-	struct task_hold *hold; /* it waits for its program */
+	struct task_hold *hold; /* it waits for its program, or for forgotten ones to end */
+	const char *program;    /* where it is, when it has come */
+	bool wants;             /* it has not */
 	struct supervised *supervised;
 	struct health *health;
 	struct loop_timer *timeout;
@@ -68,6 +70,7 @@ struct allocations {
 	struct supervisors *supervisors;
 	struct retention *retention;
 	struct task *tasks;
+	uint32_t leaving; /* forgotten ones that have not ended: what is new waits for them */
 	struct task_queue dirty; /* to be reported */
 	struct loop_timer *soon;
 	struct loop_timer *again;
@@ -165,6 +168,21 @@ static struct task *add(struct allocations *allocations, uint64_t id)
 	return task;
 }
 
+static void begin_held(struct task *task);
+
+static void set_forgotten(struct task *task, bool forgotten)
+{
+	struct allocations *allocations = task->allocations;
+	if (task->forgotten == forgotten)
+		return;
+	task->forgotten = forgotten;
+	allocations->leaving += forgotten ? 1 : UINT32_MAX;
+	for (task = allocations->tasks; task != NULL && allocations->leaving == 0; task = task->hh.next) {
+		if (task->hold != NULL && !task->wants)
+			begin_held(task);
+	}
+}
+
 static void drop(struct task *task)
 {
 	HASH_DELETE(hh, task->allocations->tasks, task);
@@ -185,6 +203,7 @@ static void put_by(struct task *task)
 	struct allocations *allocations = task->allocations;
 	if (!task->put_by)
 		retention_add(allocations->retention, task->id, task->directory, loop_wall(allocations->loop));
+	set_forgotten(task, false);
 	drop(task);
 }
 
@@ -228,7 +247,7 @@ static void stop(struct task *task)
 	if (task->hold != NULL) {
 		task_hold_destroy(task->hold);
 		task->hold = NULL;
-		end_without_start(task, "it was stopped before its program was here", false);
+		end_without_start(task, "it was stopped before it was started", false);
 		return;
 	}
 	if (task->state == ALLOCATION_RUNNING || task->state == ALLOCATION_STARTING) {
@@ -396,12 +415,28 @@ static bool report_kept(struct allocations *allocations, uint64_t id)
 	return true;
 }
 
-void allocations_start(struct allocations *allocations, const struct allocation_order *order)
+static void begin(struct task *task, const struct allocation_order *order)
 {
 	struct error error = {0};
+	if (execute(task, order, task->program, &error) != 0)
+		end_without_start(task, error.text, false);
+	else
+		note(task);
+}
+
+static void begin_held(struct task *task)
+{
+	struct task_hold *hold = task->hold;
+	task->hold = NULL;
+	begin(task, &hold->order);
+	task_hold_destroy(hold);
+}
+
+void allocations_start(struct allocations *allocations, const struct allocation_order *order)
+{
 	struct task *task = find(allocations, order->id);
 	if (task != NULL) {
-		task->forgotten = false;
+		set_forgotten(task, false);
 		note(task);
 		return;
 	}
@@ -415,29 +450,31 @@ void allocations_start(struct allocations *allocations, const struct allocation_
 	char *work = mem_format("%s/work", task->directory);
 	task_facts_of(&allocations->options, order, work, &task->arena, &task->facts);
 	mem_free(work);
-	if (order->program.path.size != 0) {
-		task->hold = task_hold_create(order);
-		note(task);
-		allocations->handler.want(allocations->context, &task->hold->order.program);
+	task->wants = order->program.path.size != 0;
+	if (!task->wants && allocations->leaving == 0) {
+		begin(task, order);
 		return;
 	}
-	if (execute(task, order, NULL, &error) != 0)
-		end_without_start(task, error.text, false);
-	else
-		note(task);
+	/* Those that leave may have its ports. */
+	task->hold = task_hold_create(order);
+	note(task);
+	if (task->wants)
+		allocations->handler.want(allocations->context, &task->hold->order.program);
 }
 
 /* What it was told to be started with is here, or is not to be had. */
 static void supply(struct task *task, const char *path, const char *why)
 {
-	struct error error = {0};
-	struct task_hold *hold = task->hold;
+	task->wants = false;
+	if (path != NULL) {
+		task->program = arena_string(&task->arena, slice_of(path));
+		if (task->allocations->leaving == 0)
+			begin_held(task);
+		return;
+	}
+	task_hold_destroy(task->hold);
 	task->hold = NULL;
-	if (path == NULL)
-		error_set(&error, ERR_NOT_FOUND, "%s", why);
-	if (path == NULL || execute(task, &hold->order, path, &error) != 0)
-		end_without_start(task, error.text, false);
-	task_hold_destroy(hold);
+	end_without_start(task, why, false);
 }
 
 void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why)
@@ -614,21 +651,11 @@ void allocations_report_all(struct allocations *allocations)
 		note(task);
 }
 
-static bool is_among(uint64_t id, const uint64_t *known, size_t count)
+static int compare_ids(const void *left, const void *right)
 {
-	size_t low = 0;
-	while (count > 0) {
-		size_t half = count / 2;
-		if (known[low + half] == id)
-			return true;
-		if (known[low + half] < id) {
-			low += half + 1;
-			count -= half + 1;
-		} else {
-			count = half;
-		}
-	}
-	return false;
+	uint64_t one = *(const uint64_t *)left;
+	uint64_t other = *(const uint64_t *)right;
+	return (one > other) - (one < other);
 }
 
 void allocations_keep_only(struct allocations *allocations, const uint64_t *known, size_t count)
@@ -636,13 +663,13 @@ void allocations_keep_only(struct allocations *allocations, const uint64_t *know
 	struct task *next;
 	for (struct task *task = allocations->tasks; task != NULL; task = next) {
 		next = task->hh.next;
-		if (is_among(task->id, known, count))
+		if (count > 0 && bsearch(&task->id, known, count, sizeof *known, compare_ids) != NULL)
 			continue;
-		task->forgotten = true;
+		stop(task);
 		if (task->state == ALLOCATION_ENDED)
 			put_by(task);
 		else
-			stop(task);
+			set_forgotten(task, true);
 	}
 }
 

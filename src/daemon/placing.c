@@ -299,6 +299,16 @@ int placing_check(const struct node *node, const struct job_settings *settings, 
 	return scheduler != NULL ? scheduler_check(scheduler, settings, settings->count, error) : 0;
 }
 
+/* The node may run it all the same, when it was lost; what comes there in its place waits for its end. */
+static void allocation_effect(struct placing *placing, const struct effect *effect)
+{
+	struct tenant *tenant = tenant_of(placing, effect->node);
+	if (slice_is(slice_of(effect->state), allocation_phase_names[ALLOCATION_LOST]))
+		tenant->whole = tenant->up;
+	else
+		ids_add(&tenant->taken, effect->allocation);
+}
+
 void placing_effect(struct node *node, const struct effect *effect)
 {
 	struct placing *placing = node->placing;
@@ -327,7 +337,7 @@ void placing_effect(struct node *node, const struct effect *effect)
 	case EFFECT_ALLOCATION_ENDED:
 		pending_forget(placing, effect->allocation);
 		scheduler_released(placing->scheduler, effect->allocation);
-		ids_add(&tenant_of(placing, effect->node)->taken, effect->allocation);
+		allocation_effect(placing, effect);
 		task_effect(node, effect);
 		break;
 	case EFFECT_PLACEMENT_REFUSED:

@@ -15,6 +15,7 @@
  *   sim_answers.c  clients: what they are told
  *   sim_keys.c     clients of keys and locks
  *   sim_machines.c  machines that come, go, and are lost
+ *   sim_jobs.h      jobs: sim_tasks.c, sim_jobs.c, sim_job_checks.c
  *   sim_audit.c    what a catalog must say
  *   sim_replay.c   the same log applied in other ways */
 #ifndef CLUSTERD_SIM_SIM_H
@@ -76,7 +77,10 @@ struct sim_known;
 struct sim_net;
 struct sim_ring;
 struct attempt_seen;
+struct job_run;
 struct known_key;
+struct sim_ran;
+struct sim_task;
 
 /* A workflow that a client wants to run. `x` is unlike that of all others. */
 struct flow_run {
@@ -159,6 +163,10 @@ struct server {
 	size_t call_count;
 	size_t call_capacity;
 
+	struct sim_task *tasks;  /* of jobs, on the machine */
+	bool reports_due;
+	bool ineligible;         /* it was asked to have no tasks, or may have been */
+
 	/* What the checks know of it. */
 	uint64_t checked;      /* entries applied, up to here they are what all others apply */
 	uint64_t led_term;
@@ -173,6 +181,7 @@ struct sim {
 	uint64_t ticks;
 	bool calm;             /* nothing fails any more */
 	bool expired;          /* history may be gone */
+	bool closing;          /* services and system jobs are to end */
 	bool sessions_short;   /* sessions may expire whenever a client does not reach a leader */
 
 	struct server *servers[SIM_SERVERS_MAX];
@@ -201,6 +210,9 @@ struct sim {
 	uint32_t rate;         /* how eager they are to start workflows, in percent */
 	struct flow_run *runs;
 	struct known_key *keys;
+	struct job_run *jobs;
+	struct sim_ran *ran;   /* allocations, as they have really gone */
+	bool eligible_busy;
 	struct sim_keys *keyed;
 	uint64_t next_connection;
 	uint64_t next_x;

@@ -1,4 +1,5 @@
 #include "sim/sim_client.h"
+#include "sim/sim_jobs.h"
 
 #include "base/memory.h"
 
@@ -142,6 +143,9 @@ static void take_answer(struct sim *sim, struct sim_client *client, struct clien
 		if (code != 0)
 			sim_fail(sim, "a setting is refused: %s", response->error->text);
 		break;
+	default:
+		jobs_answer(sim, request, response, payload);
+		break;
 	}
 }
 
@@ -163,6 +167,8 @@ static void check_again(struct sim *sim, struct client_request *request, const C
 {
 	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED)
 		return; /* asked to wait, it tells how it is now */
+	if (request->kind == REQUEST_ELIGIBLE)
+		return; /* a member may become known meanwhile */
 	struct text *again = answer_text(response, payload);
 	if (request->answer == NULL)
 		request->answer = text_hold(again);

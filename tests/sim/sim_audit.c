@@ -1,11 +1,11 @@
-#include "sim/sim.h"
+#include "sim/sim_audit.h"
+#include "sim/sim_jobs.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 
 /* What the catalog must say, asked with SQL as anybody may. */
 
-static sqlite3 *open_database(struct server *server)
+sqlite3 *audit_open(struct server *server)
 {
 	sqlite3 *database;
 	if (server->node != NULL)
@@ -16,7 +16,7 @@ static sqlite3 *open_database(struct server *server)
 	return database;
 }
 
-static sqlite3_stmt *prepare(struct sim *sim, sqlite3 *database, const char *sql)
+sqlite3_stmt *audit_prepare(struct sim *sim, sqlite3 *database, const char *sql)
 {
 	sqlite3_stmt *statement;
 	if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -24,7 +24,7 @@ static sqlite3_stmt *prepare(struct sim *sim, sqlite3 *database, const char *sql
 	return statement;
 }
 
-static bool row(struct sim *sim, sqlite3 *database, sqlite3_stmt *statement)
+bool audit_row(struct sim *sim, sqlite3 *database, sqlite3_stmt *statement)
 {
 	int code = sqlite3_step(statement);
 	if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -32,18 +32,17 @@ static bool row(struct sim *sim, sqlite3 *database, sqlite3_stmt *statement)
 	return code == SQLITE_ROW;
 }
 
-static struct slice text_column(sqlite3_stmt *statement, int column)
+struct slice audit_text(sqlite3_stmt *statement, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(statement, column);
 	return text != NULL ? (struct slice){text, (size_t)sqlite3_column_bytes(statement, column)} : SLICE("");
 }
 
-/* Queries that must give no row; the first column says what is wrong. */
-static void expect_nothing(struct sim *sim, sqlite3 *database, const char *const *queries, size_t count)
+void audit_expect_nothing(struct sim *sim, sqlite3 *database, const char *const *queries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		sqlite3_stmt *statement = prepare(sim, database, queries[i]);
-		if (row(sim, database, statement))
+		sqlite3_stmt *statement = audit_prepare(sim, database, queries[i]);
+		if (audit_row(sim, database, statement))
 			sim_fail(sim, "%s", (const char *)sqlite3_column_text(statement, 0));
 		sqlite3_finalize(statement);
 	}
@@ -110,19 +109,19 @@ static void check_run(struct sim *sim, const struct flow_run *run, sqlite3_stmt 
 {
 	struct buffer expected = BUFFER_EMPTY;
 	uint64_t id = (uint64_t)sqlite3_column_int64(found, 0);
-	struct slice state = text_column(found, 4);
+	struct slice state = audit_text(found, 4);
 	if (run->id != 0 && run->id != id)
 		sim_fail(sim, "x %" PRIu64 " was acknowledged as workflow %" PRIu64 ", and is %" PRIu64, run->x, run->id, id);
-	if (!slice_is(text_column(found, 1), run->key) || !slice_is(text_column(found, 2), flow_name(run->flow)))
+	if (!slice_is(audit_text(found, 1), run->key) || !slice_is(audit_text(found, 2), flow_name(run->flow)))
 		sim_fail(sim, "workflow %" PRIu64 " is not what was started", id);
 	if (run->cancelled != slice_is(state, "cancelled"))
 		sim_fail(sim, "workflow %" PRIu64 " is %.*s, though its cancellation was%s acknowledged", id, SLICE_ARGS(state),
 		         run->cancelled ? "" : " not");
 	if (!run->cancelled) {
-		flow_expected(run->flow, run->x, flows_depth(text_column(found, 6)), &expected);
-		if (!slice_equal(buffer_slice(&expected), text_column(found, 5)))
+		flow_expected(run->flow, run->x, flows_depth(audit_text(found, 6)), &expected);
+		if (!slice_equal(buffer_slice(&expected), audit_text(found, 5)))
 			sim_fail(sim, "workflow %" PRIu64 " (%s, x %" PRIu64 ") has the result %.*s instead of %.*s", id,
-			         flow_name(run->flow), run->x, SLICE_ARGS(text_column(found, 5)),
+			         flow_name(run->flow), run->x, SLICE_ARGS(audit_text(found, 5)),
 			         SLICE_ARGS(buffer_slice(&expected)));
 		buffer_finish(&expected);
 	}
@@ -131,24 +130,24 @@ static void check_run(struct sim *sim, const struct flow_run *run, sqlite3_stmt 
 static void check_runs(struct sim *sim, sqlite3 *database)
 {
 	uint64_t count = 0;
-	sqlite3_stmt *statement = prepare(sim, database,
+	sqlite3_stmt *statement = audit_prepare(sim, database,
 		"SELECT i.id, i.key, i.process, i.version, i.state, i.result, p.source FROM pi_instance AS i"
 		" JOIN process AS p ON p.name = i.process AND p.version = i.version WHERE i.args = ?1");
 	for (const struct flow_run *run = sim->runs; run != NULL; run = run->next) {
 		buffer_clear(&sim->scratch);
 		buffer_format(&sim->scratch, "{\"x\":%" PRIu64 "}", run->x);
 		sqlite3_bind_text(statement, 1, sim->scratch.data, (int)sim->scratch.size, SQLITE_STATIC);
-		if (!row(sim, database, statement))
+		if (!audit_row(sim, database, statement))
 			sim_fail(sim, "workflow %" PRIu64 " (x %" PRIu64 "), whose start was acknowledged, is not there", run->id, run->x);
 		check_run(sim, run, statement);
 		count++;
-		if (row(sim, database, statement))
+		if (audit_row(sim, database, statement))
 			sim_fail(sim, "x %" PRIu64 " was started twice", run->x);
 		sqlite3_reset(statement);
 	}
 	sqlite3_finalize(statement);
-	statement = prepare(sim, database, "SELECT count(*) FROM pi_instance");
-	row(sim, database, statement);
+	statement = audit_prepare(sim, database, "SELECT count(*) FROM pi_instance");
+	audit_row(sim, database, statement);
 	if ((uint64_t)sqlite3_column_int64(statement, 0) != count)
 		sim_fail(sim, "there are %" PRIu64 " workflows, and %" PRIu64 " were started",
 		         (uint64_t)sqlite3_column_int64(statement, 0), count);
@@ -158,14 +157,14 @@ static void check_runs(struct sim *sim, sqlite3 *database)
 /* Each call has the result that its process gives for its arguments. */
 static void check_calls(struct sim *sim, sqlite3 *database)
 {
-	sqlite3_stmt *statement = prepare(sim, database,
+	sqlite3_stmt *statement = audit_prepare(sim, database,
 		"SELECT instance, ref, process, args, result FROM pi_call WHERE kind = 'process' AND state = 'done'");
-	while (row(sim, database, statement)) {
+	while (audit_row(sim, database, statement)) {
 		buffer_clear(&sim->scratch);
-		flows_compute(text_column(statement, 2), text_column(statement, 3), &sim->scratch);
-		if (!slice_equal(buffer_slice(&sim->scratch), text_column(statement, 4)))
+		flows_compute(audit_text(statement, 2), audit_text(statement, 3), &sim->scratch);
+		if (!slice_equal(buffer_slice(&sim->scratch), audit_text(statement, 4)))
 			sim_fail(sim, "call %d of workflow %lld has the result %.*s instead of %.*s", sqlite3_column_int(statement, 1),
-			         sqlite3_column_int64(statement, 0), SLICE_ARGS(text_column(statement, 4)),
+			         sqlite3_column_int64(statement, 0), SLICE_ARGS(audit_text(statement, 4)),
 			         SLICE_ARGS(buffer_slice(&sim->scratch)));
 	}
 	sqlite3_finalize(statement);
@@ -177,16 +176,17 @@ static void check_calls(struct sim *sim, sqlite3 *database)
 
 void audit_catalog(struct server *server)
 {
-	sqlite3 *database = open_database(server);
-	expect_nothing(server->sim, database, always, COUNT(always));
+	sqlite3 *database = audit_open(server);
+	audit_expect_nothing(server->sim, database, always, COUNT(always));
 	check_calls(server->sim, database);
+	jobs_audit_always(server->sim, database);
 	sqlite3_close(database);
 }
 
 void audit_end(struct server *server)
 {
-	sqlite3 *database = open_database(server);
-	expect_nothing(server->sim, database, when_done, COUNT(when_done));
+	sqlite3 *database = audit_open(server);
+	audit_expect_nothing(server->sim, database, when_done, COUNT(when_done));
 	check_runs(server->sim, database);
 	sqlite3_close(database);
 }
@@ -197,8 +197,11 @@ void audit_empty(struct server *server)
 		"SELECT 'workflow ' || id || ' is left' FROM pi_instance",
 		"SELECT 'a call of workflow ' || instance || ' is left' FROM pi_call",
 		"SELECT 'history of workflow ' || instance || ' is left' FROM pi_history",
+		"SELECT 'job ' || id || ' is left' FROM job",
+		"SELECT 'allocation ' || id || ' is left' FROM allocation",
+		"SELECT 'task ' || task || ' of job ' || job || ' waits' FROM job_task",
 	};
-	sqlite3 *database = open_database(server);
-	expect_nothing(server->sim, database, nothing, COUNT(nothing));
+	sqlite3 *database = audit_open(server);
+	audit_expect_nothing(server->sim, database, nothing, COUNT(nothing));
 	sqlite3_close(database);
 }

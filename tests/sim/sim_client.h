@@ -7,18 +7,25 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
-#define RUNS_PER_CLIENT 16
+#define RUNS_PER_CLIENT 14
+#define JOBS_PER_CLIENT 4
 #define OPEN_REQUESTS 4
 #define REGISTRATIONS 4 /* versions, one after the other, in a run */
 
-enum request_kind { REQUEST_START, REQUEST_SIGNAL, REQUEST_CANCEL, REQUEST_RETRY, REQUEST_REGISTER, REQUEST_SETTING };
+enum request_kind {
+	REQUEST_START, REQUEST_SIGNAL, REQUEST_CANCEL, REQUEST_RETRY, REQUEST_REGISTER, REQUEST_SETTING,
+	/* sim_jobs.c */
+	REQUEST_JOB_REGISTER, REQUEST_JOB_RUN, REQUEST_JOB_DISPATCH, REQUEST_JOB_STOP, REQUEST_JOB_SCALE, REQUEST_ELIGIBLE,
+};
 
 /* A request that changes something: sent until it is answered, kept until its answer need not be given again. */
 struct client_request {
 	enum request_kind kind;
 	uint64_t sequence;
 	struct flow_run *run;
-	uint32_t number;      /* SIGNAL: which one. REGISTER: the depth; 0: the flows. SETTING: the value */
+	struct job_run *job;
+	struct server *member; /* ELIGIBLE */
+	uint32_t number;      /* SIGNAL: which one. REGISTER: the depth; 0: the flows. SETTING: the value. JOB_SCALE, ELIGIBLE */
 	const char *setting;
 	const char *text;     /* SETTING: its value, when it is no number */
 	bool wait;            /* START: the answer is wanted when it has finished */
@@ -54,6 +61,7 @@ struct sim_client {
 	uint64_t next_sequence;
 	uint64_t answered_below;
 	uint32_t runs_wanted;
+	uint32_t jobs_wanted;
 	uint32_t registrations_wanted;
 	uint32_t settings_wanted;
 	bool may_desert;
@@ -76,6 +84,7 @@ struct known_key {
 	UT_hash_handle hh;
 };
 
+struct client_request *request_add(struct sim_client *client, enum request_kind kind, struct flow_run *run);
 struct client_request *request_find(struct sim_client *client, uint64_t sequence);
 void request_forget(struct sim_client *client, struct client_request *request);
 struct pending *pending_add(struct sim *sim, struct sim_client *client, enum pending_kind kind);

@@ -1,4 +1,5 @@
 #include "sim/sim_client.h"
+#include "sim/sim_jobs.h"
 
 #include "base/memory.h"
 
@@ -73,7 +74,7 @@ void request_forget(struct sim_client *client, struct client_request *request)
 	mem_free(request);
 }
 
-static struct client_request *request_add(struct sim_client *client, enum request_kind kind, struct flow_run *run)
+struct client_request *request_add(struct sim_client *client, enum request_kind kind, struct flow_run *run)
 {
 	struct client_request *request = mem_zero(sizeof *request);
 	request->kind = kind;
@@ -197,12 +198,16 @@ static void fill(struct sim *sim, const struct client_request *request, struct r
 		message->set_setting->name = (char *)(uintptr_t)request->setting;
 		message->set_setting->value = request->text != NULL ? (char *)(uintptr_t)request->text : bodies->value;
 		break;
+	default:
+		jobs_fill(sim, request, message);
+		break;
 	}
 }
 
 static void send_request(struct sim *sim, struct sim_client *client, struct client_request *request)
 {
-	static const char *const words[] = {"start", "signal", "cancel", "retry", "register", "setting"};
+	static const char *const words[] = {"start", "signal", "cancel", "retry", "register", "setting", "register job", "run job",
+	                                    "dispatch job", "stop job", "scale job", "eligibility"};
 	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
 	struct request_bodies bodies;
 	buffer_clear(&sim->scratch);
@@ -221,7 +226,8 @@ static void send_request(struct sim *sim, struct sim_client *client, struct clie
 	request->sent = true;
 	sim_trace(sim, "client %" PRIu64 ": %s, sequence %" PRIu64 " of session %" PRIu64 " (workflow %" PRIu64 ", x %" PRIu64 ")",
 	          client->number, words[request->kind], request->sequence, client->session,
-	          request->run != NULL ? request->run->id : 0, request->run != NULL ? request->run->x : 0);
+	          request->run != NULL ? request->run->id : request->job != NULL ? request->job->id : 0,
+	          request->run != NULL ? request->run->x : 0);
 	ask(client, pending->stream, &message, buffer_slice(&sim->scratch));
 }
 
@@ -348,6 +354,8 @@ static void want(struct sim *sim, struct sim_client *client)
 			request_add(client, REQUEST_REGISTER, NULL)->number = client->prepared;
 		return;
 	}
+	if (sim_chance(sim, 40) && jobs_want(sim, client))
+		return;
 	for (struct flow_run *run = sim->runs; run != NULL; run = run->next) {
 		if (run->client == client->number && want_about(sim, client, run))
 			return;
@@ -366,7 +374,7 @@ static void want(struct sim *sim, struct sim_client *client)
 
 static bool all_done(const struct sim *sim, const struct sim_client *client)
 {
-	if (client->runs_wanted > 0 || client->session == 0 || open_requests(client) > 0)
+	if (client->runs_wanted > 0 || client->session == 0 || open_requests(client) > 0 || jobs_wait(sim, client))
 		return false;
 	for (const struct flow_run *run = sim->runs; run != NULL; run = run->next) {
 		if (run->client == client->number && !run->ended)
@@ -574,6 +582,7 @@ void clients_init(struct sim *sim)
 		client->number = i;
 		client->next_sequence = client->answered_below = 1;
 		client->runs_wanted = RUNS_PER_CLIENT;
+		client->jobs_wanted = JOBS_PER_CLIENT;
 		client->registrations_wanted = REGISTRATIONS;
 		client->settings_wanted = 4;
 		client->may_desert = i == 0 && sim_chance(sim, 30);
@@ -612,5 +621,6 @@ void clients_finish(struct sim *sim)
 		HASH_DELETE(hh, sim->keys, key);
 		mem_free(key);
 	}
+	jobs_finish(sim);
 	mem_free(sim->clients);
 }

@@ -1,4 +1,4 @@
-#include "sim/sim.h"
+#include "sim/sim_jobs.h"
 
 #include "daemon/node_internal.h"
 
@@ -105,6 +105,7 @@ void machines_lost(struct server *server)
 	server_trace(server, "--- the machine is lost, with its disks");
 	server->gone = true;
 	server->damaged = false;
+	tasks_gone(server);
 	sim->counts[COUNT_LOST_MACHINES]++;
 	join(sim);
 }

@@ -1,4 +1,4 @@
-#include "sim/sim.h"
+#include "sim/sim_jobs.h"
 
 #include "base/memory.h"
 #include "daemon/log_facts.h"
@@ -189,22 +189,26 @@ static void host_call_abandon(void *context, struct call_id call)
 
 static void host_task_start(void *context, const struct allocation_order *order)
 {
-	(void)order;
-	server_fail(context, "a task that nobody asked for");
+	if (host_enter(context))
+		tasks_start(context, order);
 }
 
-static void host_task_of(void *context, uint64_t allocation)
+static void host_task_stop(void *context, uint64_t allocation)
 {
-	(void)allocation;
-	server_fail(context, "a task that nobody asked for");
+	if (host_enter(context))
+		tasks_stop(context, allocation);
 }
 
-/* None are here, and none are to be. */
+static void host_task_taken(void *context, uint64_t allocation)
+{
+	if (host_enter(context))
+		tasks_taken(context, allocation);
+}
+
 static void host_tasks_keep_only(void *context, const uint64_t *known, size_t count)
 {
-	(void)known;
-	if (count > 0)
-		server_fail(context, "a task that nobody asked for");
+	if (host_enter(context))
+		tasks_keep_only(context, known, count);
 }
 
 static void host_peer_address(void *context, uint64_t member, const char *address)
@@ -296,8 +300,8 @@ static const struct node_host node_host = {
 	.call_start = host_call_start,
 	.call_abandon = host_call_abandon,
 	.task_start = host_task_start,
-	.task_stop = host_task_of,
-	.task_taken = host_task_of,
+	.task_stop = host_task_stop,
+	.task_taken = host_task_taken,
 	.tasks_keep_only = host_tasks_keep_only,
 	.peer_address = host_peer_address,
 	.peer_send = host_peer_send,
@@ -409,6 +413,10 @@ static int open_node(struct server *server, struct log_facts *facts, struct erro
 		.seed = random_next(&sim->random),
 		.exec_slots = SIM_EXEC_SLOTS,
 		.pool_calls = SIM_POOL_CALLS,
+		.cpu = SIM_CPU,
+		.memory = SIM_MEMORY,
+		.port_low = SIM_PORT_LOW,
+		.port_high = SIM_PORT_HIGH,
 		.generation = server->vote.starts,
 		.seeds = seeds,
 		.seed_count = addresses_of_others(server, seeds),
@@ -454,6 +462,7 @@ static void bring_down(struct server *server)
 		faulty_vfs_power_on(server->vfs, SIM_CATALOG, FAULTY_LOSE_NOTHING);
 	}
 	calls_down(server);
+	tasks_down(server, how);
 	workers_down(server);
 	clients_down(server);
 	keys_down(server);
@@ -496,6 +505,7 @@ void server_start(struct server *server)
 	}
 	server->restarts_broken = 0;
 	server->touched = true;
+	tasks_up(server);
 	node_start(server->node);
 }
 
@@ -570,6 +580,7 @@ void server_destroy(struct server *server)
 		snapshot_down(server);
 	}
 	calls_down(server);
+	tasks_gone(server);
 	mem_free(server->calls);
 	disk_finish(server);
 	faulty_vfs_destroy(server->vfs);

@@ -1,4 +1,4 @@
-#include "sim/sim.h"
+#include "sim/sim_jobs.h"
 #include "sim/pages.h"
 #include "sim/sim_bugs.h"
 
@@ -153,6 +153,8 @@ static void run_steps(struct sim *sim, bool (*done)(const struct sim *sim), msec
 				if (server_is_up(sim->servers[i]))
 					audit_end(sim->servers[i]);
 			}
+			if (sim->calm)
+				jobs_explain(sim);
 			sim_fail(sim, "%s is not over after %lld ms", what, (long long)limit);
 		}
 	}
@@ -210,7 +212,7 @@ static bool converged(const struct sim *sim)
 
 static bool all_done(const struct sim *sim)
 {
-	return clients_done(sim) && keys_done(sim) && converged(sim);
+	return clients_done(sim) && keys_done(sim) && converged(sim) && jobs_done(sim);
 }
 
 static bool empty(const struct sim *sim)
@@ -218,7 +220,8 @@ static bool empty(const struct sim *sim)
 	if (!all_done(sim))
 		return false;
 	for (uint32_t i = 0; i < sim->server_count; i++) {
-		if (server_stays(sim->servers[i]) && catalog_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0)
+		if (server_stays(sim->servers[i]) && (catalog_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0 ||
+		                                     catalog_jobs_finished_before(sim->servers[i]->catalog, MSEC_NEVER) != 0))
 			return false;
 	}
 	return true;
@@ -241,7 +244,12 @@ static void finish_run(struct sim *sim)
 	compare_all(sim, "when all is done");
 	audit_catalog(first_of(sim));
 	audit_end(first_of(sim));
+	jobs_audit(first_of(sim));
 	keys_check(sim);
+	/* What runs all the time is stopped. */
+	sim->closing = true;
+	run_steps(sim, all_done, CALM_LIMIT_MS, "the end of all jobs");
+	jobs_audit(first_of(sim));
 	/* History goes. */
 	sim_trace(sim, "--- history expires");
 	sim->expired = true;

@@ -516,6 +516,35 @@ static void those_that_the_group_does_not_know_are_stopped(void **state)
 	assert_false(has_ended(3));
 }
 
+static bool starts(uint64_t id)
+{
+	return fixture.told[id].count > 0 && fixture.told[id].state == ALLOCATION_STARTING;
+}
+
+static void new_one_waits_for_those_that_the_group_does_not_know(void **state)
+{
+	static const uint64_t known[] = {2};
+	char script[200];
+	char go[100];
+	(void)state;
+	snprintf(go, sizeof go, "%s/go", fixture.top);
+	snprintf(script, sizeof script, "trap '' TERM; until [ -e %s ]; do sleep 0.05; done", go);
+	start_shell(1, script);
+	wait_until(runs, 1);
+	allocations_keep_only(fixture.allocations, known, 1);
+	start_shell(2, "exit 0");
+	wait_until(starts, 2);
+	start_shell(3, "exit 0");
+	allocations_stop(fixture.allocations, 3); /* it need not wait for that */
+	wait_until(has_ended, 3);
+	assert_int_equal(fixture.told[3].code, -1);
+	assert_true(starts(2));
+	close(open(go, O_WRONLY | O_CREAT, 0600));
+	wait_until(has_ended, 2);
+	assert_int_equal(fixture.told[2].code, 0);
+	assert_false(has_ended(1)); /* nobody is told */
+}
+
 static void one_that_takes_too_long_is_ended(void **state)
 {
 	const struct slice argv[] = {SLICE("sleep"), SLICE("1000")};
@@ -749,6 +778,7 @@ int main(int argc, char **argv)
 		FACT(unknown_ones_are_lost),
 		FACT(one_that_was_never_started_is_lost_and_not_started),
 		FACT(those_that_the_group_does_not_know_are_stopped),
+		FACT(new_one_waits_for_those_that_the_group_does_not_know),
 		FACT(one_that_takes_too_long_is_ended),
 		FACT(output_is_read_by_its_offset_over_all_files),
 		FACT(old_ones_are_removed_when_they_take_too_much),

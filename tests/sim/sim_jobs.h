@@ -1,0 +1,98 @@
+/* Jobs in the simulator, for its own files only:
+ *   sim_tasks.c   the processes of their tasks on each machine
+ *   sim_jobs.c    clients that want them, and what they are told
+ *   sim_job_checks.c  what must hold of them */
+#ifndef CLUSTERD_SIM_SIM_JOBS_H
+#define CLUSTERD_SIM_SIM_JOBS_H
+
+#include "sim/sim.h"
+#include "workflow/job.h"
+
+#include <sqlite3.h>
+#include <uthash.h>
+
+struct allocation_order;
+struct client_request;
+struct sim_client;
+
+#define SIM_CPU 4000u /* of each machine */
+#define SIM_MEMORY (UINT64_C(1) << 30)
+#define SIM_PORT_LOW 20000
+#define SIM_PORT_HIGH 20015
+
+/* An allocation as it has really gone. */
+struct sim_ran {
+	uint64_t id;
+	uint64_t job;
+	uint32_t task;
+	uint32_t attempt;
+	struct server *server;
+	bool running;
+	bool cut;           /* its machine lost its power, or is gone: what it left may be gone too */
+	uint32_t starts;
+	uint32_t completed; /* with an exit code of 0 */
+	uint32_t cpu;
+	uint32_t port_count;
+	uint16_t ports[JOB_PORTS_MAX];
+	UT_hash_handle hh;
+};
+
+enum job_shape {
+	SHAPE_BATCH,      /* from a file */
+	SHAPE_BRITTLE,    /* its tasks fail */
+	SHAPE_DISPATCHED, /* registered, and dispatched with a key */
+	SHAPE_GROUP,
+	SHAPE_SERVICE,
+	SHAPE_SYSTEM,
+	SHAPE_COUNT
+};
+
+/* A job that a client wants to run. */
+struct job_run {
+	enum job_shape shape;
+	uint64_t client;
+	char name[16];
+	char key[24];        /* DISPATCHED */
+	const char *kind;    /* what its tasks do */
+	const char *needs;   /* further settings */
+	uint32_t count;
+	uint32_t written;    /* its `count`, as its text has it */
+	uint32_t edition;    /* of its text */
+	uint64_t id;         /* 0: nothing was acknowledged */
+	bool registered;     /* DISPATCHED */
+	bool busy;           /* a request about it is on its way */
+	bool stop_wanted;
+	bool stop_sent;
+	bool stopped;        /* acknowledged */
+	uint32_t changes;    /* to be made: scaled, or another edition */
+	struct job_run *next;
+};
+
+/* sim_tasks.c */
+void tasks_start(struct server *server, const struct allocation_order *order);
+void tasks_stop(struct server *server, uint64_t id);
+void tasks_taken(struct server *server, uint64_t id);
+void tasks_keep_only(struct server *server, const uint64_t *known, size_t count);
+void tasks_up(struct server *server);
+void tasks_down(struct server *server, enum sim_down how);
+void tasks_gone(struct server *server);
+bool tasks_run(const struct server *server, uint64_t id);
+struct sim_ran *ran_of(struct sim *sim, uint64_t id); /* NULL: it has never been begun */
+
+/* sim_jobs.c */
+/* Something about a job; false: nothing. */
+bool jobs_want(struct sim *sim, struct sim_client *client);
+bool jobs_wait(const struct sim *sim, const struct sim_client *client); /* for an acknowledgement */
+void jobs_fill(struct sim *sim, const struct client_request *request, Clusterd__Wire__Request *message);
+void jobs_answer(struct sim *sim, const struct client_request *request, const Clusterd__Wire__Response *response,
+                 struct slice payload);
+void jobs_finish(struct sim *sim);
+
+/* sim_job_checks.c */
+void jobs_check_start(struct server *server, const struct sim_ran *ran); /* it is about to run */
+bool jobs_done(const struct sim *sim);
+void jobs_explain(struct sim *sim); /* fails with what is not done */
+void jobs_audit(struct server *server); /* when all is done */
+void jobs_audit_always(struct sim *sim, sqlite3 *database); /* what holds at any moment between transactions */
+
+#endif
