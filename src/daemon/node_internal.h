@@ -133,6 +133,7 @@ struct node {
 	uint64_t forming_seed;
 	struct noted *noted;        /* roster.c: what the leader has written down of members */
 	bool roster_changed;
+	bool roster_judged;         /* those that are written down and nobody hears of have failed */
 	msec roster_at;
 	msec leader_since;
 	uint64_t configuration_told; /* index of the newest that is applied */

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 
 /* The leader's part in membership: gossip is soft state, which enters replicated tables as commands of the leader only (INVARIANTS, 36),
- * and the replicated group follows it, one change at a time (Raft dissertation §4.1): servers that join get the log as learners, learners
- * that have caught up become voters while there are fewer than the setting `voters`, a voter that stays away is replaced when there is
- * somebody to take its seat, and who has left goes. */
+ * and who is written down and never heard of has failed. The replicated group follows it, one change at a time (Raft dissertation §4.1):
+ * servers that join get the log as learners, learners that have caught up become voters while there are fewer than the setting `voters`, a
+ * voter that stays away is replaced when there is somebody to take its seat, and who has left goes. */
 
 #define RETRY_MS 100        /* after a change that could not be begun now */
 #define AWAY_MS 10000       /* a voter that has failed so long loses its seat to a learner */
@@ -120,6 +120,29 @@ static bool note_members(struct node *node)
 			return false;
 	}
 	return true;
+}
+
+/* Whom nobody has ever heard of here: it was gone before all who knew it were started anew. */
+static void fail_unknown(void *context, const struct catalog_node *row)
+{
+	struct node *node = context;
+	struct gossip_member member;
+	struct command command = {.kind = COMMAND_NODE};
+	if (!slice_is(row->state, "alive") || gossip_find(node->gossip, row->id, &member))
+		return;
+	command.node.id = row->id;
+	command.node.name = row->name;
+	command.node.role = row->role;
+	command.node.address = row->address;
+	command.node.datacenter = row->datacenter;
+	command.node.state = SLICE("failed");
+	command.node.tags = row->tags;
+	command.node.generation = row->generation;
+	command.node.cpu = row->cpu;
+	command.node.memory = row->memory;
+	command.node.port_low = row->port_low;
+	command.node.port_high = row->port_high;
+	node_propose(node, &command, true);
 }
 
 /* --- the group ----------------------------------------------------------------------------------------------------- */
@@ -240,7 +263,11 @@ void roster_turn(struct node *node, msec now)
 	if (!node->roster_changed && now < node->roster_at)
 		return;
 	node->roster_changed = false;
-	node->roster_at = MSEC_NEVER;
+	node->roster_at = node->roster_judged ? MSEC_NEVER : node->leader_since + AWAY_MS;
+	if (!node->roster_judged && may_judge(node, now)) {
+		node->roster_judged = catalog_nodes(node->catalog, fail_unknown, node) == 0;
+		node->roster_at = node->roster_judged ? MSEC_NEVER : now + RETRY_MS;
+	}
 	if (!note_members(node) || unsettled(node, now))
 		node->roster_at = now + RETRY_MS;
 	if (raft_transferee(node->raft) != 0 || !next_change(node, now, &wish))
@@ -275,6 +302,7 @@ void roster_begin_term(struct node *node)
 	forget(node);
 	node->leader_since = node->host->now(node->context);
 	node->roster_changed = true;
+	node->roster_judged = false;
 }
 
 void roster_destroy(struct node *node)
