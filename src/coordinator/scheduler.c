@@ -143,6 +143,11 @@ void scheduler_job_remove(struct scheduler *scheduler, uint64_t id)
 		if (eviction->placement_count > 0 && scheduler->allocations[eviction->placements[0]].job == job->slot)
 			placement_take_back(scheduler, eviction->placements[0]);
 	}
+	for (uint32_t slot = 0; slot < scheduler->allocation_count && job->live > 1; slot++) {
+		const struct allocation *allocation = &scheduler->allocations[slot];
+		if (allocation->job == job->slot && allocation->id == 0)
+			placement_take_back(scheduler, slot);
+	}
 	job->live--;
 	job_let_go(scheduler, job);
 }

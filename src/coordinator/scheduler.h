@@ -62,7 +62,8 @@ void scheduler_node_remove(struct scheduler *scheduler, uint64_t id); /* its all
 void scheduler_job_add(struct scheduler *scheduler, uint64_t job, const struct job_settings *settings, uint32_t from,
                        uint32_t to);
 void scheduler_task_waits(struct scheduler *scheduler, uint64_t job, uint32_t task, msec not_before);
-/* Nothing of it waits any more. Its allocations stay until they are released. */
+/* Nothing of it waits any more, and placements that are not confirmed are taken back: one that is written down nevertheless comes with
+ * scheduler_allocated. Its allocations stay until they are released. */
 void scheduler_job_remove(struct scheduler *scheduler, uint64_t job);
 
 /* An allocation that is written down: counts against its node, whatever is left of it, also where the node is not known. Its task no

@@ -238,6 +238,7 @@ static int host_zone(void *context, struct slice name, struct timetable_zone *re
 static void host_left(void *context)
 {
 	struct host *host = context;
+	allocations_keep_only(host->allocations, NULL, 0); /* their supervisors see to it, also when the daemon is gone */
 	log_write(LOG_INFO, "node", "%s has left the cluster", host->config->name);
 	loop_stop(host->loop);
 }

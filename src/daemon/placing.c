@@ -287,8 +287,7 @@ static void task_effect(struct node *node, const struct effect *effect)
 static void refused_effect(struct node *node, const struct effect *effect)
 {
 	const struct job *job = machine_job(node->machine, effect->job);
-	if (job_known(node->placing, effect->job) != NULL)
-		scheduler_refused(node->placing->scheduler, effect->job, effect->task);
+	scheduler_refused(node->placing->scheduler, effect->job, effect->task);
 	if (is_wanted(job) && job->definition->job->group)
 		regroup(node->placing, job);
 }
@@ -600,8 +599,10 @@ static void pump(struct node *node)
 				ids_add(&placing->stopping, found.victims[i]);
 			continue;
 		}
-		if (job == NULL)
+		if (job == NULL) {
+			scheduler_refused(placing->scheduler, found.job, found.task);
 			continue;
+		}
 		uint32_t port_count = job->definition->job->port_count;
 		for (uint32_t i = 0; i < port_count; i++)
 			ports[count][i] = found.ports[i];

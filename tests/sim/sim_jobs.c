@@ -51,8 +51,11 @@ static void choose(struct sim *sim, struct job_run *run)
 		run->count = 1 + (uint32_t)sim_below(sim, 3);
 		run->needs = small[sim_below(sim, sizeof small / sizeof small[0])];
 	}
-	if (strstr(run->needs, "random") != NULL && run->count > 3)
+	/* One on each node. */
+	if (strstr(run->needs, "random") != NULL && run->count > 1)
 		run->count = sim->founder_count > 2 ? 3 : 1;
+	if (strstr(run->needs, "8080") != NULL && run->count > 5)
+		run->count = 5;
 }
 
 static void text_of(const struct job_run *run, struct buffer *out)

@@ -114,6 +114,7 @@ void machines_left(struct server *server)
 {
 	server_trace(server, "--- it has left for good");
 	server->gone = true;
+	tasks_keep_only(server, NULL, 0);
 	server->sim->counts[COUNT_LEFT]++;
 	server_go_down(server, DOWN_STOP);
 }

@@ -247,7 +247,7 @@ static void begins(void *subject, uint64_t event, uint64_t unused)
 			set_ended(server, task);
 		return;
 	}
-	task->waits = forgotten_run(server);
+	task->waits = task->waits && forgotten_run(server);
 	if (task->waits) {
 		sim_after(sim, 1 + (msec)sim_below(sim, 20), begins, event, 0);
 		return;
@@ -324,6 +324,7 @@ void tasks_start(struct server *server, const struct allocation_order *order)
 	}
 	take_order(server, task, order);
 	task->state = ALLOCATION_STARTING;
+	task->waits = forgotten_run(server);
 	note(server, task);
 	sim_after(server->sim, 1 + (msec)sim_below(server->sim, 40), begins, event_of(server, task), 0);
 }

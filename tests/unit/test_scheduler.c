@@ -305,6 +305,35 @@ static void a_job_that_is_removed_does_not_wait_and_keeps_what_it_has(void **sta
 	assert_int_equal(placement.job, 2);
 }
 
+/* A new version comes while a decision about the old one is on its way. */
+static void a_job_that_is_told_anew_crosses_with_what_was_decided(void **state)
+{
+	struct fixture *fixture = *state;
+	struct scheduler_placement first;
+	struct scheduler_placement second;
+	struct job_settings *job = settings_make(fixture, JOB_BATCH, JOB_PACK, 1);
+	struct job_settings *changed = settings_make(fixture, JOB_BATCH, JOB_PACK, 1);
+	job->cpu = changed->cpu = 3000;
+	nodes_add(fixture, 2);
+	job_add(fixture, 1, job);
+	assert_true(scheduler_next(fixture->scheduler, 0, &first));
+	scheduler_job_remove(fixture->scheduler, 1);
+	job_add(fixture, 1, changed);
+	assert_true(scheduler_next(fixture->scheduler, 0, &second));
+	confirm(fixture, job, &first);
+	scheduler_refused(fixture->scheduler, 1, 0); /* the second one */
+	assert_true(nothing_next(fixture));
+	assert_int_equal(scheduler_waiting(fixture->scheduler, 0), 0);
+	/* What nobody confirms does not count for ever. */
+	scheduler_released(fixture->scheduler, 1);
+	scheduler_job_remove(fixture->scheduler, 1);
+	struct job_settings *other = settings_make(fixture, JOB_BATCH, JOB_PACK, 2);
+	other->cpu = 4000;
+	job_add(fixture, 2, other);
+	place(fixture, other, &first);
+	place(fixture, other, &second);
+}
+
 /* --- whose turn ----------------------------------------------------------------------------------------------------- */
 
 static void the_higher_priority_comes_first(void **state)
@@ -461,6 +490,7 @@ int main(void)
 		FACT(what_is_refused_waits_again),
 		FACT(what_is_written_down_counts_wherever_it_is),
 		FACT(a_job_that_is_removed_does_not_wait_and_keeps_what_it_has),
+		FACT(a_job_that_is_told_anew_crosses_with_what_was_decided),
 		FACT(the_higher_priority_comes_first),
 		FACT(equal_jobs_come_to_equal_numbers),
 		FACT(the_smaller_dominant_share_comes_next),
