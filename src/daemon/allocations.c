@@ -239,15 +239,20 @@ static void take_exit(struct task *task, const struct supervised_exit *how)
 
 static void end_without_start(struct task *task, const char *text, bool lost);
 
+static void end_held(struct task *task, const char *why)
+{
+	task_hold_destroy(task->hold);
+	task->hold = NULL;
+	end_without_start(task, why, false);
+}
+
 static void stop(struct task *task)
 {
 	if (task->state == ALLOCATION_ENDED || task->stopping)
 		return;
 	task->stopping = true;
 	if (task->hold != NULL) {
-		task_hold_destroy(task->hold);
-		task->hold = NULL;
-		end_without_start(task, "it was stopped before it was started", false);
+		end_held(task, "it was stopped before it was started");
 		return;
 	}
 	if (task->state == ALLOCATION_RUNNING || task->state == ALLOCATION_STARTING) {
@@ -329,14 +334,6 @@ static const struct supervised_handler supervised_handler = {on_started, on_ende
 
 /* ---- Starting ---- */
 
-static int make_directories(const char *directory, const char *work, struct error *error)
-{
-	if (mkdir(directory, 0700) == 0 && mkdir(work, 0700) == 0)
-		return 0;
-	return error_set(error, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, "cannot make %s: %s", work,
-	                 strerror(errno));
-}
-
 static int execute(struct task *task, const struct allocation_order *order, const char *program, struct error *error)
 {
 	struct allocations *allocations = task->allocations;
@@ -345,7 +342,7 @@ static int execute(struct task *task, const struct allocation_order *order, cons
 	char *work = mem_format("%s/work", task->directory);
 	int code = order->argv_count > 0 ? 0 : error_set(error, ERR_INVALID, "there is nothing to execute");
 	if (code == 0)
-		code = make_directories(task->directory, work, error);
+		code = task_make_directories(task->directory, work, error);
 	if (code == 0)
 		code = task_facts_write(task->directory, order, &task->facts, error);
 	if (code == 0)
@@ -466,15 +463,13 @@ void allocations_start(struct allocations *allocations, const struct allocation_
 static void supply(struct task *task, const char *path, const char *why)
 {
 	task->wants = false;
-	if (path != NULL) {
-		task->program = arena_string(&task->arena, slice_of(path));
-		if (task->allocations->leaving == 0)
-			begin_held(task);
+	task->program = path != NULL ? arena_string(&task->arena, slice_of(path)) : NULL;
+	if (path != NULL && task->allocations->leaving > 0)
 		return;
-	}
-	task_hold_destroy(task->hold);
-	task->hold = NULL;
-	end_without_start(task, why, false);
+	if (path != NULL)
+		begin_held(task);
+	else
+		end_held(task, why);
 }
 
 void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why)
@@ -651,19 +646,12 @@ void allocations_report_all(struct allocations *allocations)
 		note(task);
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-	uint64_t one = *(const uint64_t *)left;
-	uint64_t other = *(const uint64_t *)right;
-	return (one > other) - (one < other);
-}
-
 void allocations_keep_only(struct allocations *allocations, const uint64_t *known, size_t count)
 {
 	struct task *next;
 	for (struct task *task = allocations->tasks; task != NULL; task = next) {
 		next = task->hh.next;
-		if (count > 0 && bsearch(&task->id, known, count, sizeof *known, compare_ids) != NULL)
+		if (task_is_among(task->id, known, count))
 			continue;
 		stop(task);
 		if (task->state == ALLOCATION_ENDED)

@@ -109,8 +109,8 @@ int allocations_create(struct loop *loop, const struct allocations_options *opti
 /* Everything goes on running. */
 void allocations_destroy(struct allocations *allocations);
 
-/* Begins it, once all those have ended that the group does not know any more: it may have been given their ports. One that is known (also as
- * ended) is reported again and nothing else. */
+/* Begins it, once all those have ended that the group does not know any more: it may have been given their ports. One that is known (also
+ * as ended) is reported again and nothing else. */
 void allocations_start(struct allocations *allocations, const struct allocation_order *order);
 /* The program that tasks wait for is in the file `path`, whole, with its executable bit; NULL: it cannot be had, and `why`. */
 void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why);

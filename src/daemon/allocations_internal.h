@@ -24,6 +24,8 @@ struct task_facts {
 
 void task_facts_of(const struct allocations_options *options, const struct allocation_order *order, const char *home,
                    struct arena *arena, struct task_facts *ret_facts);
+/* ERR_IO, ERR_NO_SPACE */
+int task_make_directories(const char *directory, const char *work, struct error *error);
 /* The file `order` of the directory. ERR_IO, ERR_NO_SPACE; ERR_CORRUPT: it is not whole. */
 int task_facts_write(const char *directory, const struct allocation_order *order, const struct task_facts *facts,
                      struct error *error);
@@ -37,7 +39,7 @@ const char *const *task_words(const struct slice *words, uint32_t count, struct 
 void task_reason_write(const char *directory, const char *text);
 void task_reason_read(const char *directory, char *ret_text, size_t size);
 
-/* ---- task_hold.c: an order that waits for its program ---- */
+/* ---- task_hold.c: an order that waits, for its program or until others have ended ---- */
 
 struct task_hold {
 	struct allocation_order order;
@@ -45,6 +47,7 @@ struct task_hold {
 };
 struct task_hold *task_hold_create(const struct allocation_order *order);
 void task_hold_destroy(struct task_hold *hold); /* NULL is fine */
+bool task_is_among(uint64_t id, const uint64_t *known, size_t count); /* in ascending order */
 /* A second name, in `work`, of the file that all tasks of this program on this node have: it takes no room. None: nothing. ERR_IO. */
 int task_place_program(const struct job_program *program, const char *from, const char *work, struct error *error);
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_SIZE_MAX (1 << 20)
@@ -60,6 +61,14 @@ static void print_check(struct buffer *out, const struct task_facts *facts)
 		json_quote(out, slice_of(facts->check_env[i]));
 	}
 	buffer_append_string(out, "]}");
+}
+
+int task_make_directories(const char *directory, const char *work, struct error *error)
+{
+	if (mkdir(directory, 0700) == 0 && mkdir(work, 0700) == 0)
+		return 0;
+	return error_set(error, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, "cannot make %s: %s", work,
+	                 strerror(errno));
 }
 
 /* Not synced: after a power cut nothing runs any more, and what is not whole is as if it had never come. */

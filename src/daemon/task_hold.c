@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,4 +78,15 @@ int task_place_program(const struct job_program *program, const char *from, cons
 	int code = link(from, path) == 0 ? 0 : error_set(error, ERR_IO, "cannot make %s: %s", path, strerror(errno));
 	mem_free(path);
 	return code;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+	const uint64_t *one = left, *other = right;
+	return (*one > *other) - (*one < *other);
+}
+
+bool task_is_among(uint64_t id, const uint64_t *known, size_t count)
+{
+	return count > 0 && bsearch(&id, known, count, sizeof *known, compare_ids) != NULL;
 }
