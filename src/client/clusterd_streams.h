@@ -1,5 +1,5 @@
-/* libclusterd: data between programs. What one program publishes goes straight to those that have subscribed, over a connection between the
- * two; nodes only say where. What clusterd.h says of threads, errors, time, memory and callbacks holds here, too.
+/* libclusterd: data between programs. What one program publishes goes straight to those that have subscribed, over a connection between
+ * the two; nodes only say where. What clusterd.h says of threads, errors, time, memory and callbacks holds here, too.
  *
  * Messages have a time, a number that the publisher gives: all of one time are an epoch. The frontier says what is complete: nothing more
  * comes with a time before it. A subscriber is shown all of an epoch or none of it.
@@ -165,8 +165,8 @@ uint64_t clusterd_subscriber_frontier(const struct clusterd_subscriber *subscrib
  * subscribes to it uses one of them, and the next one another. */
 struct clusterd_collection;
 
-/* `options`: as of a stream, without partitions for a keeper; who is slow and is to miss something (CLUSTERD_SLOW_DROP) gets all of it again.
- * `size_max`: bytes of all items; 0: 256 MiB. */
+/* `options`: as of a stream, without partitions for a keeper; who is slow and is to miss something (CLUSTERD_SLOW_DROP) gets all of it
+ * again. `size_max`: bytes of all items; 0: 256 MiB. */
 int clusterd_collection_create(struct clusterd_client *client, const struct clusterd_publisher_options *options, bool keeper,
                                size_t size_max, struct clusterd_collection **ret_collection, struct clusterd_error *error);
 void clusterd_collection_destroy(struct clusterd_collection *collection);
@@ -244,9 +244,9 @@ int clusterd_service_bind(struct clusterd_client *client, const struct clusterd_
 /* Calls that are under way are given up without a call of their functions. */
 void clusterd_binding_destroy(struct clusterd_binding *binding);
 
-/* The end of a call, called once: `error` is NULL, or there is no data. CLUSTERD_ERR_CLOSED: the service was lost, and may have done what was
- * asked, or cannot be reached; CLUSTERD_ERR_CONFLICT: it refused, with this text; CLUSTERD_ERR_TIMEOUT; CLUSTERD_ERR_BUSY: too much is under
- * way; CLUSTERD_ERR_NOT_FOUND; CLUSTERD_ERR_TYPE; CLUSTERD_ERR_DENIED; CLUSTERD_ERR_LIMIT. */
+/* The end of a call, called once: `error` is NULL, or there is no data. CLUSTERD_ERR_CLOSED: the service was lost, and may have done what
+ * was asked, or cannot be reached; CLUSTERD_ERR_CONFLICT: it refused, with this text; CLUSTERD_ERR_TIMEOUT; CLUSTERD_ERR_BUSY: too much is
+ * under way; CLUSTERD_ERR_NOT_FOUND; CLUSTERD_ERR_TYPE; CLUSTERD_ERR_DENIED; CLUSTERD_ERR_LIMIT. */
 typedef void clusterd_service_answered(void *context, const void *data, size_t size, const struct clusterd_error *error);
 /* Never NULL, never calls from inside. */
 struct clusterd_service_call *clusterd_service_call_begin(struct clusterd_binding *binding, const void *data, size_t size,

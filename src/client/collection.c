@@ -4,8 +4,8 @@
 
 #include <uthash.h>
 
-/* A multiset, which is changed in epochs. Who comes gets all of it as of the last complete epoch, and what changes after it; whoever is behind
- * gets all of it again. The state as frames is made once for all that come between two epochs. */
+/* A multiset, which is changed in epochs. Who comes gets all of it as of the last complete epoch, and what changes after it; whoever is
+ * behind gets all of it again. The state as frames is made once for all that come between two epochs. */
 
 #define STATE_MAX_DEFAULT (256u << 20)
 #define STATES_MAX 4 /* under way at once, of different epochs */

@@ -10,7 +10,7 @@ export PKG_CONFIG_PATH=$work/root$libdir/pkgconfig
 mkdir "$work/shared" "$work/static"
 read -ra cflags <<<"$(pkg-config --cflags clusterd)"
 read -ra libs <<<"$(pkg-config --libs clusterd)"
-for example in leader watch worker workflow; do
+for example in echo leader publisher subscriber watch worker workflow; do
 	$cc -std=gnu11 -Wall -Wextra -Wpedantic -Werror "$source/$example.c" -o "$work/shared/$example" \
 		"${cflags[@]}" "${libs[@]}" || fail "$example.c cannot be compiled"
 	$cc -std=gnu11 "$source/$example.c" -o "$work/static/$example" "${cflags[@]}" \

@@ -22,8 +22,9 @@ struct feeder {
 	struct buffer input;
 	uint64_t time;
 	bool listed;
-	bool ended;    /* nothing more comes from stdin */
-	bool blocked;  /* a subscriber is slow */
+	bool ended;       /* nothing more comes from stdin */
+	bool open;        /* something of an epoch was sent */
+	bool blocked;     /* a subscriber is slow */
 	uint64_t awaited; /* subscribers that have to be there first */
 	bool failed;
 	struct clusterd_error error;
@@ -92,9 +93,12 @@ static void take_lines(struct feeder *feeder)
 		if (code != 0)
 			break;
 		taken += size + (newline != NULL);
+		feeder->open = true;
 	}
-	if (taken != 0 && code == 0)
+	if (feeder->open && code == 0) {
 		code = end_epoch(feeder);
+		feeder->open = code != 0;
+	}
 	buffer_consume(&feeder->input, taken);
 	feeder->blocked = code == CLUSTERD_ERR_BUSY;
 	feeder->failed = feeder->failed || (code != 0 && !feeder->blocked);
@@ -109,7 +113,8 @@ static void read_input(struct feeder *feeder)
 		feeder->ended = true;
 	else
 		feeder->input.size += (size_t)got;
-	if (feeder->input.size > LINE_MAX_SIZE + READ_SIZE && memchr(feeder->input.data, '\n', feeder->input.size) == NULL) {
+	if (feeder->input.size > LINE_MAX_SIZE + READ_SIZE &&
+	    memchr(feeder->input.data, '\n', feeder->input.size) == NULL) {
 		feeder->error.code = CLUSTERD_ERR_LIMIT;
 		snprintf(feeder->error.text, sizeof feeder->error.text, "a line of more than 16 MiB");
 		feeder->failed = true;
@@ -120,7 +125,7 @@ static void read_input(struct feeder *feeder)
 
 static void feed(struct feeder *feeder)
 {
-	while (!feeder->failed && !(feeder->ended && feeder->input.size == 0)) {
+	while (!feeder->failed && !(feeder->ended && feeder->input.size == 0 && !feeder->open)) {
 		bool may_take = feeder->listed && !feeder->blocked && feeder->awaited == 0;
 		struct pollfd waits[2] = {{clusterd_client_descriptor(feeder->client), POLLIN, 0},
 		                          {may_take && !feeder->ended ? STDIN_FILENO : -1, POLLIN, 0}};
@@ -186,8 +191,8 @@ static int finish(struct feeder *feeder)
 }
 
 /* flags: --slow, --schema, --listen, --advertise, --subscribers */
-static int publish(struct context *context, const struct arguments *arguments, struct clusterd_publisher_options *options,
-                   bool collection, bool keeper)
+static int publish(struct context *context, const struct arguments *arguments,
+                   struct clusterd_publisher_options *options, bool collection, bool keeper)
 {
 	struct feeder feeder = {.context = context};
 	options->topic = arguments->values[0];

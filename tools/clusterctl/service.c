@@ -72,7 +72,8 @@ static void answer(struct server *server, struct slice line)
 {
 	struct asked *asked = STAILQ_FIRST(&server->asked);
 	if (asked == NULL) {
-		fprintf(stderr, "clusterctl: a line that answers nothing: %.*s\n", line.size < 100 ? (int)line.size : 100, line.data);
+		fprintf(stderr, "clusterctl: a line that answers nothing: %.*s\n",
+		        line.size < 100 ? (int)line.size : 100, line.data);
 		return;
 	}
 	clusterd_service_answer(asked->request, line.data, line.size);

@@ -30,7 +30,8 @@ static void print_as_json(struct printer *printer, const struct clusterd_message
 	struct buffer *out = &printer->out;
 	buffer_format(out, "{\"time\":%" PRIu64 ",\"part\":%u,", message->time, message->part);
 	if (printer->collection)
-		buffer_format(out, "\"state\":%s,\"count\":%" PRIi64 ",", message->state ? "true" : "false", message->count);
+		buffer_format(out, "\"state\":%s,\"count\":%" PRIi64 ",", message->state ? "true" : "false",
+		              message->count);
 	buffer_append_string(out, "\"data\":");
 	json_quote(out, (struct slice){message->data, message->size});
 	buffer_append_string(out, "}\n");
@@ -97,7 +98,8 @@ static bool read_wanted(const char *word, int *ret_wanted)
 }
 
 /* flags: --schema, --wait, … */
-static int subscribe(struct context *context, const struct arguments *arguments, struct clusterd_subscriber_options *options)
+static int subscribe(struct context *context, const struct arguments *arguments,
+                     struct clusterd_subscriber_options *options)
 {
 	struct printer printer = {.context = context, .collection = options->collection};
 	struct clusterd_subscriber *subscriber;
