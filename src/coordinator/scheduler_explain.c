@@ -276,7 +276,8 @@ void scheduler_explain(const struct scheduler *scheduler, uint64_t id, struct bu
 		if (scheduler->nodes[slot] != NULL && scheduler->nodes[slot]->known)
 			groups_add(&groups, reason_of(scheduler, job, slot));
 	}
-	qsort(groups.items, groups.count, sizeof *groups.items, compare);
+	if (groups.count > 1)
+		qsort(groups.items, groups.count, sizeof *groups.items, compare);
 	for (size_t i = 0; i < groups.count; i++) {
 		if (groups.items[i].reason == REASON_ROOM)
 			room = groups.items[i].nodes;

@@ -689,7 +689,7 @@ int allocations_read_output(struct allocations *allocations, uint64_t id, bool s
 {
 	char path[PATH_MAX];
 	bool at_end;
-	bool ended;
+	bool ended = false;
 	int code = allocations_find_output(allocations, id, path, sizeof path, &ended, error);
 	if (code == 0)
 		code = task_output_read(path, standard_error ? "stderr" : "stdout", offset, size, ret_output,
