@@ -1,3 +1,4 @@
+#include "sim/sim_bugs.h"
 #include "sim/sim_jobs.h"
 
 #include "base/memory.h"
@@ -85,7 +86,7 @@ static void report(struct server *server, const struct sim_task *task)
 		.task = task->task,
 		.state = task->state,
 		.lost = task->lost,
-		.exit_code = task->code,
+		.exit_code = sim_planted == PLANT_CODE_LOST && !task->lost ? 0 : task->code,
 		.exit_signal = task->signal,
 		.text = slice_of(task->text),
 	};
@@ -123,7 +124,7 @@ static void report_again(void *subject, uint64_t unused1, uint64_t unused2)
 	(void)unused1;
 	(void)unused2;
 	for (struct sim_task *task = server->tasks; task != NULL; task = task->hh.next) {
-		if (task->state == ALLOCATION_ENDED && !task->kept)
+		if (task->state == ALLOCATION_ENDED && !task->kept && sim_planted != PLANT_REPORT_ONCE)
 			note(server, task);
 	}
 	server_after(server, REPORT_AGAIN_MS, report_again, 0, 0);
@@ -310,7 +311,10 @@ void tasks_start(struct server *server, const struct allocation_order *order)
 	struct sim_task *task = task_of(server, order->id);
 	if (task != NULL) {
 		task->forgotten = task->kept = false;
-		note(server, task);
+		if (sim_planted != PLANT_REPORT_ONCE)
+			note(server, task);
+		if (sim_planted == PLANT_TASK_AGAIN && task->alive)
+			sim_after(server->sim, 1, begins, event_of(server, task), 0);
 		return;
 	}
 	server_trace(server, "is to begin task %u of job %" PRIu64 " (allocation %" PRIu64 ")%s", order->task, order->job, order->id,
@@ -382,7 +386,7 @@ void tasks_keep_only(struct server *server, const uint64_t *known, size_t count)
 		if (known[i - 1] >= known[i])
 			server_fail(server, "is told of its tasks in disorder");
 	}
-	for (struct sim_task *task = server->tasks; task != NULL; task = task->hh.next) {
+	for (struct sim_task *task = server->tasks; task != NULL && sim_planted != PLANT_TASKS_KEPT; task = task->hh.next) {
 		if (task->kept || is_among(task->id, known, count))
 			continue;
 		stop(server, task);

@@ -30,7 +30,7 @@ const char *const sim_plant_names[PLANT_COUNT] = {
 	"votes-twice", "old-term-committed", "prev-not-checked", "quorum-small", "two-changes", "no-first-entry",
 	"read-unconfirmed", "lease-outlived", "applied-unsynced", "stamps-not-heard", "copy-without-sessions",
 	"sequence-forgotten", "attempt-again", "lease-cut-short", "lease-not-kept", "condition-ignored",
-	"token-again",
+	"token-again", "report-once", "stop-untold", "tasks-kept", "task-again", "code-lost",
 };
 
 /* --- what is to happen --------------------------------------------------------------------------------------------- */

@@ -59,6 +59,12 @@ enum sim_plant {
 	PLANT_LEASE_NOT_KEPT,     /* a lease that is said to be kept alive is not */
 	PLANT_CONDITION_IGNORED,  /* a lock is given whoever has it */
 	PLANT_TOKEN_AGAIN,        /* the version of a change is told as that of an earlier one */
+	/* Of the tasks of jobs. */
+	PLANT_REPORT_ONCE,        /* an end is reported once, and never again */
+	PLANT_STOP_UNTOLD,        /* who is to be stopped is told only with a new connection or leader */
+	PLANT_TASKS_KEPT,         /* a node does not end what the group does not know any more */
+	PLANT_TASK_AGAIN,         /* an order for what runs already begins it again */
+	PLANT_CODE_LOST,          /* every end is reported as one with the exit code 0 */
 	PLANT_COUNT
 };
 
