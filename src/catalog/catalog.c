@@ -196,6 +196,7 @@ static int set_up(struct catalog *catalog)
 	if (result != 0)
 		return result;
 	catalog->page_size = (uint32_t)page_size;
+	sqlite3_update_hook(catalog->database, recent_row_written, &catalog->recent);
 	sqlite3_wal_hook(catalog->database, note_wal_size, catalog); /* and so no automatic checkpoint */
 	result = migrate(catalog, version);
 	/* A read in WAL mode, so that what is noted is what it sees from now on: a file that was not in it looks another one after. */
@@ -245,6 +246,7 @@ void catalog_close(struct catalog *catalog)
 	assert(code == SQLITE_OK);
 	wal_writes_destroy(catalog->writes);
 	buffer_finish(&catalog->row);
+	mem_free(catalog->recent.ring);
 	mem_free(catalog);
 }
 

@@ -367,6 +367,41 @@ int catalog_subscription_delete(struct catalog *catalog, uint64_t id);
 int catalog_subscriptions(struct catalog *catalog,
                           int (*each)(void *context, const struct catalog_subscription *subscription), void *context);
 
+/* --- as a service (recent.c) ---------------------------------------------------------------------------------------- */
+
+enum catalog_table {
+	CATALOG_EXECUTOR,
+	CATALOG_JOB,
+	CATALOG_ALLOCATION,
+	CATALOG_TOPIC,
+	CATALOG_PUBLICATION,
+	CATALOG_SUBSCRIPTION,
+	CATALOG_MEMBER,
+	CATALOG_TABLE_COUNT
+};
+const char *catalog_table_name(enum catalog_table table);
+bool catalog_table_find(struct slice name, enum catalog_table *ret_table); /* false: there is none */
+/* Rows with ids from `low` to `high`, ascending, each as a JSON object with the names of the columns. */
+int catalog_rows(struct catalog *catalog, enum catalog_table table, uint64_t low, uint64_t high,
+                 int (*each)(void *context, uint64_t id, struct slice row), void *context);
+
+/* A row was written, or deleted, with this entry of the log or one shortly before it. */
+struct recent_change {
+	uint64_t index;
+	uint64_t id;
+	enum catalog_table table;
+};
+#define CATALOG_RECENT_MAX 65536u /* of them are known */
+/* What was written before is not known any more; this entry was applied last. */
+void catalog_recent_begin(struct catalog *catalog, uint64_t applied_index);
+void catalog_recent_at(struct catalog *catalog, uint64_t index); /* what is written from now on has this index */
+/* They are numbered; the last one is the one before this. */
+uint64_t catalog_recent_end(const struct catalog *catalog);
+/* The number of the first one that has this index at least, or the end. ERR_COMPACTED: some of them are not known any more. */
+int catalog_recent_find(const struct catalog *catalog, uint64_t index, uint64_t *ret_number);
+/* `number` as catalog_recent_find gave it, up to the end. */
+struct recent_change catalog_recent_change(const struct catalog *catalog, uint64_t number);
+
 /* --- the whole file ----------------------------------------------------------------------------------------------- */
 
 /* On a connection of its own, from any one thread: moves WAL frames into the file and syncs it. `ret_applied_index`:

@@ -3,6 +3,7 @@
 #define CLUSTERD_CATALOG_STATEMENT_H
 
 #include "base/buffer.h"
+#include "catalog/catalog.h"
 #include "base/error.h"
 #include "base/time.h"
 
@@ -95,13 +96,25 @@ enum statement_id {
 	STATEMENT_SUBSCRIPTION_PUT,
 	STATEMENT_SUBSCRIPTION_DELETE,
 	STATEMENT_SUBSCRIPTIONS,
+	STATEMENT_ROWS_FIRST, /* one for each of enum catalog_table, in its order */
+	STATEMENT_ROWS_LAST = STATEMENT_ROWS_FIRST + CATALOG_TABLE_COUNT - 1,
 	STATEMENT_PAGES,
 	STATEMENT_FREE_PAGES,
 	STATEMENT_VACUUM,
 	STATEMENT_COUNT
 };
 
+/* What has changed of late: a ring of numbers `begin` … `end` − 1, by their index. */
+struct recent {
+	struct recent_change *ring;
+	size_t capacity;
+	uint64_t begin, end;
+	uint64_t known_from; /* all that has changed from this index on is there */
+	uint64_t index;      /* of the entry that is being applied */
+};
+
 struct catalog {
+	struct recent recent;
 	sqlite3 *database;
 	struct wal_writes *writes;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared at their first use */
@@ -123,6 +136,7 @@ int catalog_refuse(struct catalog *catalog, int error_code, const char *text);
 int sqlite_failure(sqlite3 *database, int code, struct error *error, const char *action, const char *path);
 /* Opens `path` as the plain name of a file, whatever it looks like. */
 int sqlite_open_file(const char *path, int flags, const char *vfs, sqlite3 **ret_database, struct error *error);
+void recent_row_written(void *context, int operation, const char *database, const char *table, sqlite3_int64 id);
 /* Remembers what the file looks like after a write of our own. */
 void catalog_note_version(struct catalog *catalog);
 

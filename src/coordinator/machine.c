@@ -204,6 +204,7 @@ int machine_create(struct catalog *catalog, struct machine **ret_machine, struct
 		code = jobs_load(machine, error);
 	if (code == 0)
 		code = topics_load(machine, error);
+	catalog_recent_begin(catalog, machine->applied_index);
 	if (code != 0) {
 		machine_destroy(machine);
 		return code;
@@ -523,6 +524,7 @@ int machine_apply(struct machine *machine, uint64_t index, uint64_t term, const 
 	machine->applied_term = term;
 	machine->last_stamp = command->stamp;
 	machine->now = stamp_ms(command->stamp);
+	catalog_recent_at(machine->catalog, index);
 	int noted = group_note_term(machine, index, term);
 	if (noted != 0)
 		return error_set(error, noted, "the catalog cannot be written: %s", catalog_error(machine->catalog));

@@ -458,6 +458,8 @@ void node_turn(struct node *node)
 	if (!node->failed)
 		watches_turn(node, now);
 	if (!node->failed)
+		catalog_watches_turn(node);
+	if (!node->failed)
 		runner_turn(node);
 	if (!node->failed)
 		tasks_turn(node);

@@ -209,6 +209,7 @@ struct node {
 	struct waiter *woken;
 	size_t woken_count;
 	size_t woken_capacity;
+	uint64_t catalog_told; /* what has changed of the catalog up to this number, who watches it has seen */
 
 	struct node_counts counts;
 	struct arena arena;         /* of the command that is being made or decoded */
@@ -296,6 +297,10 @@ void topics_changed(struct node *node, const struct effect *effect); /* whoever 
 /* Answers it, or it waits again; `late`: it is to be answered. */
 void topics_go_on(struct node *node, struct waiter *take_waiter, bool late);
 void topics_sweep(struct node *node); /* what has lost its session or its topic goes */
+
+/* requests_catalog.c */
+void catalog_watches_late(struct node *node, struct waiter *waiter); /* it is to be answered */
+void catalog_watches_turn(struct node *node);                        /* those for whom rows may have changed */
 
 /* leases.c */
 void leases_changed(struct node *node, const struct effect *effect);

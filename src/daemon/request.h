@@ -7,6 +7,7 @@
  *   requests_keys.c    those of keys
  *   requests_jobs.c    those of jobs
  *   requests_topics.c  those of topics
+ *   requests_catalog.c  those of the catalog as a service
  *   requests_sessions.c  those of sessions, and who may act in one
  *   watches.c          who watches keys
  *   leases.c           those of leases, and when they run out
@@ -79,6 +80,9 @@ enum answer_form request_topics_form(const Clusterd__Wire__Request *message);
 void respond_topics_answer(struct node *node, const struct waiter *waiter, const struct answer *answer);
 /* It was about "$catalog", which is of this node, and was answered. */
 bool request_catalog_topic(const struct request *request);
+
+/* requests_catalog.c: as those of keys. */
+bool request_catalog_read(const struct request *request);
 
 /* requests_cluster.c. false: it is another request. */
 bool request_cluster(const struct request *request);

@@ -153,7 +153,7 @@ void request_read(const struct request *request)
 		request_inspect(request);
 		break;
 	default:
-		if (!request_keys_read(request) && !request_topics_read(request))
+		if (!request_keys_read(request) && !request_topics_read(request) && !request_catalog_read(request))
 			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
 		break;
 	}

@@ -53,7 +53,8 @@ struct waiters *waiters_create(void)
 /* It is to be answered in time. */
 static bool is_timed(uint64_t kind)
 {
-	return kind == WAIT_KEY || kind == WAIT_PREFIX || kind == WAIT_TOPIC || kind == WAIT_LOOKUP;
+	return kind == WAIT_KEY || kind == WAIT_PREFIX || kind == WAIT_TOPIC || kind == WAIT_LOOKUP ||
+	       kind == WAIT_CATALOG;
 }
 
 static void count_watch(struct waiters *waiters, const struct waiter *waiter, int change)

@@ -25,6 +25,7 @@ enum wait_kind {
 	WAIT_JOB,      /* of (job, 1: until it runs, 0: until it has ended) */
 	WAIT_TOPIC,    /* of (hash of the topic, its size): until its version is another */
 	WAIT_LOOKUP,   /* of (hash of the topic, its size): until what is looked up is there */
+	WAIT_CATALOG,  /* of (0, 0): until rows of the catalog have changed */
 	WAIT_LEADER,   /* until this node leads no more */
 };
 
@@ -36,7 +37,7 @@ struct waiter {
 	uint64_t more; /* ANSWER, FINISHED: the form of the answer. GROWN: the last seq told. KEY, PREFIX: the version to go on
 	                  from. TOPIC: the version that is known */
 	struct text *text; /* KEY, PREFIX, TOPIC, LOOKUP: held by whoever has the waiter. Others: NULL */
-	msec until;        /* KEY, PREFIX, TOPIC, LOOKUP: it is to be answered by then, whatever has come; MSEC_NEVER: it waits */
+	msec until;        /* KEY, PREFIX, TOPIC, LOOKUP, CATALOG: it is to be answered by then, whatever has come; MSEC_NEVER: it waits */
 };
 
 struct waiters *waiters_create(void);
@@ -57,7 +58,7 @@ bool waiters_take_connection(struct waiters *waiters, uint64_t connection, struc
 uint32_t waiters_count(const struct waiters *waiters);
 uint32_t waiters_count_connection(const struct waiters *waiters, uint64_t connection);
 uint32_t waiters_count_watches(const struct waiters *waiters); /* KEY and PREFIX */
-/* Takes out those of KEY, PREFIX, TOPIC and LOOKUP whose time is out, up to `count`; returns how many. */
+/* Takes out those of KEY, PREFIX, TOPIC, LOOKUP and CATALOG whose time is out, up to `count`; returns how many. */
 size_t waiters_take_late(struct waiters *waiters, msec now, struct waiter *ret_waiters, size_t count);
 msec waiters_deadline(const struct waiters *waiters); /* when there may be some; MSEC_NEVER */
 /* Somebody waits for a prefix of this size. */

@@ -183,6 +183,7 @@ void watches_changed_all(struct node *node)
 		mem_grow(node->woken, node->woken_capacity, node->woken_count + 1);
 		node->woken[node->woken_count++] = waiter;
 	}
+	node->catalog_told = 0; /* who watches the catalog looks again */
 	watches_answer(node);
 }
 
@@ -205,6 +206,10 @@ void watches_turn(struct node *node, msec now)
 	size_t count = waiters_take_late(node->waiters, now, late, LATE_AT_ONCE);
 	for (size_t i = 0; i < count; i++) {
 		struct changes none = {0};
+		if (late[i].kind == WAIT_CATALOG) {
+			catalog_watches_late(node, &late[i]);
+			continue;
+		}
 		if (is_of_topics(&late[i])) {
 			topics_go_on(node, &late[i], true);
 			continue;

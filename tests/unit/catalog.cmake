@@ -7,6 +7,7 @@ target_link_libraries(catalog_fixture PUBLIC clusterd_flags clusterd_catalog fau
 clusterd_unit_test(catalog catalog_fixture)
 clusterd_unit_test(instances catalog_fixture)
 clusterd_unit_test(catalog_definitions catalog_fixture)
+clusterd_unit_test(catalog_recent catalog_fixture)
 clusterd_unit_test(catalog_faults catalog_fixture)
 clusterd_unit_test(checkpoint catalog_fixture)
 clusterd_unit_test(copy catalog_fixture)

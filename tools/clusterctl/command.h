@@ -112,6 +112,8 @@ int run_snapshot_inspect(struct context *context, const struct arguments *argume
 int run_snapshot_restore(struct context *context, const struct arguments *arguments);
 int run_job_check(struct context *context, const struct arguments *arguments);
 int run_job_run(struct context *context, const struct arguments *arguments);
+int run_catalog_list(struct context *context, const struct arguments *arguments);
+int run_catalog_watch(struct context *context, const struct arguments *arguments);
 int run_topic_list(struct context *context, const struct arguments *arguments);
 int run_topic_lookup(struct context *context, const struct arguments *arguments);
 int run_topic_publish(struct context *context, const struct arguments *arguments);
