@@ -1,0 +1,77 @@
+#!/bin/bash
+# Jobs that do what they should not: each ends with a clear error, a good job beside them is not harmed, and nothing is left behind.
+# bad_jobs.sh CLUSTERD CLUSTERCTL
+CLUSTERD=$1 CLUSTERCTL=$2
+. "$(dirname "$0")/node.sh"
+. "$(dirname "$0")/nodes.sh"
+# Tasks outlive their node: those of this test go with it, also when it fails.
+kill_tasks() {
+	local file
+	for file in $(grep -lsa -- "$work" /proc/[0-9]*/environ); do
+		file=${file%/environ}
+		kill -9 "${file#/proc/}" 2>/dev/null
+	done
+}
+trap 'kill_tasks; cleanup_nodes; cleanup' EXIT
+
+mkdir -p "$work/jobs"
+job_file() { printf '%s\n' "$2" >"$work/jobs/$1.flow"; } # NAME TEXT
+run_job() { of one job run "$work/jobs/$1.flow" | awk '{ print $1 }'; }
+field_of() { of one sql "SELECT $2 FROM job WHERE id = $1" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'; }
+state_is() { [ "$(field_of "$1" state)" = "$2" ]; }
+runs() { [ "$(of one sql "SELECT count(*) AS n FROM allocation WHERE job = $1 AND state = 'running'" -o jsonl)" = '{"n":1}' ]; }
+# Who has this word in the command line.
+processes_with() { grep -lsa -- "$1" /proc/[0-9]*/cmdline | grep -v "/$$/" | wc -l; }
+none_with() { [ "$(processes_with "$1")" = 0 ]; }
+fails_with() { # WHAT NAME PART
+	local id
+	id=$(run_job "$2")
+	of one job wait "$id" 2>"$work/said" && fail "$1: it is said to be well"
+	has "$1" "$(cat "$work/said")" "$3"
+}
+
+start one
+of one status --wait >/dev/null || fail "the node does not get ready"
+job_file good 'job good { type = service exec = ["sleep", "100001"] }'
+good=$(run_job good)
+until_true "a good job runs" runs "$good"
+
+mkdir -p "$work/bin"
+printf '\177ELF this is none' >"$work/bin/nonsense"
+chmod +x "$work/bin/nonsense"
+job_file format "job format { type = batch exec = [\"$work/bin/nonsense\"] retries = 0 }"
+fails_with "a binary that is none is named" format "$work/bin/nonsense"
+job_file missing 'job missing { type = batch exec = ["/nowhere/at/all"] retries = 0 }'
+fails_with "one that is not there is named" missing "/nowhere/at/all"
+
+job_file greedy "job greedy { type = batch memory = \"64MiB\" retries = 0
+  exec = [\"awk\", \"BEGIN { s = \\\"x\\\"; while (1) s = s s }\"] }"
+id=$(run_job greedy)
+of one job wait "$id" 2>"$work/said" && fail "more memory than its limit is given"
+ok "more memory than its limit ends a task"
+
+job_file chatter 'job chatter { type = service stop_grace = 1s exec = ["sh", "-c", "while :; do echo 100002 and more of it; done"] }'
+chatter=$(run_job chatter)
+until_true "one that prints without end runs" runs "$chatter"
+job_file deaf "job deaf { type = service stop_grace = 500ms exec = [\"sh\", \"-c\", \"trap '' TERM; while :; do sleep 0.1; : 100003; done\"] }"
+deaf=$(run_job deaf)
+until_true "one that ignores SIGTERM runs" runs "$deaf"
+job_file forker 'job forker { type = service stop_grace = 500ms
+  exec = ["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do setsid sleep 100004 & done; exec sleep 100004"] }'
+forker=$(run_job forker)
+ten_run() { [ "$(processes_with "10000[4]")" -ge 11 ]; }
+until_true "one that forks runs" ten_run
+of one job wait "$(job_file quick 'job quick { type = batch exec = ["true"] }'; run_job quick)" || fail "a good job fails beside them"
+ok "a good job runs to its end beside them"
+for id in "$chatter" "$deaf" "$forker"; do of one job stop "$id"; done
+until_true "one that prints without end is stopped" state_is "$chatter" stopped
+until_true "one that ignores SIGTERM is killed after its grace" state_is "$deaf" stopped
+until_true "one that forks is stopped" state_is "$forker" stopped
+until_true "none of its processes is left, in whatever session" none_with "10000[4]"
+size=$(du -sk "$work/one/allocations" | awk '{ print $1 }')
+[ "$size" -lt 200000 ] || fail "what was printed takes $size KiB"
+ok "what was printed takes a bounded place"
+until_true "the good job still runs" runs "$good"
+of one job stop "$good"
+until_true "it ends when it is to" none_with "10000[1]"
+finish
