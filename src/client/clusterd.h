@@ -477,6 +477,10 @@ int clusterd_register(struct clusterd_client *client, const struct clusterd_sour
 struct clusterd_request *clusterd_register_begin(struct clusterd_client *client, const struct clusterd_source *sources, size_t count,
                                                  int timeout_ms, clusterd_done *done, void *context);
 
+/* A task of a job says that it is there (`allocation` 0: CLUSTERD_ALLOCATION), and waits until all of its group have said so: a barrier.
+ * CLUSTERD_ERR_NOT_FOUND: there is no such task; CLUSTERD_ERR_CONFLICT: its job has ended meanwhile. */
+int clusterd_task_ready(struct clusterd_client *client, uint64_t allocation, int timeout_ms, struct clusterd_error *error);
+
 /* `arguments`: an object keyed by parameter. `key`: the same key starts it once, and gives the same instance again; NULL: none. */
 int clusterd_workflow_start(struct clusterd_client *client, const char *workflow, const char *arguments, const char *key,
                             uint64_t *ret_instance, int timeout_ms, struct clusterd_error *error);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Definitions, workflows, queries, and what nodes say of themselves and each other. */
@@ -17,6 +18,8 @@ struct message {
 		Clusterd__Wire__Query query;
 		Clusterd__Wire__Members members;
 		Clusterd__Wire__Status status;
+		Clusterd__Wire__TaskReady ready;
+		Clusterd__Wire__AwaitJob await_job;
 	};
 };
 
@@ -321,4 +324,53 @@ struct clusterd_request *clusterd_status_begin(struct clusterd_client *client, i
 	struct message message;
 	status_message(&message);
 	return request_begin_public(client, &message.request, SLICE(""), timeout_ms, done, context);
+}
+
+/* --- tasks --------------------------------------------------------------------------------------------------------- */
+
+static int say_ready(struct clusterd_client *client, uint64_t allocation, uint64_t *ret_job, int timeout_ms,
+                     struct clusterd_error *error)
+{
+	struct message message;
+	struct clusterd_reply *reply;
+	clusterd__wire__request__init(&message.request);
+	clusterd__wire__task_ready__init(&message.ready);
+	message.ready.allocation = allocation;
+	message.request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TASK_READY;
+	message.request.task_ready = &message.ready;
+	int code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_STARTED,
+	                           &reply, error);
+	if (code != 0)
+		return code;
+	*ret_job = clusterd_reply_instance(reply);
+	clusterd_reply_destroy(reply);
+	return 0;
+}
+
+int clusterd_task_ready(struct clusterd_client *client, uint64_t allocation, int timeout_ms, struct clusterd_error *error)
+{
+	const char *own = getenv("CLUSTERD_ALLOCATION");
+	struct message message;
+	struct clusterd_reply *reply;
+	uint64_t job = 0;
+	if (allocation == 0 && own != NULL)
+		allocation = strtoull(own, NULL, 10);
+	int code = say_ready(client, allocation, &job, timeout_ms, error);
+	if (code != 0)
+		return code;
+	clusterd__wire__request__init(&message.request);
+	clusterd__wire__await_job__init(&message.await_job);
+	message.await_job.job = job;
+	message.await_job.running = true;
+	message.request.body_case = CLUSTERD__WIRE__REQUEST__BODY_AWAIT_JOB;
+	message.request.await_job = &message.await_job;
+	code = request_ask_for(client, &message.request, SLICE(""), timeout_ms, CLUSTERD__WIRE__RESPONSE__BODY_FINISHED, &reply,
+	                       error);
+	if (code != 0)
+		return code;
+	struct error failure = {0};
+	if (strcmp(clusterd_reply_state(reply), "running") != 0)
+		error_set(&failure, ERR_CONFLICT, "job %llu is %s", (unsigned long long)job, clusterd_reply_state(reply));
+	clusterd_reply_destroy(reply);
+	return failure.code != 0 ? client_say(error, &failure) : 0;
 }

@@ -223,6 +223,10 @@ static int group_ends(struct machine *machine, struct job *job, uint32_t ended)
 		allocation_dirty(machine, other);
 		emit(machine, EFFECT_ALLOCATION_CHANGED, other);
 	}
+	if (job->state == JOB_RUNNING) {
+		job->state = JOB_PENDING; /* until all have registered once more */
+		job_changed(machine, job);
+	}
 	for (uint32_t task = 0; task < job->next_task && job->completed > 0 && code == 0; task++) {
 		if (task == ended || task_allocation(job, task) != NULL || task_waiting(job, task) != NULL)
 			continue;
@@ -358,9 +362,17 @@ static int apply_change(struct machine *machine, const struct command_allocation
 	return 0;
 }
 
-int apply_allocations(struct machine *machine, const struct command *command)
+int apply_allocations(struct machine *machine, const struct command *command, struct answer *ret_answer)
 {
 	int code = 0;
+	if (command->session != 0 && command->allocations.count > 0) { /* a task itself has said it */
+		uint64_t id = command->allocations.changes[0].id;
+		const struct allocation *allocation = allocation_find(machine, id);
+		if (allocation == NULL)
+			*ret_answer = answer_error(ERR_NOT_FOUND, "there is no allocation %" PRIu64 " that runs", id);
+		else
+			ret_answer->number = allocation->job->id;
+	}
 	for (size_t i = 0; i < command->allocations.count && code == 0; i++)
 		code = apply_change(machine, &command->allocations.changes[i]);
 	return code;

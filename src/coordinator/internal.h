@@ -256,7 +256,7 @@ int job_runs_stop(struct machine *machine, struct job *periodic);
 
 /* allocations.c */
 int apply_place(struct machine *machine, const struct command *command);
-int apply_allocations(struct machine *machine, const struct command *command);
+int apply_allocations(struct machine *machine, const struct command *command, struct answer *ret_answer);
 void apply_stop_allocations(struct machine *machine, const struct command *command);
 struct allocation *allocation_find(const struct machine *machine, uint64_t id);
 

@@ -5,6 +5,7 @@
  *
  *   job         pending → running → completed | failed
  *               pending, running → stopping → stopped | failed
+ *               running → pending: a group that begins anew
  *   allocation  placed → running → completed | failed | stopped | lost,      placed → failed | stopped | lost
  *
  * Which node a task gets, the leader's scheduler decides; COMMAND_PLACE is refused for each task where it does not fit what is written

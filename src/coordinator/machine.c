@@ -411,7 +411,7 @@ static int execute_job(struct machine *machine, const struct command *command, s
 	case COMMAND_PLACE:
 		return apply_place(machine, command);
 	case COMMAND_ALLOCATIONS:
-		return apply_allocations(machine, command);
+		return apply_allocations(machine, command, ret_answer);
 	case COMMAND_STOP_ALLOCATIONS:
 		apply_stop_allocations(machine, command);
 		return 0;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 static int open_store(struct host *host, struct node_config *node, struct error *error)
@@ -72,16 +73,20 @@ static int open_programs(struct host *host, const struct node_config *node, stru
 static int open_allocations(struct host *host, struct node_config *node, struct error *error)
 {
 	char *directory = mem_format("%s/allocations", host->config->data_dir);
+	char *root = realpath(host->config->data_dir, NULL);
+	char *socket = mem_format("%s/clusterd.sock", root != NULL ? root : host->config->data_dir); /* tasks run elsewhere */
 	struct allocations_options options = {
 		.directory = directory,
 		.node_name = host->config->name,
 		.address = network_address(host->network),
-		.socket = host->socket_path,
+		.socket = socket,
 	};
 	int code = open_programs(host, node, error);
 	if (code == 0)
 		code = allocations_create(host->loop, &options, &host_allocations_handler, host, &host->allocations, error);
 	mem_free(directory);
+	mem_free(socket);
+	free(root);
 	if (code == 0)
 		code = desk_create(host->loop, host->allocations, host_answer, host, &host->desk, error);
 	allocations_capacity(&node->cpu, &node->memory);

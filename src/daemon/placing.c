@@ -40,7 +40,8 @@ static void clear(struct placing *placing)
 	placing->change_count = placing->stopping.count = placing->placed = 0;
 	arena_reset(&placing->texts);
 	periodic_clear(placing);
-	placing->periodic_at = 0;
+	placing->groups.count = 0;
+	placing->periodic_at = placing->groups_at = 0;
 	placing->leading = false;
 }
 
@@ -59,6 +60,7 @@ void placing_destroy(struct placing *placing)
 		mem_free(tenant);
 	}
 	ids_finish(&placing->stopping);
+	ids_finish(&placing->groups);
 	mem_free(placing->changes);
 	arena_finish(&placing->texts);
 	mem_free(placing);
@@ -172,6 +174,7 @@ void placing_lead(struct node *node)
 	for (const struct job *job = machine_jobs(node->machine); job != NULL; job = job->hh.next) {
 		if (!is_wanted(job))
 			continue;
+		groups_note(placing, job);
 		tell_job(node, job);
 		if (job->definition->job->group && job->live > 0 && job->live < job->count)
 			regroup(placing, job);
@@ -257,6 +260,7 @@ static void job_effect(struct node *node, uint64_t id)
 	}
 	if (!is_wanted(job))
 		return;
+	groups_note(placing, job);
 	if (known == NULL) {
 		tell_job(node, job);
 	} else if (job->count > known->count) {
@@ -325,6 +329,7 @@ void placing_effect(struct node *node, const struct effect *effect)
 		if (allocation == NULL)
 			break; /* it has ended in the same transaction */
 		tell_allocation(node, allocation);
+		groups_note(placing, allocation->job);
 		order(node, allocation);
 		break;
 	case EFFECT_ALLOCATION_CHANGED:
@@ -624,6 +629,7 @@ void placing_turn(struct node *node)
 		return;
 	find_lost(node);
 	periodic_turn(node);
+	groups_turn(node);
 	update_jobs(node);
 	pump(node);
 	propose_changes(node);
@@ -638,7 +644,8 @@ msec placing_deadline(const struct node *node)
 		return MSEC_NEVER;
 	if (placing->lost_due)
 		return node->host->now(node->context) + LOOK_AGAIN_MS;
-	return msec_earlier(placing->periodic_at, placing->placed < PLACED_AT_ONCE
+	msec known = msec_earlier(placing->periodic_at, placing->groups_at);
+	return msec_earlier(known, placing->placed < PLACED_AT_ONCE
 	                                                  ? scheduler_deadline(placing->scheduler)
 	                                                  : MSEC_NEVER);
 }

@@ -1,7 +1,8 @@
 /* What the files of the leader's side of tasks share:
  *   placing.c   what the scheduler knows, what it decides, what nodes report
  *   tenants.c   what each node is told
- *   periodic.c  periodic jobs that are due */
+ *   periodic.c  periodic jobs that are due
+ *   groups.c    groups of which not all have registered */
 #ifndef CLUSTERD_DAEMON_PLACING_INTERNAL_H
 #define CLUSTERD_DAEMON_PLACING_INTERNAL_H
 
@@ -56,6 +57,8 @@ struct placing {
 	struct ids stopping; /* to be proposed */
 	struct proposed_run *runs; /* of periodic jobs */
 	msec periodic_at;    /* when one may be due */
+	struct ids groups;   /* jobs of which not all may have registered */
+	msec groups_at;      /* when one of them may be late */
 	bool lost_due;       /* nodes that are not alive may have allocations */
 	struct arena texts;  /* of the changes */
 };
@@ -71,6 +74,10 @@ void tenant_serve(struct node *node, struct tenant *tenant);
 void periodic_clear(struct placing *placing);
 void periodic_effect(struct node *node, const struct effect *effect);
 void periodic_turn(struct node *node);
+
+/* groups.c */
+void groups_note(struct placing *placing, const struct job *job); /* it has changed */
+void groups_turn(struct node *node);
 
 /* A group is begun when all of it is placed: each is told where the others are. */
 bool group_is_placed(const struct job *job);

@@ -48,6 +48,7 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_UNPUBLISH:
 	case CLUSTERD__WIRE__REQUEST__BODY_SUBSCRIBE:
 	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
+	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
 		if (forward_serves(request->node))
 			request_lead(request);
 		else

@@ -70,6 +70,20 @@ static void request_eligible(const struct request *request)
 	request_propose(request, &command, ANSWER_PLAIN);
 }
 
+static void request_task_ready(const struct request *request)
+{
+	uint64_t id = request->message->task_ready->allocation;
+	const struct command_allocation change = {.id = id, .event = ALLOCATION_EVENT_REGISTERED};
+	struct command command = {.kind = COMMAND_ALLOCATIONS};
+	if (machine_allocation(request->node->machine, id) == NULL) {
+		request_refuse(request, ERR_NOT_FOUND, "there is no allocation %" PRIu64 " that runs", id);
+		return;
+	}
+	command.allocations.changes = &change;
+	command.allocations.count = 1;
+	request_propose(request, &command, ANSWER_PLAIN);
+}
+
 bool request_jobs_change(const struct request *request)
 {
 	const Clusterd__Wire__Request *message = request->message;
@@ -80,6 +94,9 @@ bool request_jobs_change(const struct request *request)
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
 		request_eligible(request);
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
+		request_task_ready(request);
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
 		command.kind = COMMAND_STOP_JOB;

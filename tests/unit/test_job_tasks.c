@@ -367,6 +367,41 @@ static void group_ends_with_one_of_it(void **state)
 	             "failed|task 0 has failed 1 time, at last on a: exit code 3");
 }
 
+static void registers_itself(struct machine_fixture *fixture, uint64_t allocation)
+{
+	struct command_allocation change = {.id = allocation, .event = ALLOCATION_EVENT_REGISTERED};
+	struct command command = {.kind = COMMAND_ALLOCATIONS};
+	command.allocations.changes = &change;
+	command.allocations.count = 1;
+	asks(fixture, &command);
+}
+
+static void group_that_begins_again_registers_again(void **state)
+{
+	struct machine_fixture *fixture = *state;
+	has_nodes(fixture);
+	uint64_t job = runs(fixture, GROUP("restart"));
+	places(fixture, job, 0, NODE_A);
+	places(fixture, job, 1, NODE_B);
+	begins(fixture, 1);
+	begins(fixture, 2);
+	registers_itself(fixture, 1);
+	assert_int_equal(fixture->answer.number, job);
+	registers_itself(fixture, 2);
+	assert_tells(fixture, "SELECT state FROM job", "running");
+	exits(fixture, 1, 3);
+	assert_tells(fixture, "SELECT state FROM job", "pending");
+	exits(fixture, 2, 143);
+	places(fixture, job, 0, NODE_A);
+	places(fixture, job, 1, NODE_B);
+	registers_itself(fixture, 3);
+	assert_tells(fixture, "SELECT state FROM job", "pending");
+	registers_itself(fixture, 2);
+	assert_int_equal(fixture->answer.code, ERR_NOT_FOUND);
+	registers_itself(fixture, 4);
+	assert_tells(fixture, "SELECT state FROM job", "running");
+}
+
 static void group_is_begun_again_as_a_whole(void **state)
 {
 	struct machine_fixture *fixture = *state;
@@ -452,6 +487,7 @@ int main(void)
 		MACHINE_TEST(allocation_that_is_moved_is_placed_again_at_once),
 		MACHINE_TEST(group_runs_when_all_have_registered),
 		MACHINE_TEST(group_ends_with_one_of_it),
+		MACHINE_TEST(group_that_begins_again_registers_again),
 		MACHINE_TEST(group_is_begun_again_as_a_whole),
 		MACHINE_TEST(job_is_dispatched_with_arguments),
 		MACHINE_TEST(finished_jobs_go_after_a_while),

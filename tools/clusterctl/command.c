@@ -2,7 +2,7 @@
 
 const struct flag global_flags[] = {
 	{"--address", NULL, "HOST:PORT,…",
-         "the nodes to ask, one after another (default: CLUSTERD_ADDRESS, else the data directory's socket)"},
+         "the nodes to ask, one after another (default: CLUSTERD_SOCKET, CLUSTERD_ADDRESS, else the data directory's socket)"},
 	{"--data-dir", NULL, "DIR", "the data directory of a node on this machine (default: CLUSTERD_DATA_DIR)"},
 	{"--output", "-o", "FORM", "table, json or jsonl"},
 	{"--timeout", NULL, "DURATION", "how long to wait for an answer (default 10s)"},
@@ -128,6 +128,8 @@ const struct command_line commands[] = {
           {"--follow", "-f", NULL, "go on until it has ended"},
           {"--tail", NULL, "N", "only the last N lines, and what follows"}},
          run_allocation_logs},
+	{"allocation ready", "[ID]", "a task says that it is there, and waits until all of its group have said so (in a task: its own)",
+         "clusterctl allocation ready", 0, 1, {{0}}, run_allocation_ready},
 	{"node eligibility", "NAME", "whether a node gets tasks of jobs", "clusterctl node eligibility node3 --disable", 1, 1,
          {{"--enable", NULL, NULL, "it does"}, {"--disable", NULL, NULL, "it does not; those that it runs go on"}},
          run_node_eligibility},

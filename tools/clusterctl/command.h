@@ -126,6 +126,7 @@ int run_job_list(struct context *context, const struct arguments *arguments);
 int run_job_status(struct context *context, const struct arguments *arguments);
 int run_job_history(struct context *context, const struct arguments *arguments);
 int run_job_logs(struct context *context, const struct arguments *arguments);
+int run_allocation_ready(struct context *context, const struct arguments *arguments);
 int run_allocation_logs(struct context *context, const struct arguments *arguments);
 int run_submit(struct context *context, const struct arguments *arguments);
 int run_job_stop(struct context *context, const struct arguments *arguments);

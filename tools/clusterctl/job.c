@@ -230,6 +230,34 @@ int run_job_history(struct context *context, const struct arguments *arguments)
 		parameters, 1);
 }
 
+/* --- from inside of a task ----------------------------------------------------------------------------------------- */
+
+int run_allocation_ready(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__TaskReady body = CLUSTERD__WIRE__TASK_READY__INIT;
+	struct reply reply;
+	uint64_t job = 0;
+	const char *id = arguments->value_count > 0 ? arguments->values[0] : getenv("CLUSTERD_ALLOCATION");
+	if (id == NULL) {
+		fprintf(stderr, "clusterctl: which allocation? A task has CLUSTERD_ALLOCATION in its environment\n");
+		return EXIT_USAGE;
+	}
+	if (!parse_number(id, "an allocation", &body.allocation))
+		return EXIT_USAGE;
+	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	if (code != 0)
+		return code;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TASK_READY;
+	request.task_ready = &body;
+	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
+		return report(context);
+	if (reply.response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_STARTED)
+		job = reply.response->started->instance;
+	reply_finish(&reply);
+	return await_job(context, job, true);
+}
+
 /* --- nodes --------------------------------------------------------------------------------------------------------- */
 
 int run_node_eligibility(struct context *context, const struct arguments *arguments)

@@ -85,7 +85,7 @@ static char *socket_in(const char *directory)
 	return mem_format("%s/clusterd.sock", directory);
 }
 
-/* --address, --data-dir, CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, ./clusterd-data, the default port. */
+/* --address, --data-dir, CLUSTERD_SOCKET (which tasks of jobs have), CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, ./clusterd-data, the default port. */
 static char *find_address(const char *address, const char *data_dir)
 {
 	struct stat status;
@@ -93,6 +93,8 @@ static char *find_address(const char *address, const char *data_dir)
 		return mem_string(address);
 	if (data_dir != NULL)
 		return socket_in(data_dir);
+	if (getenv("CLUSTERD_SOCKET") != NULL)
+		return mem_string(getenv("CLUSTERD_SOCKET"));
 	if (getenv("CLUSTERD_ADDRESS") != NULL)
 		return mem_string(getenv("CLUSTERD_ADDRESS"));
 	if (getenv("CLUSTERD_DATA_DIR") != NULL)
