@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Groups that have begun, and of which not all have registered: after their register_timeout they fail, and everything of them is ended. The
- * time counts from when the last of them was placed, which is written down: a new leader goes on with it. */
+/* Groups that have begun, and of which not all have registered: after their register_timeout they fail, and everything of them is
+ * ended. The time counts from when the last of them was placed, which is written down: a new leader goes on with it. */
 
 void groups_note(struct placing *placing, const struct job *job)
 {

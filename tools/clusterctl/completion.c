@@ -158,6 +158,7 @@ int run_man(struct context *context, const struct arguments *arguments)
 		printf("\n.EE\n");
 	}
 	printf(".SH EXIT STATUS\n0 done, 1 it failed, 2 wrong usage, 3 no node could be reached, 4 the time ran out or there is no "
-	       "leader.\n.SH ENVIRONMENT\nCLUSTERD_SOCKET, CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, NO_COLOR\n.SH SEE ALSO\nclusterd(8), sqlite3(1)\n");
+	       "leader.\n.SH ENVIRONMENT\n"
+	       "CLUSTERD_SOCKET, CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, NO_COLOR\n.SH SEE ALSO\nclusterd(8), sqlite3(1)\n");
 	return EXIT_DONE;
 }

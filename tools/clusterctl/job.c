@@ -245,7 +245,7 @@ int run_allocation_ready(struct context *context, const struct arguments *argume
 	}
 	if (!parse_number(id, "an allocation", &body.allocation))
 		return EXIT_USAGE;
-	int code = need_client(context, CLUSTERD__WIRE__ROLE__ROLE_CLIENT);
+	int code = need_client(context);
 	if (code != 0)
 		return code;
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_TASK_READY;

@@ -85,7 +85,7 @@ static char *socket_in(const char *directory)
 	return mem_format("%s/clusterd.sock", directory);
 }
 
-/* --address, --data-dir, CLUSTERD_SOCKET (which tasks of jobs have), CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, ./clusterd-data, the default port. */
+/* --address, --data-dir, CLUSTERD_SOCKET (tasks have it), CLUSTERD_ADDRESS, CLUSTERD_DATA_DIR, ./clusterd-data, the default port. */
 static char *find_address(const char *address, const char *data_dir)
 {
 	struct stat status;
