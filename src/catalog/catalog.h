@@ -194,9 +194,12 @@ struct catalog_node {
 	uint64_t memory;   /* bytes; 0: NULL */
 	uint32_t port_low, port_high; /* 0: NULL */
 	bool eligible;     /* only read: catalog_node_put leaves it alone, new ones are */
+	struct slice drain; /* only read: draining, drained; NULL: neither */
+	msec drain_until_ms;
 };
 int catalog_node_put(struct catalog *catalog, const struct catalog_node *node);
 int catalog_node_eligible(struct catalog *catalog, uint64_t id, bool eligible);
+int catalog_node_drain(struct catalog *catalog, uint64_t id, struct slice drain, msec until); /* NULL: none */
 int catalog_nodes(struct catalog *catalog, void (*each)(void *context, const struct catalog_node *node), void *context);
 
 /* --- keys and leases (keys.c) --------------------------------------------------------------------------------------- */

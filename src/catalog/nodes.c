@@ -23,6 +23,8 @@ int catalog_nodes(struct catalog *catalog, void (*each)(void *context, const str
 			.port_low = (uint32_t)column_number(statement, 10),
 			.port_high = (uint32_t)column_number(statement, 11),
 			.eligible = column_number(statement, 12) != 0,
+			.drain = column_text(statement, 13),
+			.drain_until_ms = (msec)column_number(statement, 14),
 		};
 		each(context, &row);
 	}
@@ -59,5 +61,17 @@ int catalog_node_eligible(struct catalog *catalog, uint64_t id, bool eligible)
 		return result;
 	bind_number(statement, 1, id);
 	bind_number(statement, 2, eligible);
+	return statement_run(catalog, statement);
+}
+
+int catalog_node_drain(struct catalog *catalog, uint64_t id, struct slice drain, msec until)
+{
+	sqlite3_stmt *statement;
+	int result = statement_get(catalog, STATEMENT_NODE_DRAIN, &statement);
+	if (result != 0)
+		return result;
+	bind_number(statement, 1, id);
+	bind_text(statement, 2, drain);
+	bind_time(statement, 3, until);
 	return statement_run(catalog, statement);
 }

@@ -190,6 +190,8 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	"ALTER TABLE node ADD COLUMN port_low INTEGER;"
 	"ALTER TABLE node ADD COLUMN port_high INTEGER;"
 	"ALTER TABLE node ADD COLUMN eligible INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE node ADD COLUMN drain TEXT;" /* draining, drained */
+	"ALTER TABLE node ADD COLUMN drain_until_ms INTEGER;"
 
 	"CREATE TABLE job ("
 	"  id INTEGER PRIMARY KEY,"

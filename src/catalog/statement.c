@@ -82,6 +82,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 			       " ON CONFLICT (id) DO UPDATE SET name = ?2, role = ?3, address = ?4, datacenter = ?5, state = ?6,"
 			       " generation = ?7, tags = ?8, cpu = ?9, memory = ?10, port_low = ?11, port_high = ?12",
 	[STATEMENT_NODE_ELIGIBLE] = "UPDATE node SET eligible = ?2 WHERE id = ?1",
+	[STATEMENT_NODE_DRAIN] = "UPDATE node SET drain = ?2, drain_until_ms = ?3 WHERE id = ?1",
 	[STATEMENT_KEY_READ] = "SELECT " KEY_COLUMNS " FROM kv WHERE key = ?1",
 	[STATEMENT_KEY_STAT] = "SELECT version, lease, created FROM kv WHERE key = ?1",
 	/* Without a second index, REPLACE overwrites in place, too. */
@@ -104,7 +105,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LEASE_KEY_INSERT] = "INSERT OR REPLACE INTO lease_key (lease, key) VALUES (?1, ?2)",
 	[STATEMENT_LEASE_KEY_DELETE] = "DELETE FROM lease_key WHERE lease = ?1 AND key = ?2",
 	[STATEMENT_LEASE_KEY_FIRST] = "SELECT key FROM lease_key WHERE lease = ?1 ORDER BY key LIMIT 1",
-	[STATEMENT_NODES] = "SELECT " NODE_COLUMNS ", eligible FROM node ORDER BY id",
+	[STATEMENT_NODES] = "SELECT " NODE_COLUMNS ", eligible, drain, drain_until_ms FROM node ORDER BY id",
 	[STATEMENT_JOB_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
 				 " ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
 	[STATEMENT_JOB_UPDATE] = "UPDATE job SET version = ?2, state = ?3, error = ?4, count = ?5, running = ?6, completed = ?7,"

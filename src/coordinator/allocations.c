@@ -136,7 +136,7 @@ static int try_to_place(struct machine *machine, const struct command_placement 
 	uint16_t ports[JOB_PORTS_MAX] = {0};
 	struct job *job = job_find(machine, placement->job);
 	struct node_use *use = node_use_find(machine, placement->node);
-	bool fits = job != NULL && use != NULL && use->alive && use->eligible &&
+	bool fits = job != NULL && use != NULL && use->alive && use->eligible && use->drain == DRAIN_NONE &&
 	            placement->port_count == job->definition->job->port_count;
 	for (size_t i = 0; fits && i < placement->port_count; i++) {
 		fits = placement->ports[i] <= UINT16_MAX;
@@ -291,7 +291,10 @@ static int allocation_ends(struct machine *machine, struct allocation *allocatio
 	allocation->exit.known = change->event == ALLOCATION_EVENT_ENDED;
 	allocation->exit.code = change->exit_code;
 	allocation->exit.signal = change->exit_signal;
-	allocation->exit.error = change->text.size != 0 ? text_create(change->text) : NULL;
+	if (change->text.size != 0) { /* else why it was told to */
+		text_release(allocation->exit.error);
+		allocation->exit.error = text_create(change->text);
+	}
 	allocation->exit.at = machine->now;
 	node_use_give(allocation);
 	HASH_DELETE(by_task, job->allocations, allocation);
@@ -385,6 +388,8 @@ void apply_stop_allocations(struct machine *machine, const struct command *comma
 		if (allocation == NULL || allocation->stopping)
 			continue;
 		allocation->stopping = true;
+		if (command->stop_allocations.reason.size != 0 && allocation->exit.error == NULL)
+			allocation->exit.error = text_create(command->stop_allocations.reason);
 		allocation_dirty(machine, allocation);
 		emit(machine, EFFECT_ALLOCATION_CHANGED, allocation);
 	}

@@ -40,6 +40,7 @@ enum command_kind {
 	COMMAND_ALLOCATIONS,   /* what nodes have said of theirs */
 	COMMAND_STOP_ALLOCATIONS, /* they are to end, and their tasks to be placed again */
 	COMMAND_ELIGIBLE,      /* whether a node gets tasks */
+	COMMAND_DRAIN,         /* a node is to be emptied, is empty, or is used again */
 	COMMAND_JOB_DUE,       /* the time of a periodic job has come, or is known now */
 	COMMAND_PUBLISH,
 	COMMAND_UNPUBLISH,
@@ -121,6 +122,9 @@ struct command_write {
 	struct slice value;
 	uint64_t lease; /* 0: none */
 };
+
+enum drain_state { DRAIN_NONE, DRAIN_UNDER_WAY, DRAIN_DONE, DRAIN_END };
+#define DRAIN_WITHIN_MAX (30ll * 24 * 3600 * 1000) /* ms */
 
 struct command_placement {
 	uint64_t job;
@@ -270,11 +274,17 @@ struct command {
 		struct {
 			const uint64_t *ids;
 			size_t count;
+			struct slice reason; /* for people; may be empty */
 		} stop_allocations;
 		struct {
 			uint64_t node;
 			bool eligible;
 		} eligible;
+		struct {
+			uint64_t node;
+			enum drain_state state;
+			msec within; /* UNDER_WAY: how long batch tasks may go on */
+		} drain;
 		struct {
 			uint64_t job;
 			uint32_t version; /* of the schedule that was looked at */

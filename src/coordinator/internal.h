@@ -268,6 +268,7 @@ void node_use_take(struct node_use *use, struct allocation *allocation);
 void node_use_give(struct allocation *allocation);
 bool node_use_has_room(const struct node_use *use, const struct job_settings *settings, const uint16_t *ports);
 int apply_eligible(struct machine *machine, const struct command *command, struct answer *ret_answer);
+int apply_drain(struct machine *machine, const struct command *command, struct answer *ret_answer);
 void nodes_release(struct machine *machine);
 
 /* job_rows.c */

@@ -300,6 +300,7 @@ static int allocation_loaded(void *context, const struct catalog_allocation *row
 	allocation->healthy = row->healthy;
 	allocation->registered = row->registered;
 	allocation->stopping = row->stopping;
+	allocation->exit.error = row->error.data != NULL ? text_create(row->error) : NULL;
 	allocation->failures = row->failures;
 	allocation->window_ms = row->window_ms;
 	allocation->placed_ms = row->placed_ms;
@@ -331,7 +332,11 @@ static void node_loaded(void *context, const struct catalog_node *row)
 {
 	struct machine *machine = context;
 	node_use_set(machine, row);
-	node_use_find(machine, row->id)->eligible = row->eligible;
+	struct node_use *use = node_use_find(machine, row->id);
+	int drain = row->drain.data != NULL ? name_index(drain_state_names, DRAIN_END, row->drain) : DRAIN_NONE;
+	use->eligible = row->eligible;
+	use->drain = drain > 0 ? (enum drain_state)drain : DRAIN_NONE;
+	use->drain_until = row->drain_until_ms;
 }
 
 int jobs_load(struct machine *machine, struct error *error)

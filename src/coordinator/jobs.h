@@ -125,6 +125,8 @@ struct node_use {
 	char *host; /* of its address, without the port */
 	bool alive;
 	bool eligible;
+	enum drain_state drain; /* not NONE: it gets nothing */
+	msec drain_until;       /* so long batch tasks may go on */
 	uint32_t cpu;    /* thousandths of a processor */
 	uint64_t memory; /* bytes */
 	uint16_t port_low, port_high;
@@ -134,6 +136,8 @@ struct node_use {
 	struct allocation_list allocations;
 	UT_hash_handle hh;
 };
+
+extern const char *const drain_state_names[]; /* "", draining, drained */
 
 const struct job *machine_job(const struct machine *machine, uint64_t id);
 const struct job *machine_job_named(const struct machine *machine, struct slice name);

@@ -417,6 +417,8 @@ static int execute_job(struct machine *machine, const struct command *command, s
 		return 0;
 	case COMMAND_ELIGIBLE:
 		return apply_eligible(machine, command, ret_answer);
+	case COMMAND_DRAIN:
+		return apply_drain(machine, command, ret_answer);
 	case COMMAND_JOB_DUE:
 		return apply_job_due(machine, command);
 	default:
@@ -485,6 +487,7 @@ static int execute_alone(struct machine *machine, const struct command *command,
 	case COMMAND_ALLOCATIONS:
 	case COMMAND_STOP_ALLOCATIONS:
 	case COMMAND_ELIGIBLE:
+	case COMMAND_DRAIN:
 	case COMMAND_JOB_DUE:
 		code = execute_job(machine, command, ret_answer);
 		break;

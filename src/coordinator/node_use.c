@@ -137,6 +137,27 @@ int apply_eligible(struct machine *machine, const struct command *command, struc
 	return catalog_node_eligible(machine->catalog, use->id, use->eligible);
 }
 
+const char *const drain_state_names[] = {
+	[DRAIN_NONE] = "", [DRAIN_UNDER_WAY] = "draining", [DRAIN_DONE] = "drained"};
+
+int apply_drain(struct machine *machine, const struct command *command, struct answer *ret_answer)
+{
+	struct node_use *use = node_use_find(machine, command->drain.node);
+	enum drain_state state = command->drain.state;
+	if (use == NULL) {
+		*ret_answer = answer_error(ERR_NOT_FOUND, "there is no node %" PRIu64, command->drain.node);
+		return 0;
+	}
+	if (state == DRAIN_DONE && (use->drain != DRAIN_UNDER_WAY || !TAILQ_EMPTY(&use->allocations)))
+		return 0; /* it is not, or not any more */
+	use->drain = state;
+	if (state != DRAIN_DONE)
+		use->drain_until = state == DRAIN_UNDER_WAY ? machine->now + command->drain.within : 0;
+	effect_add(machine, EFFECT_NODE_CHANGED, 0)->node = use->id;
+	struct slice name = state != DRAIN_NONE ? slice_of(drain_state_names[state]) : (struct slice){0};
+	return catalog_node_drain(machine->catalog, use->id, name, use->drain_until);
+}
+
 const struct node_use *machine_node(const struct machine *machine, uint64_t id)
 {
 	return node_use_find(machine, id);

@@ -1,5 +1,7 @@
 #include "daemon/cluster.h"
 
+#include "coordinator/jobs.h"
+
 #include "base/json.h"
 #include "base/memory.h"
 #include "wire/gossip.h"
@@ -398,7 +400,8 @@ void cluster_print_members(struct node *node, struct buffer *out)
 		              gossip_state_name(member.state), seat(node, member.id), member.id == leader ? "true" : "false",
 		              member.generation);
 		cluster_print_tags(out, &member);
-		buffer_append_char(out, '}');
+		const struct node_use *use = machine_node(node->machine, member.id);
+		buffer_format(out, ",\"drain\":\"%s\"}", drain_state_names[use != NULL ? use->drain : DRAIN_NONE]);
 		comma = ",";
 	}
 	buffer_append_char(out, ']');

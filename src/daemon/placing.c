@@ -5,6 +5,8 @@
 #include "daemon/allocations.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #define PLACED_AT_ONCE 1024 /* proposed, and not applied so far */
 #define LOOK_AGAIN_MS 100   /* after something that could not be done */
@@ -41,7 +43,7 @@ static void clear(struct placing *placing)
 	arena_reset(&placing->texts);
 	periodic_clear(placing);
 	placing->groups.count = 0;
-	placing->periodic_at = placing->groups_at = 0;
+	placing->periodic_at = placing->groups_at = placing->drains_at = 0;
 	placing->leading = false;
 }
 
@@ -81,7 +83,7 @@ static void tell_node(struct node *node, const struct node_use *use)
 		.memory = use->memory,
 		.port_low = use->port_low,
 		.port_high = use->port_high,
-		.eligible = use->eligible,
+		.eligible = use->eligible && use->drain == DRAIN_NONE,
 		.up = use->alive && tenant_of(placing, use->id)->up,
 	};
 	if (site != NULL) {
@@ -333,12 +335,14 @@ void placing_effect(struct node *node, const struct effect *effect)
 		order(node, allocation);
 		break;
 	case EFFECT_ALLOCATION_CHANGED:
+		placing->drains_at = 0;
 		pending_forget(placing, effect->allocation);
 		allocation = machine_allocation(node->machine, effect->allocation);
 		if (allocation != NULL)
 			stop_if_unwanted(placing, allocation);
 		break;
 	case EFFECT_ALLOCATION_ENDED:
+		placing->drains_at = 0;
 		pending_forget(placing, effect->allocation);
 		scheduler_released(placing->scheduler, effect->allocation);
 		allocation_effect(placing, effect);
@@ -350,6 +354,7 @@ void placing_effect(struct node *node, const struct effect *effect)
 		break;
 	case EFFECT_NODE_CHANGED:
 		tell_node_again(node, effect->node);
+		placing->drains_at = 0;
 		placing->lost_due = true;
 		break;
 	default:
@@ -373,6 +378,11 @@ static bool pending_note(struct placing *placing, uint64_t id, bool ended)
 	}
 	pending->ended = pending->ended || ended;
 	return true;
+}
+
+bool placing_note_stop(struct placing *placing, uint64_t id)
+{
+	return pending_note(placing, id, false);
 }
 
 static void change(struct placing *placing, const struct command_allocation *what)
@@ -566,6 +576,18 @@ static size_t command_share(const struct command_allocation *changes, size_t cou
 	return share;
 }
 
+void placing_propose_stop(struct node *node, const struct ids *ids, struct slice reason)
+{
+	for (size_t i = 0; i < ids->count; i += PLACEMENTS_MAX) {
+		struct command command = {.kind = COMMAND_STOP_ALLOCATIONS};
+		size_t left = ids->count - i;
+		command.stop_allocations.ids = ids->list + i;
+		command.stop_allocations.count = left < PLACEMENTS_MAX ? left : PLACEMENTS_MAX;
+		command.stop_allocations.reason = reason;
+		node_propose(node, &command, true);
+	}
+}
+
 static void propose_changes(struct node *node)
 {
 	struct placing *placing = node->placing;
@@ -578,14 +600,21 @@ static void propose_changes(struct node *node)
 	}
 	placing->change_count = 0;
 	arena_reset(&placing->texts);
-	for (size_t i = 0; i < placing->stopping.count; i += PLACEMENTS_MAX) {
-		struct command command = {.kind = COMMAND_STOP_ALLOCATIONS};
-		size_t left = placing->stopping.count - i;
-		command.stop_allocations.ids = placing->stopping.list + i;
-		command.stop_allocations.count = left < PLACEMENTS_MAX ? left : PLACEMENTS_MAX;
-		node_propose(node, &command, true);
-	}
+	placing_propose_stop(node, &placing->stopping, SLICE(""));
 	placing->stopping.count = 0;
+}
+
+/* Those that are lower make room. */
+static void put_out(struct node *node, const struct job *job, const struct scheduler_placement *found)
+{
+	struct ids victims = {0};
+	char reason[160];
+	snprintf(reason, sizeof reason, "it makes room for job %" PRIu64 " of priority %" PRIu32, found->job,
+	         job != NULL ? job->definition->job->priority : 0);
+	for (size_t i = 0; i < found->victim_count; i++)
+		ids_add(&victims, found->victims[i]);
+	placing_propose_stop(node, &victims, slice_of(reason));
+	ids_finish(&victims);
 }
 
 static void pump(struct node *node)
@@ -600,8 +629,7 @@ static void pump(struct node *node)
 	       scheduler_next(placing->scheduler, node->host->now(node->context), &found)) {
 		const struct job *job = machine_job(node->machine, found.job);
 		if (found.victim_count > 0) {
-			for (size_t i = 0; i < found.victim_count; i++)
-				ids_add(&placing->stopping, found.victims[i]);
+			put_out(node, job, &found);
 			continue;
 		}
 		if (job == NULL) {
@@ -630,6 +658,7 @@ void placing_turn(struct node *node)
 	find_lost(node);
 	periodic_turn(node);
 	groups_turn(node);
+	drains_turn(node);
 	update_jobs(node);
 	pump(node);
 	propose_changes(node);
@@ -644,7 +673,7 @@ msec placing_deadline(const struct node *node)
 		return MSEC_NEVER;
 	if (placing->lost_due)
 		return node->host->now(node->context) + LOOK_AGAIN_MS;
-	msec known = msec_earlier(placing->periodic_at, placing->groups_at);
+	msec known = msec_earlier(placing->drains_at, msec_earlier(placing->periodic_at, placing->groups_at));
 	return msec_earlier(known, placing->placed < PLACED_AT_ONCE
 	                                                  ? scheduler_deadline(placing->scheduler)
 	                                                  : MSEC_NEVER);

@@ -2,6 +2,7 @@
  *   placing.c   what the scheduler knows, what it decides, what nodes report
  *   tenants.c   what each node is told
  *   periodic.c  periodic jobs that are due
+ *   drains.c    nodes that are emptied
  *   groups.c    groups of which not all have registered */
 #ifndef CLUSTERD_DAEMON_PLACING_INTERNAL_H
 #define CLUSTERD_DAEMON_PLACING_INTERNAL_H
@@ -59,6 +60,7 @@ struct placing {
 	msec periodic_at;    /* when one may be due */
 	struct ids groups;   /* jobs of which not all may have registered */
 	msec groups_at;      /* when one of them may be late */
+	msec drains_at;      /* when to look at nodes that are drained */
 	bool lost_due;       /* nodes that are not alive may have allocations */
 	struct arena texts;  /* of the changes */
 };
@@ -74,6 +76,13 @@ void tenant_serve(struct node *node, struct tenant *tenant);
 void periodic_clear(struct placing *placing);
 void periodic_effect(struct node *node, const struct effect *effect);
 void periodic_turn(struct node *node);
+
+/* drains.c */
+void drains_turn(struct node *node);
+
+/* placing.c */
+bool placing_note_stop(struct placing *placing, uint64_t id); /* false: it is proposed already that it ends */
+void placing_propose_stop(struct node *node, const struct ids *ids, struct slice reason);
 
 /* groups.c */
 void groups_note(struct placing *placing, const struct job *job); /* it has changed */

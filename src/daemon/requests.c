@@ -49,6 +49,7 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_SUBSCRIBE:
 	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
 	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
+	case CLUSTERD__WIRE__REQUEST__BODY_DRAIN_NODE:
 		if (forward_serves(request->node))
 			request_lead(request);
 		else

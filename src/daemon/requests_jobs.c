@@ -70,6 +70,26 @@ static void request_eligible(const struct request *request)
 	request_propose(request, &command, ANSWER_PLAIN);
 }
 
+static void request_drain(const struct request *request)
+{
+	const Clusterd__Wire__DrainNode *body = request->message->drain_node;
+	struct command command = {.kind = COMMAND_DRAIN};
+	struct gossip_member member;
+	if (!cluster_find(request->node, body->member, &member)) {
+		request_refuse(request, ERR_NOT_FOUND, "there is no member %s", body->member);
+		return;
+	}
+	if (body->within_ms > DRAIN_WITHIN_MAX) {
+		request_refuse(request, ERR_LIMIT, "a deadline is at most %lld ms, not %" PRIu64, DRAIN_WITHIN_MAX,
+		               body->within_ms);
+		return;
+	}
+	command.drain.node = member.id;
+	command.drain.state = body->cancel ? DRAIN_NONE : DRAIN_UNDER_WAY;
+	command.drain.within = (msec)body->within_ms;
+	request_propose(request, &command, ANSWER_PLAIN);
+}
+
 static void request_task_ready(const struct request *request)
 {
 	uint64_t id = request->message->task_ready->allocation;
@@ -94,6 +114,9 @@ bool request_jobs_change(const struct request *request)
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
 		request_eligible(request);
+		return true;
+	case CLUSTERD__WIRE__REQUEST__BODY_DRAIN_NODE:
+		request_drain(request);
 		return true;
 	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
 		request_task_ready(request);

@@ -88,11 +88,18 @@ void command_jobs_encode(const struct command *command, struct arena *arena, Clu
 			entry->stop_allocations = arena_alloc(arena, sizeof *entry->stop_allocations));
 		entry->stop_allocations->n_ids = command->stop_allocations.count;
 		entry->stop_allocations->ids = (uint64_t *)(uintptr_t)command->stop_allocations.ids;
+		entry->stop_allocations->reason = to_bytes(command->stop_allocations.reason);
 		break;
 	case COMMAND_ELIGIBLE:
 		clusterd__log__eligible__init(entry->eligible = arena_alloc(arena, sizeof *entry->eligible));
 		entry->eligible->node = command->eligible.node;
 		entry->eligible->eligible = command->eligible.eligible;
+		break;
+	case COMMAND_DRAIN:
+		clusterd__log__drain__init(entry->drain = arena_alloc(arena, sizeof *entry->drain));
+		entry->drain->node = command->drain.node;
+		entry->drain->state = (uint32_t)command->drain.state;
+		entry->drain->within_ms = (uint64_t)command->drain.within;
 		break;
 	case COMMAND_JOB_DUE:
 		clusterd__log__job_due__init(entry->job_due = arena_alloc(arena, sizeof *entry->job_due));
@@ -170,8 +177,23 @@ static int decode_stop_allocations(const Clusterd__Log__StopAllocations *stop, s
 		return error_set(error, ERR_CORRUPT, "a log entry stops %zu allocations at once; at most %d",
 		                 stop->n_ids, PLACEMENTS_MAX);
 	command->kind = COMMAND_STOP_ALLOCATIONS;
+	if (stop->reason.len > ALLOCATION_TEXT_MAX)
+		return error_set(error, ERR_CORRUPT, "a log entry has a reason of %zu bytes; at most %d", stop->reason.len,
+		                 ALLOCATION_TEXT_MAX);
+	command->stop_allocations.reason = to_slice(stop->reason);
 	command->stop_allocations.ids = stop->ids;
 	command->stop_allocations.count = stop->n_ids;
+	return 0;
+}
+
+static int decode_drain(const Clusterd__Log__Drain *drain, struct command *command, struct error *error)
+{
+	if (drain->state >= DRAIN_END || drain->within_ms > DRAIN_WITHIN_MAX)
+		return error_set(error, ERR_CORRUPT, "a log entry has a drain that cannot be");
+	command->kind = COMMAND_DRAIN;
+	command->drain.node = drain->node;
+	command->drain.state = (enum drain_state)drain->state;
+	command->drain.within = (msec)drain->within_ms;
 	return 0;
 }
 
@@ -190,7 +212,7 @@ static int decode_job_due(const Clusterd__Log__JobDue *job_due, struct command *
 bool command_jobs_has(const Clusterd__Log__Entry *entry)
 {
 	return entry->command_case >= CLUSTERD__LOG__ENTRY__COMMAND_DISPATCH_JOB &&
-	       entry->command_case <= CLUSTERD__LOG__ENTRY__COMMAND_JOB_DUE;
+	       entry->command_case <= CLUSTERD__LOG__ENTRY__COMMAND_DRAIN;
 }
 
 int command_jobs_decode(const Clusterd__Log__Entry *entry, struct arena *arena, struct command *command,
@@ -225,6 +247,8 @@ int command_jobs_decode(const Clusterd__Log__Entry *entry, struct arena *arena, 
 		command->eligible.node = entry->eligible->node;
 		command->eligible.eligible = entry->eligible->eligible != 0;
 		return 0;
+	case CLUSTERD__LOG__ENTRY__COMMAND_DRAIN:
+		return decode_drain(entry->drain, command, error);
 	default:
 		return decode_job_due(entry->job_due, command, error);
 	}

@@ -240,7 +240,7 @@ static void every_table_and_column_changes_the_hash(void **state)
 		"INSERT INTO signal VALUES (1, 'n', 'k', 1, 'v')",
 		"UPDATE signal SET name = 'nk', key = ''",
 		"INSERT INTO session VALUES (1, 1, 1, '')",
-		"INSERT INTO node VALUES (1, 'n', 'server', NULL, NULL, 'alive', 1, NULL, NULL, NULL, NULL, NULL, 1)",
+		"INSERT INTO node (id, name, role, state, generation, eligible) VALUES (1, 'n', 'server', 'alive', 1, 1)",
 		"UPDATE node SET eligible = 0",
 		("INSERT INTO job (id, name, version, type, state, count, running, completed, failed, lost, submitted_ms, next_task)"
 	         " VALUES (1, 'j', 1, 'batch', 'pending', 1, 0, 0, 0, 0, 1, 0)"),

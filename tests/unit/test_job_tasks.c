@@ -463,6 +463,57 @@ static void finished_jobs_go_after_a_while(void **state)
 	assert_tells(fixture, "SELECT count(*), (SELECT count(*) FROM allocation) FROM job", "1|0");
 }
 
+static void drains(struct machine_fixture *fixture, uint64_t node, enum drain_state state)
+{
+	struct command command = {.kind = COMMAND_DRAIN};
+	command.drain.node = node;
+	command.drain.state = state;
+	command.drain.within = 1000;
+	asks(fixture, &command);
+}
+
+static void node_that_is_drained_gets_nothing_and_is_empty_in_the_end(void **state)
+{
+	struct machine_fixture *fixture = *state;
+	has_nodes(fixture);
+	uint64_t job = runs(fixture, THREE);
+	places(fixture, job, 0, NODE_A);
+	drains(fixture, NODE_A, DRAIN_UNDER_WAY);
+	assert_tells(fixture, "SELECT drain, drain_until_ms > 0 FROM node ORDER BY id", "draining|1,-|-");
+	places(fixture, job, 1, NODE_A);
+	assert_effects(fixture, "refused 1/1");
+	drains(fixture, NODE_A, DRAIN_DONE);
+	assert_tells(fixture, "SELECT drain FROM node ORDER BY id LIMIT 1", "draining");
+	node_is(fixture, NODE_A, "a", "alive");
+	exits(fixture, 1, 0);
+	drains(fixture, NODE_A, DRAIN_DONE);
+	assert_tells(fixture, "SELECT drain FROM node ORDER BY id LIMIT 1", "drained");
+	places(fixture, job, 1, NODE_A);
+	assert_effects(fixture, "refused 1/1");
+	drains(fixture, NODE_A, DRAIN_NONE);
+	places(fixture, job, 1, NODE_A);
+	assert_tells(fixture, "SELECT drain, drain_until_ms, (SELECT count(*) FROM allocation) FROM node ORDER BY id LIMIT 1", "-|-|2");
+	drains(fixture, 99, DRAIN_UNDER_WAY);
+	assert_int_equal(fixture->answer.code, ERR_NOT_FOUND);
+}
+
+static void what_is_told_to_end_says_why(void **state)
+{
+	struct machine_fixture *fixture = *state;
+	const uint64_t first = 1;
+	struct command command = {.kind = COMMAND_STOP_ALLOCATIONS};
+	has_nodes(fixture);
+	uint64_t job = runs(fixture, WEB);
+	places(fixture, job, 0, NODE_A);
+	command.stop_allocations.ids = &first;
+	command.stop_allocations.count = 1;
+	command.stop_allocations.reason = SLICE("it makes room for others");
+	machine_fixture_apply(fixture, &command);
+	exits(fixture, 1, 143);
+	assert_tells(fixture, "SELECT state, error FROM allocation", "stopped|it makes room for others");
+	assert_tells(fixture, "SELECT task FROM job_task", "0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +542,8 @@ int main(void)
 		MACHINE_TEST(group_is_begun_again_as_a_whole),
 		MACHINE_TEST(job_is_dispatched_with_arguments),
 		MACHINE_TEST(finished_jobs_go_after_a_while),
+		MACHINE_TEST(node_that_is_drained_gets_nothing_and_is_empty_in_the_end),
+		MACHINE_TEST(what_is_told_to_end_says_why),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,8 @@ int run_job_stop(struct context *context, const struct arguments *arguments);
 int run_job_scale(struct context *context, const struct arguments *arguments);
 int run_job_dispatch(struct context *context, const struct arguments *arguments);
 int run_job_wait(struct context *context, const struct arguments *arguments);
+int run_node_drain(struct context *context, const struct arguments *arguments);
+int run_node_status(struct context *context, const struct arguments *arguments);
 int run_node_eligibility(struct context *context, const struct arguments *arguments);
 int run_worker(struct context *context, const struct arguments *arguments);
 int run_completion(struct context *context, const struct arguments *arguments);

@@ -2,10 +2,12 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "lang/parser.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Jobs: run, looked at, stopped. */
 
@@ -274,4 +276,77 @@ int run_node_eligibility(struct context *context, const struct arguments *argume
 	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE;
 	request.set_eligible = &body;
 	return ask_simple(context, &request, SLICE(""));
+}
+
+#define DRAIN_WITHIN_MS (3600 * 1000)
+#define LOOK_AGAIN_US 200000
+
+/* Of the node with this name or id: 1: drained; 0: it is being drained; −1: neither, or the exit code was told. */
+static int drain_state(struct context *context, const char *name, int *ret_code)
+{
+	struct reply reply;
+	struct json_iterator rows;
+	struct slice key;
+	struct slice row;
+	const char *parameters[] = {name};
+	*ret_code = ask_query(context, "SELECT coalesce(drain, '') FROM node WHERE name = ?1 OR CAST(id AS TEXT) = ?1", parameters, 1,
+	                      &reply);
+	if (*ret_code != 0)
+		return -1;
+	json_iterate(&rows, reply.payload);
+	int state = -1;
+	if (json_next(&rows, &key, &row))
+		state = slice_is(row, "[\"drained\"]") ? 1 : slice_is(row, "[\"draining\"]") ? 0 : -1;
+	reply_finish(&reply);
+	return state;
+}
+
+static int await_drained(struct context *context, const char *name)
+{
+	int code = EXIT_DONE;
+	int state;
+	long long waited = 0;
+	while ((state = drain_state(context, name, &code)) == 0) {
+		if (context->timeout_given && waited >= context->timeout) {
+			fprintf(stderr, "clusterctl: %s is still being drained; it goes on\nSee: clusterctl node status\n", name);
+			return EXIT_TIME;
+		}
+		usleep(LOOK_AGAIN_US);
+		waited += LOOK_AGAIN_US / 1000;
+	}
+	if (state < 0 && code == EXIT_DONE) {
+		fprintf(stderr, "clusterctl: %s is not drained any more: somebody uses it again\n", name);
+		return EXIT_FAILED;
+	}
+	return code;
+}
+
+int run_node_drain(struct context *context, const struct arguments *arguments)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__DrainNode body = CLUSTERD__WIRE__DRAIN_NODE__INIT;
+	msec within = DRAIN_WITHIN_MS;
+	if (arguments->flags[0] != NULL && parser_duration(slice_of(arguments->flags[0]), &within) != 0) {
+		fprintf(stderr, "clusterctl: --deadline is a duration such as 30s or 1h, not \"%s\"\n", arguments->flags[0]);
+		return EXIT_USAGE;
+	}
+	body.member = (char *)(uintptr_t)arguments->values[0];
+	body.within_ms = (uint64_t)within;
+	body.cancel = arguments->flags[1] != NULL;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_DRAIN_NODE;
+	request.drain_node = &body;
+	int code = ask_simple(context, &request, SLICE(""));
+	if (code != EXIT_DONE || body.cancel || arguments->flags[2] != NULL)
+		return code;
+	return await_drained(context, arguments->values[0]);
+}
+
+int run_node_status(struct context *context, const struct arguments *arguments)
+{
+	const char *parameters[] = {arguments->value_count > 0 ? arguments->values[0] : ""};
+	return print_query(context,
+	                   "SELECT id, name, role, state, eligible, coalesce(drain, '') AS drain, drain_until_ms, cpu, memory,"
+	                   " (SELECT count(*) FROM allocation WHERE node = node.id AND finished_ms IS NULL) AS tasks"
+	                   " FROM node WHERE ?1 = '' OR name = ?1 OR CAST(id AS TEXT) = ?1 ORDER BY name, id",
+	                   parameters, 1);
 }
