@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 
-/* Nodes that are drained: they get nothing new, services move elsewhere one by one, batch tasks may end by themselves until the deadline, and
- * what each node has goes last. What is written down of nodes and allocations says all that a new leader needs to go on. */
+/* Nodes that are drained: they get nothing new, services move elsewhere one by one, batch tasks may end by themselves until the
+ * deadline, and what each node has goes last. What is written down says all that a new leader needs to go on. */
 
 #define LOOK_AGAIN_MS 1000 /* whether there is room elsewhere */
 
