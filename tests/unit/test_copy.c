@@ -238,7 +238,8 @@ static void new_cluster_gives_no_id_twice(void **state)
 	char *copy = copy_of_another(fixture, 40, &hash);
 	struct fixture other = {.path = copy};
 	outside_run(&other, "INSERT INTO meta VALUES ('next_instance', 41), ('next_lease', 5), ('last_stamp', 99);"
-	                    "INSERT INTO node VALUES (9, 'a', 'server', 'h:1', 'd', 'alive', 1, '{}', 1, 1, 1, 1, 1)");
+	                    "INSERT INTO node (id, name, role, address, datacenter, state, generation, tags, cpu, memory, port_low,"
+	                    " port_high, eligible) VALUES (9, 'a', 'server', 'h:1', 'd', 'alive', 1, '{}', 1, 1, 1, 1, 1)");
 	if (catalog_begin_cluster(copy, "0123456789abcdef0123456789abcdef", 123456789, &term, &fixture->error) != 0)
 		fail_msg("%s", fixture->error.text);
 	assert_int_equal(catalog_facts_read(copy, &facts, &fixture->error), 0);
