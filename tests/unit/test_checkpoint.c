@@ -239,7 +239,7 @@ static void every_table_and_column_changes_the_hash(void **state)
 		"INSERT INTO timer VALUES (1, 1, 1)",
 		"INSERT INTO signal VALUES (1, 'n', 'k', 1, 'v')",
 		"UPDATE signal SET name = 'nk', key = ''",
-		"INSERT INTO session VALUES (1, 1, 1, '')",
+		"INSERT INTO session (id, opened_ms, answered_below, answers) VALUES (1, 1, 1, '')",
 		"INSERT INTO node (id, name, role, state, generation, eligible) VALUES (1, 'n', 'server', 'alive', 1, 1)",
 		"UPDATE node SET eligible = 0",
 		("INSERT INTO job (id, name, version, type, state, count, running, completed, failed, lost, submitted_ms, next_task)"
