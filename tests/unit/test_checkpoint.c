@@ -254,6 +254,9 @@ static void every_table_and_column_changes_the_hash(void **state)
 		"UPDATE kv_change SET value = NULL",
 		"INSERT INTO lease VALUES (4, 10000, '', 1, 'held')",
 		"INSERT INTO lease_key VALUES (4, 'k')",
+		"INSERT INTO topic VALUES (1, 't', 'stream', '', 0, 1, 1)",
+		"INSERT INTO publication VALUES (1, 1, 0, 1, 'a:1', NULL, NULL, 1)",
+		"INSERT INTO subscription VALUES (1, 1, NULL, 1, 1)",
 	};
 	struct fixture *fixture = *state;
 	uint64_t hash = hash_of(fixture);
@@ -266,7 +269,7 @@ static void every_table_and_column_changes_the_hash(void **state)
 		hash = next;
 	}
 	/* A table that is added needs a line above. */
-	assert_int_equal(outside_number(fixture, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 19);
+	assert_int_equal(outside_number(fixture, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 22);
 }
 
 static void hash_does_not_depend_on_how_rows_came_there(void **state)
