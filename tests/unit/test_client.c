@@ -367,9 +367,9 @@ static void mute_node_is_left_by_many_short_requests(void **state)
 	(void)state;
 	struct outcome outcome = {.code = CLUSTERD_ERR_TIMEOUT};
 	begin(IS_MUTE, ANSWERS);
-	for (int tries = 0; tries < 100 && outcome.code == CLUSTERD_ERR_TIMEOUT; tries++) {
+	for (int tries = 0; tries < 200 && outcome.code == CLUSTERD_ERR_TIMEOUT; tries++) {
 		outcome = (struct outcome){0};
-		clusterd_key_get_begin(client, "the/key", 20, done, &outcome);
+		clusterd_key_get_begin(client, "the/key", 100, done, &outcome); /* less than twice its silence */
 		while (outcome.calls == 0)
 			turn();
 	}
