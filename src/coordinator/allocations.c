@@ -70,8 +70,11 @@ static int wait_write(struct machine *machine, const struct job *job, const stru
 static int reach_task(struct machine *machine, struct job *job, uint32_t task)
 {
 	int code = 0;
-	while (job->next_task < task && code == 0)
-		code = wait_write(machine, job, wait_add(job, job->next_task++));
+	for (; job->next_task < task && code == 0; job->next_task++) {
+		/* The job was made smaller, and larger again, before that one has ended. */
+		if (task_allocation(job, job->next_task) == NULL)
+			code = wait_write(machine, job, wait_add(job, job->next_task));
+	}
 	return code;
 }
 
