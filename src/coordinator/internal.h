@@ -282,7 +282,6 @@ void allocation_dirty(struct machine *machine, struct allocation *allocation);
 struct allocation *allocation_add(struct machine *machine, struct job *job, const struct definition *definition,
                                   struct node_use *use, uint64_t id);
 bool job_has_name(const struct job *job); /* one of its name at a time */
-const char *job_type_name(enum job_type type);
 extern const char *const stdout_form_names[];
 
 /* topics.c */

@@ -139,6 +139,7 @@ struct node_use {
 
 extern const char *const drain_state_names[]; /* "", draining, drained */
 
+const char *job_type_name(enum job_type type); /* "batch", … */
 const struct job *machine_job(const struct machine *machine, uint64_t id);
 const struct job *machine_job_named(const struct machine *machine, struct slice name);
 const struct allocation *machine_allocation(const struct machine *machine, uint64_t id);

@@ -112,9 +112,9 @@ int scheduler_check(struct scheduler *scheduler, const struct job_settings *sett
 
 /* Where `job plan` says that tasks would run: what scheduler_next would decide if the job were added now, with nothing changed that
  * could be seen; those that wait already keep waiting. At most `count` are written, and their number returned; the rest finds no
- * place. Ports are those that would be given. Where others would have to go first, `victim_count` says how many, and `victims` is
- * NULL. */
+ * place, and why is appended to `ret_why` (NULL: it is not asked). Ports are those that would be given. Where others would have to go
+ * first, `victim_count` says how many, and `victims` is NULL. */
 size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *settings, uint32_t tasks,
-                      struct scheduler_placement *ret_placements, size_t count);
+                      struct scheduler_placement *ret_placements, size_t count, struct buffer *ret_why);
 
 #endif

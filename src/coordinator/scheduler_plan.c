@@ -32,7 +32,7 @@ static bool decide(struct scheduler *scheduler, struct job *job)
 }
 
 size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *settings, uint32_t tasks,
-                      struct scheduler_placement *ret_placements, size_t count)
+                      struct scheduler_placement *ret_placements, size_t count, struct buffer *ret_why)
 {
 	struct random random = scheduler->random;
 	uint64_t placements = scheduler->placements;
@@ -49,6 +49,8 @@ size_t scheduler_plan(struct scheduler *scheduler, const struct job_settings *se
 		placement_tell(scheduler, scheduler->outbox[i], &ret_placements[written]);
 		ret_placements[written++].victim_count = eviction != NULL ? eviction->victim_count : 0;
 	}
+	if (ret_why != NULL)
+		scheduler_explain(scheduler, PLANNED_JOB, ret_why);
 	undo(scheduler, scheduler->outbox + begin, scheduler->outbox_count - begin);
 	scheduler->outbox_count = begin;
 	scheduler->random = random;

@@ -46,6 +46,10 @@ int request_words(const struct definition *definition, char **words, size_t coun
 bool request_jobs_change(const struct request *request);
 void request_await_job(const struct request *request);
 
+/* plan.c: the answer to a registration that is only planned; why tasks of a job wait. On the leader. */
+void plan_answer(const struct request *request, const struct registration *registration, struct slice warnings);
+void request_explain_job(const struct request *request);
+
 /* requests_local.c: answered by the host of this node, 0 or another one. */
 void request_at(const struct request *request, uint64_t node);
 

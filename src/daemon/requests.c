@@ -7,6 +7,9 @@
 void request_lead(const struct request *request)
 {
 	switch (request->message->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_EXPLAIN_JOB:
+		request_explain_job(request);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
 	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
@@ -50,6 +53,7 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
 	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
 	case CLUSTERD__WIRE__REQUEST__BODY_DRAIN_NODE:
+	case CLUSTERD__WIRE__REQUEST__BODY_EXPLAIN_JOB:
 		if (forward_serves(request->node))
 			request_lead(request);
 		else

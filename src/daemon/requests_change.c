@@ -68,7 +68,9 @@ static bool check_registration(const struct request *request, const struct comma
 	                             true, &registration, &diagnostics, &error);
 	if (code == 0) {
 		code = node_check_zones(node, &registration, &error);
-		if (code == 0 && request->message->register_->run_jobs)
+		if (code == 0 && request->message->register_->plan)
+			plan_answer(request, &registration, buffer_slice(&diagnostics));
+		else if (code == 0 && request->message->register_->run_jobs)
 			code = check_places(node, &registration, &error);
 		if (code != 0)
 			buffer_clear(&diagnostics); /* warnings only */
@@ -77,7 +79,7 @@ static bool check_registration(const struct request *request, const struct comma
 	if (code != 0)
 		respond_error(node, request->connection, request->stream, code,
 		              diagnostics.size != 0 ? buffer_slice(&diagnostics) : slice_of(error.text));
-	if (code == 0 && request->message->register_->check_only)
+	if (code == 0 && request->message->register_->check_only && !request->message->register_->plan)
 		respond_checked(request, &diagnostics);
 	buffer_finish(&diagnostics);
 	mem_free(attachments);
@@ -89,7 +91,7 @@ static bool check_registration(const struct request *request, const struct comma
 static bool check_contents(const struct request *request)
 {
 	const Clusterd__Wire__Register *body = request->message->register_;
-	for (size_t i = 0; i < body->n_attachments && !body->check_only; i++) {
+	for (size_t i = 0; i < body->n_attachments && !body->check_only && !body->plan; i++) {
 		const Clusterd__Wire__Attachment *from = body->attachments[i];
 		char hash[CONTENT_HASH_SIZE];
 		content_hash((struct slice){(const char *)from->content.data, from->content.len}, hash);
@@ -124,7 +126,7 @@ static void request_register(const struct request *request)
 	command.registering.file_count = body->n_files;
 	command.registering.attachments = attachments;
 	command.registering.attachment_count = body->n_attachments;
-	if (check_contents(request) && check_registration(request, &command) && !body->check_only)
+	if (check_contents(request) && check_registration(request, &command) && !body->check_only && !body->plan)
 		request_propose(request, &command, ANSWER_PLAIN);
 	mem_free(attachments);
 	mem_free(files);

@@ -264,8 +264,8 @@ static void a_plan_is_what_comes_and_changes_nothing(void **state)
 		job->ports = ports;
 		job->port_count = 2;
 		job->group = id % 2 == 0;
-		size_t count = scheduler_plan(fixture->scheduler, job, 20, planned, 40);
-		assert_int_equal(scheduler_plan(fixture->scheduler, job, 20, again, 40), count);
+		size_t count = scheduler_plan(fixture->scheduler, job, 20, planned, 40, NULL);
+		assert_int_equal(scheduler_plan(fixture->scheduler, job, 20, again, 40, NULL), count);
 		assert_memory_equal(planned, again, count * sizeof *planned);
 		job_add(fixture, id, job);
 		for (size_t i = 0; i < count; i++) {

@@ -184,7 +184,7 @@ static void a_plan_says_how_many_would_go(void **state)
 	struct job_settings *high = settings_make(fixture, JOB_BATCH, JOB_PACK, 4);
 	high->priority = 50;
 	high->cpu = 2000;
-	assert_int_equal(scheduler_plan(fixture->scheduler, high, 4, planned, 4), 2);
+	assert_int_equal(scheduler_plan(fixture->scheduler, high, 4, planned, 4, NULL), 2);
 	assert_int_equal(planned[0].victim_count, 1);
 	assert_int_equal(planned[1].victim_count, 1);
 	assert_true(nothing_next(fixture));

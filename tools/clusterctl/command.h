@@ -127,7 +127,10 @@ int run_job_status(struct context *context, const struct arguments *arguments);
 int run_job_history(struct context *context, const struct arguments *arguments);
 int run_job_logs(struct context *context, const struct arguments *arguments);
 int run_allocation_ready(struct context *context, const struct arguments *arguments);
+int run_allocation_list(struct context *context, const struct arguments *arguments);
+int run_allocation_status(struct context *context, const struct arguments *arguments);
 int run_allocation_logs(struct context *context, const struct arguments *arguments);
+int run_job_plan(struct context *context, const struct arguments *arguments);
 int run_submit(struct context *context, const struct arguments *arguments);
 int run_job_stop(struct context *context, const struct arguments *arguments);
 int run_job_scale(struct context *context, const struct arguments *arguments);
@@ -140,7 +143,7 @@ int run_worker(struct context *context, const struct arguments *arguments);
 int run_completion(struct context *context, const struct arguments *arguments);
 int run_man(struct context *context, const struct arguments *arguments);
 
-enum registration_mode { REGISTRATION_ONLY, REGISTRATION_CHECK, REGISTRATION_RUN /* and runs the jobs */ };
+enum registration_mode { REGISTRATION_ONLY, REGISTRATION_CHECK, REGISTRATION_RUN /* and runs the jobs */, REGISTRATION_PLAN };
 /* registration.c: registers files (with what their processes need); what the node answered goes to `ret_json`. */
 int register_files(struct context *context, const char *const *paths, int count, enum registration_mode mode,
                    struct buffer *ret_json);

@@ -11,6 +11,8 @@
 
 /* Jobs: run, looked at, stopped. */
 
+#define EXPLAIN_MS 3000 /* the leader says why tasks wait within */
+
 static bool parse_job(const char *word, uint64_t *ret_id)
 {
 	return parse_number(word, "a job", ret_id);
@@ -191,6 +193,75 @@ int run_job_list(struct context *context, const struct arguments *arguments)
 /* Of a periodic job: those of its runs. */
 #define WITH_RUNS "a.job IN (SELECT id FROM job WHERE id = CAST(?1 AS INTEGER) OR parent = CAST(?1 AS INTEGER))"
 
+static int print_part(struct context *context, const char *title, const char *sql, const char *const *parameters)
+{
+	printf("\n%s\n", title);
+	return print_query(context, sql, parameters, 1);
+}
+
+/* How many tasks are in which state: of each task its newest attempt counts. */
+static int print_counts(struct context *context, const char *const *parameters)
+{
+	return print_part(context, "Tasks by their newest attempt",
+	                  "SELECT sum(state = 'placed') AS placed, sum(state = 'running') AS running,"
+	                  " sum(state = 'running' AND healthy = 0) AS unwell, sum(state = 'completed') AS completed,"
+	                  " sum(state = 'failed') AS failed, sum(state = 'stopped') AS stopped, sum(state = 'lost') AS lost,"
+	                  " coalesce((SELECT count(*) FROM job_task AS t WHERE t.job = CAST(?1 AS INTEGER)), 0) AS waiting_again"
+	                  " FROM (SELECT state, healthy, max(id) FROM allocation AS a WHERE " WITH_RUNS " GROUP BY job, task)",
+	                  parameters);
+}
+
+/* The newest attempt of each task; those that have something to say first. */
+static int print_tasks(struct context *context, const char *const *parameters)
+{
+	return print_part(context, "Newest attempts",
+	                  "SELECT a.id, a.job, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
+	                  " a.exit_signal, a.ports, a.placed_ms, a.started_ms, a.finished_ms, a.error FROM allocation AS a"
+	                  " LEFT JOIN node AS n ON n.id = a.node WHERE a.id IN"
+	                  " (SELECT max(a.id) FROM allocation AS a WHERE " WITH_RUNS " GROUP BY a.job, a.task)"
+	                  " ORDER BY a.state = 'completed', a.job DESC, a.task LIMIT 40",
+	                  parameters);
+}
+
+/* What has happened last, the newest first: read from the attempts. */
+static int print_events(struct context *context, const char *const *parameters)
+{
+	return print_part(context, "Newest events",
+	                  "SELECT e.time_ms, e.event, a.task, a.attempt, a.id AS allocation, coalesce(n.name, a.node) AS node, CASE"
+	                  " e.event WHEN a.state THEN coalesce(a.error, CASE WHEN a.exit_signal > 0 THEN 'signal ' || a.exit_signal"
+	                  " WHEN a.exit_code >= 0 THEN 'exit code ' || a.exit_code END, '') ELSE '' END AS detail FROM"
+	                  " (SELECT id, placed_ms AS time_ms, 'placed' AS event, 0 AS rank FROM allocation AS a WHERE " WITH_RUNS
+	                  " UNION ALL SELECT id, started_ms, 'started', 1 FROM allocation AS a WHERE " WITH_RUNS
+	                  " AND started_ms IS NOT NULL UNION ALL SELECT id, finished_ms, state, 2 FROM allocation AS a WHERE " WITH_RUNS
+	                  " AND finished_ms IS NOT NULL) AS e JOIN allocation AS a ON a.id = e.id"
+	                  " LEFT JOIN node AS n ON n.id = a.node ORDER BY e.time_ms DESC, e.id DESC, e.rank DESC LIMIT 12",
+	                  parameters);
+}
+
+/* Why tasks wait, when the leader says so soon; the rest can be read without. */
+static void explain(struct context *context, uint64_t id)
+{
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__ExplainJob body = CLUSTERD__WIRE__EXPLAIN_JOB__INIT;
+	struct buffer why = BUFFER_EMPTY;
+	struct error unheard;
+	struct reply reply;
+	body.job = id;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_EXPLAIN_JOB;
+	request.explain_job = &body;
+	client_set_timeout(context->client, msec_earlier(context->timeout, EXPLAIN_MS));
+	if (client_ask(context->client, &request, SLICE(""), &reply, &unheard) == 0) {
+		uint64_t waiting = member_number(reply.payload, "waiting");
+		member_text(reply.payload, "why", &why);
+		if (waiting > 0)
+			printf("\n%" PRIu64 " task%s wait%s for a place\n%s", waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "",
+			       buffer_string(&why));
+		reply_finish(&reply);
+	}
+	client_set_timeout(context->client, context->timeout);
+	buffer_finish(&why);
+}
+
 int run_job_status(struct context *context, const struct arguments *arguments)
 {
 	const char *parameters[] = {arguments->values[0]};
@@ -207,14 +278,12 @@ int run_job_status(struct context *context, const struct arguments *arguments)
 		parameters, 1);
 	if (code != EXIT_DONE || context->form != OUTPUT_TABLE)
 		return code;
-	putchar('\n');
-	return print_query(
-		context,
-		"SELECT a.id, a.job, a.task, a.attempt, coalesce(n.name, a.node) AS node, a.state, a.healthy, a.exit_code,"
-		" a.exit_signal, a.ports, a.placed_ms, a.finished_ms, a.error FROM allocation AS a"
-		" LEFT JOIN node AS n ON n.id = a.node WHERE " WITH_RUNS
-		" ORDER BY a.id DESC LIMIT 20",
-		parameters, 1);
+	code = print_counts(context, parameters);
+	if (code == EXIT_DONE)
+		explain(context, id);
+	if (code == EXIT_DONE)
+		code = print_tasks(context, parameters);
+	return code != EXIT_DONE ? code : print_events(context, parameters);
 }
 
 int run_job_history(struct context *context, const struct arguments *arguments)
@@ -258,6 +327,46 @@ int run_allocation_ready(struct context *context, const struct arguments *argume
 		job = reply.response->started->instance;
 	reply_finish(&reply);
 	return await_job(context, job, true);
+}
+
+/* --- allocations --------------------------------------------------------------------------------------------------- */
+
+#define ALLOCATIONS \
+	"SELECT a.id, a.job, j.name, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.healthy," \
+	" a.exit_code, a.exit_signal, a.ports, a.placed_ms, a.started_ms, a.finished_ms, a.error FROM allocation AS a" \
+	" LEFT JOIN node AS n ON n.id = a.node LEFT JOIN job AS j ON j.id = a.job WHERE "
+
+int run_allocation_list(struct context *context, const struct arguments *arguments)
+{
+	const char *job = arguments->flags[0] != NULL ? arguments->flags[0] : "";
+	const char *node = arguments->flags[1] != NULL ? arguments->flags[1] : "";
+	const char *parameters[] = {job, node, arguments->flags[2] != NULL ? "1" : "0"};
+	uint64_t id;
+	if (job[0] != '\0' && !parse_job(job, &id))
+		return EXIT_USAGE;
+	return print_query(context,
+	                   ALLOCATIONS "(?1 = '' OR a.job = CAST(?1 AS INTEGER)) AND (?2 = '' OR n.name = ?2 OR a.node = ?2)"
+	                               " AND (?3 = '1' OR a.finished_ms IS NULL) ORDER BY a.id DESC",
+	                   parameters, 3);
+}
+
+int run_allocation_status(struct context *context, const struct arguments *arguments)
+{
+	const char *parameters[] = {arguments->values[0]};
+	struct reply reply;
+	uint64_t id;
+	if (!parse_number(arguments->values[0], "an allocation", &id))
+		return EXIT_USAGE;
+	int code = ask_query(context, ALLOCATIONS "a.id = CAST(?1 AS INTEGER)", parameters, 1, &reply);
+	if (code != 0)
+		return code;
+	bool found = json_count(reply.payload) > 0;
+	if (found)
+		output_rows(context->form, &reply, stdout);
+	else
+		fprintf(stderr, "clusterctl: there is no allocation with the id %s\n", arguments->values[0]);
+	reply_finish(&reply);
+	return found ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------- */

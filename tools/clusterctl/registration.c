@@ -140,6 +140,7 @@ int register_files(struct context *context, const char *const *paths, int count,
 	clusterd__wire__register__init(&parcel.message);
 	parcel.message.check_only = mode == REGISTRATION_CHECK;
 	parcel.message.run_jobs = mode == REGISTRATION_RUN;
+	parcel.message.plan = mode == REGISTRATION_PLAN;
 	parcel.sources = arena_alloc(&parcel.arena, (size_t)count * sizeof *parcel.sources);
 	parcel.message.files = arena_alloc(&parcel.arena, (size_t)count * sizeof *parcel.message.files);
 	for (int i = 0; i < count && code == 0; i++)
