@@ -45,6 +45,7 @@ struct task {
 	bool lost;
 	bool checked;
 	bool healthy;
+	int pid; /* of its command, while it runs */
 	int exit_code;
 	int exit_signal;
 	msec started_ms;
@@ -304,7 +305,7 @@ static void on_started(void *context, int pid, msec started_ms)
 	struct allocations *allocations = task->allocations;
 	msec now = loop_now(allocations->loop);
 	msec since = now - (loop_wall(allocations->loop) - started_ms);
-	(void)pid;
+	task->pid = pid;
 	task->started_ms = started_ms;
 	if (!task->stopping) {
 		task->state = ALLOCATION_RUNNING;
@@ -667,6 +668,21 @@ uint32_t allocations_running(const struct allocations *allocations)
 	for (const struct task *task = allocations->tasks; task != NULL; task = task->hh.next)
 		count += task->state != ALLOCATION_ENDED;
 	return count;
+}
+
+int allocations_find_process(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, int *ret_pid,
+                             struct error *error)
+{
+	const struct task *task;
+	HASH_FIND(hh, allocations->tasks, &id, sizeof id, task);
+	if (task == NULL)
+		return error_set(error, ERR_NOT_FOUND, "allocation %llu does not run on %s", (unsigned long long)id,
+		                 allocations->options.node_name);
+	if (task->state != ALLOCATION_RUNNING || task->pid <= 0)
+		return error_set(error, ERR_CONFLICT, "allocation %llu does not run now", (unsigned long long)id);
+	snprintf(ret_path, size, "%s", task->directory);
+	*ret_pid = task->pid;
+	return 0;
 }
 
 int allocations_find_output(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, bool *ret_ended,

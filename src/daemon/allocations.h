@@ -130,6 +130,9 @@ uint32_t allocations_running(const struct allocations *allocations);
 int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset, size_t size,
                             struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended, struct error *error);
 
+/* The directory of one whose command runs, and that command's process. ERR_NOT_FOUND, ERR_CONFLICT (it does not run). */
+int allocations_find_process(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, int *ret_pid,
+                             struct error *error);
 /* The directory with the output of one, living or kept, for task_output_read on any thread; `ret_ended`: it writes no more.
  * ERR_NOT_FOUND. */
 int allocations_find_output(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, bool *ret_ended,

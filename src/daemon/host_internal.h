@@ -10,6 +10,7 @@
 #include "daemon/data_dir.h"
 #include "daemon/desk.h"
 #include "daemon/executor.h"
+#include "daemon/guests.h"
 #include "daemon/host.h"
 #include "daemon/network.h"
 #include "daemon/programs.h"
@@ -30,6 +31,7 @@ struct host {
 	struct allocations *allocations;
 	struct programs *programs;
 	struct desk *desk;
+	struct guests *guests;
 	struct reader *reader;
 	struct snapshots *snapshots;
 	struct network *network;

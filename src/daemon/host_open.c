@@ -89,6 +89,8 @@ static int open_allocations(struct host *host, struct node_config *node, struct 
 	free(root);
 	if (code == 0)
 		code = desk_create(host->loop, host->allocations, host_answer, host, &host->desk, error);
+	if (code == 0)
+		code = guests_create(host->loop, host->allocations, host_answer, host, &host->guests, error);
 	allocations_capacity(&node->cpu, &node->memory);
 	node->port_low = (uint16_t)host->config->port_low;
 	node->port_high = (uint16_t)host->config->port_high;
@@ -172,6 +174,7 @@ void host_close(struct host *host)
 {
 	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
+	guests_destroy(host->guests);
 	desk_destroy(host->desk);
 	programs_destroy(host->programs);
 	allocations_destroy(host->allocations);

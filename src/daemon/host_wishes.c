@@ -187,16 +187,28 @@ static void host_local(void *context, uint64_t connection, uint32_t stream, cons
                        struct slice payload)
 {
 	struct host *host = context;
-	bool of_tasks = request->body_case == CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT;
-	if (!of_tasks)
+	switch (request->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_UPLOAD_PROGRAM:
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_PROGRAM:
+	case CLUSTERD__WIRE__REQUEST__BODY_READ_PROGRAM:
 		programs_request(host->programs, connection, stream, request, payload);
-	else if (desk_ask(host->desk, connection, stream, request, payload) != 0)
-		host_refuse_busy(host, connection, stream);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_BEGIN_EXEC:
+	case CLUSTERD__WIRE__REQUEST__BODY_CONTINUE_EXEC:
+		guests_request(host->guests, connection, stream, request, payload);
+		break;
+	default:
+		if (desk_ask(host->desk, connection, stream, request, payload) != 0)
+			host_refuse_busy(host, connection, stream);
+		break;
+	}
 }
 
 static void host_closed(void *context, uint64_t connection)
 {
-	programs_closed(((struct host *)context)->programs, connection);
+	struct host *host = context;
+	programs_closed(host->programs, connection);
+	guests_closed(host->guests, connection);
 }
 
 static uint64_t resident_bytes(void)

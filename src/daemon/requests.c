@@ -78,6 +78,12 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT:
 		request_at(request, request->message->read_output->node);
 		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_BEGIN_EXEC:
+		request_at(request, request->message->begin_exec->node);
+		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_CONTINUE_EXEC:
+		request_at(request, request->message->continue_exec->node);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_UPLOAD_PROGRAM:
 		request_at(request, 0);
 		break;

@@ -69,6 +69,8 @@ int ask_query(struct context *context, const char *sql, const char *const *param
 int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count);
 /* A request without an answer worth showing. */
 int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct slice payload);
+/* Its number, and the node that it was given to; 0, or what went wrong was told, and this is the exit code. */
+int find_allocation(struct context *context, const char *id, uint64_t *ret_allocation, uint64_t *ret_node);
 /* From 0 on; says what is wrong. */
 bool parse_number(const char *word, const char *what, uint64_t *ret_number);
 bool parse_id(struct context *context, const char *word, uint64_t *ret_id);
@@ -129,6 +131,7 @@ int run_job_logs(struct context *context, const struct arguments *arguments);
 int run_allocation_ready(struct context *context, const struct arguments *arguments);
 int run_allocation_list(struct context *context, const struct arguments *arguments);
 int run_allocation_status(struct context *context, const struct arguments *arguments);
+int run_allocation_exec(struct context *context, const struct arguments *arguments);
 int run_allocation_logs(struct context *context, const struct arguments *arguments);
 int run_job_plan(struct context *context, const struct arguments *arguments);
 int run_submit(struct context *context, const struct arguments *arguments);

@@ -171,10 +171,10 @@ static int find_task(struct source *source, const char *job, const char *task)
 	return EXIT_FAILED;
 }
 
-static int find_allocation(struct source *source, const char *id)
+int find_allocation(struct context *context, const char *id, uint64_t *ret_allocation, uint64_t *ret_node)
 {
-	uint64_t *numbers[] = {&source->allocation, &source->node};
-	int found = find_row(source->context, "SELECT id, node FROM allocation WHERE id = CAST(?1 AS INTEGER)", &id, 1, numbers, 2);
+	uint64_t *numbers[] = {ret_allocation, ret_node};
+	int found = find_row(context, "SELECT id, node FROM allocation WHERE id = CAST(?1 AS INTEGER)", &id, 1, numbers, 2);
 	if (found == 0)
 		fprintf(stderr, "clusterctl: there is no allocation with the id %s\n", id);
 	return found < 0 ? -found : found == 0 ? EXIT_FAILED : 0;
@@ -209,6 +209,6 @@ int run_allocation_logs(struct context *context, const struct arguments *argumen
 	struct source source = {.context = context, .standard_error = arguments->flags[0] != NULL};
 	if (!parse_number(arguments->values[0], "an allocation", &number))
 		return EXIT_USAGE;
-	int code = find_allocation(&source, arguments->values[0]);
+	int code = find_allocation(context, arguments->values[0], &source.allocation, &source.node);
 	return code != 0 ? code : print_output(&source, arguments->flags[1], arguments->flags[2]);
 }
