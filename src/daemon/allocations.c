@@ -698,19 +698,3 @@ int allocations_find_output(const struct allocations *allocations, uint64_t id, 
 	*ret_ended = task == NULL || task->state == ALLOCATION_ENDED;
 	return 0;
 }
-
-int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset,
-                            size_t size, struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended,
-                            struct error *error)
-{
-	char path[PATH_MAX];
-	bool at_end;
-	bool ended = false;
-	int code = allocations_find_output(allocations, id, path, sizeof path, &ended, error);
-	if (code == 0)
-		code = task_output_read(path, standard_error ? "stderr" : "stdout", offset, size, ret_output,
-		                        ret_offset, &at_end, error);
-	if (code == 0)
-		*ret_ended = ended && at_end;
-	return code;
-}

@@ -50,8 +50,8 @@ void request_await_job(const struct request *request);
 void plan_answer(const struct request *request, const struct registration *registration, struct slice warnings);
 void request_explain_job(const struct request *request);
 
-/* requests_local.c: answered by the host of this node, 0 or another one. */
-void request_at(const struct request *request, uint64_t node);
+/* requests_local.c: answered by the host of the node that it names. */
+void request_local(const struct request *request);
 
 /* requests_keys.c: the key may be one; else it has been answered. */
 bool request_key_fits(const struct request *request, const char *key);

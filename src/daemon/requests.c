@@ -76,31 +76,12 @@ static void hand_on(const struct request *request)
 			consistency_read(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT:
-		request_at(request, request->message->read_output->node);
-		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_BEGIN_EXEC:
-		request_at(request, request->message->begin_exec->node);
-		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_CONTINUE_EXEC:
-		request_at(request, request->message->continue_exec->node);
-		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_UPLOAD_PROGRAM:
-		request_at(request, 0);
-		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_PROGRAM:
-		request_at(request, request->message->keep_program->node);
-		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_READ_PROGRAM:
-		request_at(request, request->message->read_program->node);
-		break;
-	case CLUSTERD__WIRE__REQUEST__BODY_CATALOG_LIST:
-	case CLUSTERD__WIRE__REQUEST__BODY_CATALOG_WATCH:
-		if (request->node->agent)
-			forward_request(request);
-		else if (request->node->installing)
-			consistency_read(request);
-		else
-			request_read(request);
+		request_local(request);
 		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:

@@ -27,8 +27,27 @@ static bool is_there(const struct request *request, uint64_t id)
 	return true;
 }
 
-void request_at(const struct request *request, uint64_t id)
+static uint64_t node_of(const Clusterd__Wire__Request *message)
 {
+	switch (message->body_case) {
+	case CLUSTERD__WIRE__REQUEST__BODY_READ_OUTPUT:
+		return message->read_output->node;
+	case CLUSTERD__WIRE__REQUEST__BODY_BEGIN_EXEC:
+		return message->begin_exec->node;
+	case CLUSTERD__WIRE__REQUEST__BODY_CONTINUE_EXEC:
+		return message->continue_exec->node;
+	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_PROGRAM:
+		return message->keep_program->node;
+	case CLUSTERD__WIRE__REQUEST__BODY_READ_PROGRAM:
+		return message->read_program->node;
+	default:
+		return 0; /* the one that is asked */
+	}
+}
+
+void request_local(const struct request *request)
+{
+	uint64_t id = node_of(request->message);
 	struct node *node = request->node;
 	if (id != 0 && id != node->id && (request->connection & NODE_PEER_CONNECTION) != 0)
 		request_refuse(request, ERR_CONFLICT, "this node is another one than the one that is meant");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -166,4 +167,20 @@ void task_output_complaint(const char *directory, int exit_code, size_t size, st
 	task_output_read(directory, "stderr", -1, size, &complaints, &offset, &at_end, NULL);
 	output_exit(ret_text, &how, buffer_slice(&complaints));
 	buffer_finish(&complaints);
+}
+
+int allocations_read_output(struct allocations *allocations, uint64_t id, bool standard_error, int64_t offset,
+                            size_t size, struct buffer *ret_output, uint64_t *ret_offset, bool *ret_ended,
+                            struct error *error)
+{
+	char path[PATH_MAX];
+	bool at_end;
+	bool ended = false;
+	int code = allocations_find_output(allocations, id, path, sizeof path, &ended, error);
+	if (code == 0)
+		code = task_output_read(path, standard_error ? "stderr" : "stdout", offset, size, ret_output,
+		                        ret_offset, &at_end, error);
+	if (code == 0)
+		*ret_ended = ended && at_end;
+	return code;
 }

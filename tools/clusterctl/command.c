@@ -132,7 +132,7 @@ const struct command_line commands[] = {
          run_allocation_list},
 	{"allocation status", "ID", "one attempt of a task: where, and how it ended", "clusterctl allocation status 31", 1, 1, {{0}},
          run_allocation_status},
-	{"allocation exec", "ID -- COMMAND…", "run a command beside a task: in its directory, environment and group; ends with its exit code",
+	{"allocation exec", "ID -- COMMAND…", "run a command beside a task, in its directory and environment; ends with its exit code",
          "clusterctl allocation exec 31 -- cat state.json", 1, 1, {{0}}, run_allocation_exec},
 	{"allocation logs", "ID", "what one attempt of a task has written", "clusterctl allocation logs 31 --tail 20", 1, 1,
          {{"--stderr", NULL, NULL, "what it has written to stderr instead"},
