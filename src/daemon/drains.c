@@ -24,7 +24,7 @@ static bool may_move(struct placing *placing, const struct job *job)
 		if (!is_well(allocation))
 			return false;
 	}
-	return scheduler_plan(placing->scheduler, job->definition->job, 1, &place, 1) == 1 && place.victim_count == 0;
+	return scheduler_plan(placing->scheduler, job->definition->job, 1, &place, 1, NULL) == 1 && place.victim_count == 0;
 }
 
 static void stop_group(struct ids *stopping, const struct job *job)

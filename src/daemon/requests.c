@@ -83,6 +83,15 @@ static void hand_on(const struct request *request)
 	case CLUSTERD__WIRE__REQUEST__BODY_READ_PROGRAM:
 		request_local(request);
 		break;
+	case CLUSTERD__WIRE__REQUEST__BODY_CATALOG_LIST:
+	case CLUSTERD__WIRE__REQUEST__BODY_CATALOG_WATCH:
+		if (request->node->agent)
+			forward_request(request);
+		else if (request->node->installing)
+			consistency_read(request);
+		else
+			request_read(request);
+		break;
 	case CLUSTERD__WIRE__REQUEST__BODY_MEMBERS:
 	case CLUSTERD__WIRE__REQUEST__BODY_LEAVE:
 		request_cluster(request);
