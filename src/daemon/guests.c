@@ -210,16 +210,15 @@ static bool find_group(int pid, char *ret_path, size_t size)
 	return access(ret_path, W_OK) == 0;
 }
 
+/* A shell joins the group and becomes the command; so what cannot be run ends with 127 or 126 everywhere. */
 static const char *const *words_of(const Clusterd__Wire__BeginExec *body, const char *group, struct arena *arena)
 {
-	const char **words = arena_alloc(arena, (body->n_argv + 6) * sizeof *words);
+	const char **words = arena_alloc(arena, (body->n_argv + 5) * sizeof *words);
 	size_t count = 0;
-	if (group != NULL) { /* it joins before it becomes the command */
-		words[count++] = "/bin/sh";
-		words[count++] = "-c";
-		words[count++] = "echo 0 2>/dev/null >\"$0\"; exec \"$@\"";
-		words[count++] = group;
-	}
+	words[count++] = "/bin/sh";
+	words[count++] = "-c";
+	words[count++] = group != NULL ? "echo 0 2>/dev/null >\"$0\"; exec \"$@\"" : "exec \"$@\"";
+	words[count++] = group != NULL ? group : "sh";
 	for (size_t i = 0; i < body->n_argv; i++)
 		words[count++] = body->argv[i];
 	words[count] = NULL;

@@ -28,7 +28,7 @@ same "stdout and stderr are told apart" "$(cat "$work/out" "$work/err" | tr '\n'
 of b allocation exec "$alloc" -- sh -c 'kill -9 $$' </dev/null
 same "so is its signal" $? 137
 of b allocation exec "$alloc" -- /nowhere/at-all </dev/null 2>"$work/err"
-same "what is not there has failed" $? 1
+same "what is not there has failed" $? 127
 has "and is named" "$(cat "$work/err")" "/nowhere/at-all"
 head -c 3000000 /dev/urandom >"$work/bytes"
 of a allocation exec "$alloc" -- cat <"$work/bytes" >"$work/same" || fail "much through a command"
