@@ -175,8 +175,10 @@ void host_close(struct host *host)
 	discovery_destroy(host->discovery);
 	executor_destroy(host->executor);
 	guests_destroy(host->guests);
+	host->guests = NULL;
 	desk_destroy(host->desk);
 	programs_destroy(host->programs);
+	host->programs = NULL;
 	allocations_destroy(host->allocations);
 	reader_destroy(host->reader);
 	network_close(host->network);

@@ -207,8 +207,11 @@ static void host_local(void *context, uint64_t connection, uint32_t stream, cons
 static void host_closed(void *context, uint64_t connection)
 {
 	struct host *host = context;
-	programs_closed(host->programs, connection);
-	guests_closed(host->guests, connection);
+	/* Connections are closed after those at the end of the node. */
+	if (host->programs != NULL)
+		programs_closed(host->programs, connection);
+	if (host->guests != NULL)
+		guests_closed(host->guests, connection);
 }
 
 static uint64_t resident_bytes(void)

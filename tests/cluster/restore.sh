@@ -23,7 +23,7 @@ cluster=$(sql "SELECT value FROM meta WHERE key = 'cluster_id'")
 has "the copy's cluster" "$said" "\"cluster\":\"$cluster\""
 has "the copy's members" "$said" '"name":"test"'
 has "the copy's tables" "$said" '"pi_instance":2'
-has "for people" "$("$CLUSTERCTL" snapshot inspect "$backup")" "pi_instance  2"
+has "for people" "$("$CLUSTERCTL" snapshot inspect "$backup")" "pi_instance   2"
 same "the copy is its owner's" "$(stat -c %a "$backup")" 600
 
 # After the backup: what is lost with the old cluster must not come again under the same numbers.

@@ -521,16 +521,25 @@ static bool starts(uint64_t id)
 	return fixture.told[id].count > 0 && fixture.told[id].state == ALLOCATION_STARTING;
 }
 
+/* Before its trap is set, it would end at once. */
+static bool is_deaf(uint64_t id)
+{
+	char path[100];
+	snprintf(path, sizeof path, "%s/deaf", fixture.top);
+	return runs(id) && access(path, F_OK) == 0;
+}
+
 static void new_one_waits_for_those_that_the_group_does_not_know(void **state)
 {
 	static const uint64_t known[] = {2};
-	char script[200];
+	char script[300];
 	char go[100];
 	(void)state;
 	snprintf(go, sizeof go, "%s/go", fixture.top);
-	snprintf(script, sizeof script, "trap '' TERM; until [ -e %s ]; do sleep 0.05; done", go);
+	snprintf(script, sizeof script, "trap '' TERM; touch %s/deaf; until [ -e %s ]; do sleep 0.05; done", fixture.top,
+	         go);
 	start_shell(1, script);
-	wait_until(runs, 1);
+	wait_until(is_deaf, 1);
 	allocations_keep_only(fixture.allocations, known, 1);
 	start_shell(2, "exit 0");
 	wait_until(starts, 2);
