@@ -50,6 +50,7 @@ struct link {
 	size_t count;
 	bool scheduled;
 	msec last_due;
+	bool untold; /* that it broke */
 	msec stalled_since;      /* 0: not stalled */
 };
 
@@ -132,10 +133,14 @@ static void link_clear(struct link *link)
 
 /* --- opening and breaking ------------------------------------------------------------------------------------------ */
 
-static void tell_down(void *subject, uint64_t member, uint64_t unused)
+/* Once for a break; before the connection is told to be there again. */
+static void tell_down(void *subject, uint64_t member, uint64_t to)
 {
 	struct server *server = subject;
-	(void)unused;
+	struct link *link = link_of(server->sim, server, server->sim->servers[to]);
+	if (!link->untold)
+		return;
+	link->untold = false;
 	node_peer_down(server->node, member);
 }
 
@@ -174,7 +179,8 @@ static void break_link(struct sim *sim, struct server *from, struct server *to)
 	link_clear(link);
 	if (!there)
 		return;
-	server_after(from, 0, tell_down, link->member, 0);
+	link->untold = true;
+	server_after(from, 0, tell_down, link->member, to->number);
 	if (link->wanted && sim->net->known[from->number][to->number] != 0)
 		begin_to_open(sim, from, to);
 }
@@ -233,6 +239,7 @@ static void opened(struct sim *sim, struct server *from, struct server *to)
 	sim_trace(sim, "%s is connected to %s", from->name, to->name);
 	from->touched = to->touched = true;
 	accept_link(sim, to, from);
+	tell_down(from, link->member, to->number); /* it may have stood still since the break */
 	node_peer_up(from->node, link->member);
 	if (link->count > 0)
 		schedule_link(sim, from, to, sim->now);
