@@ -32,7 +32,8 @@ void refusal_read(const struct stream_frame *frame, struct error *ret_error)
 	} else {
 		const Clusterd__Stream__Refusal *refusal = (const Clusterd__Stream__Refusal *)message;
 		bool known = refusal->code < 0 && refusal->code >= ERR_COMPACTED;
-		error_set(ret_error, known ? refusal->code : ERR_INVALID, "%s", refusal->text);
+		error_set(ret_error, known ? refusal->code : ERR_INVALID, "%s",
+		          refusal->text[0] != '\0' ? refusal->text : "the other side refuses, and gives no reason");
 	}
 	arena_finish(&arena);
 }
