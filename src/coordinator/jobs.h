@@ -6,8 +6,8 @@
  *   allocation  placed → running → completed | failed | stopped | lost,      placed → failed | stopped | lost
  *
  * Which node a task gets, the leader's scheduler decides; COMMAND_PLACE is refused for each task where it does not fit what is written
- * down, so that resources and ports are never given twice (INVARIANTS, 38). A task is given to a node only while no other allocation of
- * it has not ended (INVARIANTS, 39): the end is reported by its node, or the node was declared dead.
+ * down, so that resources and ports are never given twice (INVARIANTS, 79). A task is given to a node only while no other allocation of
+ * it has not ended (INVARIANTS, 79a): the end is reported by its node, or the node was declared dead.
  *
  * A job costs what runs of it and what waits for another attempt, not what it has counted: tasks from `next_task` on were never placed. */
 #ifndef CLUSTERD_COORDINATOR_JOBS_H
