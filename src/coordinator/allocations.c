@@ -45,7 +45,7 @@ static void emit(struct machine *machine, enum effect_kind kind, const struct al
 
 /* --- placing ------------------------------------------------------------------------------------------------------- */
 
-static struct job_task *wait_add(struct job *job, uint32_t task)
+struct job_task *task_wait(struct job *job, uint32_t task)
 {
 	struct job_task *waiting = mem_zero(sizeof *waiting);
 	waiting->task = task;
@@ -73,7 +73,7 @@ static int reach_task(struct machine *machine, struct job *job, uint32_t task)
 	for (; job->next_task < task && code == 0; job->next_task++) {
 		/* The job was made smaller, and larger again, before that one has ended. */
 		if (task_allocation(job, job->next_task) == NULL)
-			code = wait_write(machine, job, wait_add(job, job->next_task));
+			code = wait_write(machine, job, task_wait(job, job->next_task));
 	}
 	return code;
 }
@@ -176,7 +176,7 @@ static int task_again(struct machine *machine, struct job *job, const struct all
 {
 	if (job_kind(job) != JOB_SYSTEM && ended->task >= job->next_task)
 		return 0; /* the job was made smaller meanwhile: it counts as never placed */
-	struct job_task *waiting = wait_add(job, ended->task);
+	struct job_task *waiting = task_wait(job, ended->task);
 	waiting->attempts = ended->attempt;
 	waiting->failures = ended->failures;
 	waiting->window_ms = ended->window_ms;
@@ -234,7 +234,7 @@ static int group_ends(struct machine *machine, struct job *job, uint32_t ended)
 		if (task == ended || task_allocation(job, task) != NULL || task_waiting(job, task) != NULL)
 			continue;
 		job->completed--;
-		code = wait_write(machine, job, wait_add(job, task));
+		code = wait_write(machine, job, task_wait(job, task));
 	}
 	return code;
 }

@@ -279,6 +279,7 @@ struct job *job_add(struct machine *machine, uint64_t id, const struct definitio
                     enum job_state state);
 void job_dirty(struct machine *machine, struct job *job);
 void allocation_dirty(struct machine *machine, struct allocation *allocation);
+struct job_task *task_wait(struct job *job, uint32_t task); /* in memory; attempts and times are the caller's to set */
 struct allocation *allocation_add(struct machine *machine, struct job *job, const struct definition *definition,
                                   struct node_use *use, uint64_t id);
 bool job_has_name(const struct job *job); /* one of its name at a time */

@@ -318,13 +318,11 @@ static int task_loaded(void *context, const struct catalog_task *row)
 	struct job *job = job_find(context, row->job);
 	if (job == NULL)
 		return ERR_CORRUPT;
-	struct job_task *waiting = mem_zero(sizeof *waiting);
-	waiting->task = row->task;
+	struct job_task *waiting = task_wait(job, row->task);
 	waiting->attempts = row->attempts;
 	waiting->failures = row->failures;
 	waiting->window_ms = row->window_ms;
 	waiting->due_ms = row->due_ms;
-	HASH_ADD(hh, job->waiting, task, sizeof waiting->task, waiting);
 	return 0;
 }
 

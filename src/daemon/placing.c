@@ -122,7 +122,7 @@ static void tell_job(struct node *node, const struct job *job)
 	known->id = job->id;
 	known->definition = job->definition;
 	known->count = job->count;
-	known->updating = true;
+	known->updating = placing->updating = true;
 	HASH_ADD(hh, placing->jobs, id, sizeof known->id, known);
 	scheduler_job_add(placing->scheduler, job->id, job->definition->job, job->next_task, job->count);
 	for (waiting = job->waiting; waiting != NULL; waiting = waiting->hh.next)
@@ -557,12 +557,16 @@ static void update_job(struct placing *placing, struct known_job *known, const s
 static void update_jobs(struct node *node)
 {
 	struct placing *placing = node->placing;
+	if (!placing->updating)
+		return;
+	placing->updating = false;
 	for (struct known_job *known = placing->jobs; known != NULL; known = known->hh.next) {
 		const struct job *job = known->updating ? machine_job(node->machine, known->id) : NULL;
 		if (job == NULL || job_kind(job) == JOB_BATCH)
 			known->updating = false;
 		else
 			update_job(placing, known, job);
+		placing->updating = placing->updating || known->updating;
 	}
 }
 

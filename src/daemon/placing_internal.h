@@ -51,6 +51,7 @@ struct placing {
 	struct tenant *tenants;
 	struct pending *pending;
 	struct known_job *jobs;
+	bool updating; /* one of them may be */
 	uint32_t placed; /* proposed, and not applied so far */
 	struct command_allocation *changes;
 	size_t change_count;
