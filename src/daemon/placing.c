@@ -116,14 +116,14 @@ static void tell_job(struct node *node, const struct job *job)
 {
 	struct placing *placing = node->placing;
 	const struct job_task *waiting;
-	if (job->definition->job->group && job->live > 0)
-		return; /* once all of it waits */
 	struct known_job *known = mem_zero(sizeof *known);
 	known->id = job->id;
 	known->definition = job->definition;
 	known->count = job->count;
 	known->updating = placing->updating = true;
 	HASH_ADD(hh, placing->jobs, id, sizeof known->id, known);
+	if (job->definition->job->group && job->live > 0)
+		return; /* the scheduler gets it once all of it waits */
 	scheduler_job_add(placing->scheduler, job->id, job->definition->job, job->next_task, job->count);
 	for (waiting = job->waiting; waiting != NULL; waiting = waiting->hh.next)
 		scheduler_task_waits(placing->scheduler, job->id, waiting->task, monotonic(node, waiting->due_ms));
@@ -279,7 +279,9 @@ static void task_effect(struct node *node, const struct effect *effect)
 	struct job_task *waiting = NULL;
 	uint32_t task = effect->task;
 	if (is_wanted(job) && job->definition->job->group) {
-		if (known != NULL && job->live == 0)
+		if (job->live > 0)
+			return;
+		if (known != NULL)
 			forget_job(node->placing, known);
 		tell_job(node, job);
 		return;
