@@ -343,7 +343,12 @@ const char *cluster_leader_name(const struct node *node)
 	uint64_t leader = node_leader(node);
 	if (leader == node->id)
 		return node->name;
-	return leader != 0 && gossip_find(node->gossip, leader, &member) ? member.name : "";
+	if (leader == 0)
+		return "";
+	if (gossip_find(node->gossip, leader, &member))
+		return member.name;
+	const struct node_use *use = machine_node(node->machine, leader); /* Raft is heard before gossip after a restart */
+	return use != NULL ? use->name : "";
 }
 
 static const char *seat(const struct node *node, uint64_t id)

@@ -227,6 +227,7 @@ static void tell_configured(struct node *node)
 static void tell_ready(struct node *node)
 {
 	struct waiter waiter;
+	assert(strcmp(status_state(node), STATUS_INACTIVE) != 0);
 	while (waiters_take(node->waiters, WAIT_READY, 0, 0, &waiter)) {
 		buffer_clear(&node->scratch);
 		status_print(node, &node->scratch);
@@ -550,10 +551,10 @@ uint64_t node_leader_term(const struct node *node)
 bool node_ready(const struct node *node)
 {
 	if (node->agent)
-		return node->runner.leader != 0 && !node->supply.wants_units;
+		return cluster_leader_name(node)[0] != '\0' && !node->supply.wants_units;
 	if (node->leader || node->installing)
 		return node->ready;
-	return raft_leader(node->raft) != 0 && raft_commit_index(node->raft) > 0 &&
+	return cluster_leader_name(node)[0] != '\0' && raft_commit_index(node->raft) > 0 &&
 	       machine_applied_index(node->machine) >= raft_commit_index(node->raft);
 }
 

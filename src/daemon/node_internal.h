@@ -357,6 +357,8 @@ int node_zone(const struct node *node, struct slice name, struct timetable_zone 
 int node_check_zones(const struct node *node, const struct registration *registration, struct error *error);
 
 /* status.c */
+#define STATUS_INACTIVE "inactive"
+const char *status_state(const struct node *node); /* inactive, primary or secondary; who is ready is not inactive */
 void status_print(struct node *node, struct buffer *out);
 int inspect_process(struct node *node, const Clusterd__Wire__InspectProcess *what, struct buffer *out,
                     struct error *error);

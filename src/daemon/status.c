@@ -37,18 +37,24 @@ static void gossip_print(const struct node *node, struct buffer *out)
 	field_number(out, "stamps_refused", node->clock.refused);
 }
 
+const char *status_state(const struct node *node)
+{
+	if (node->leader)
+		return node->ready ? "primary" : STATUS_INACTIVE;
+	return cluster_leader_name(node)[0] != '\0' ? "secondary" : STATUS_INACTIVE;
+}
+
 void status_print(struct node *node, struct buffer *out)
 {
 	const char *leader = cluster_leader_name(node);
-	bool leads = node->leader && node->ready;
-	const char *state = leads ? "primary" : !node->leader && leader[0] != '\0' ? "secondary" : "inactive";
+	const char *state = status_state(node);
 	struct gossip_statistics members;
 	gossip_statistics(node->gossip, &members);
 	buffer_append_string(out, "{\"node\":");
 	json_quote(out, slice_of(node->name));
 	field_text(out, "state", state);
 	field_text(out, "role", node->agent ? "agent" : "server");
-	field_text(out, "leader", leads || !node->leader ? leader : "");
+	field_text(out, "leader", node->ready || !node->leader ? leader : "");
 	field_text(out, "cluster", node->identity.cluster_id);
 	field_text(out, "problem", node->problem.code != 0 ? node->problem.text : "");
 	field_text(out, "address", node->address);
