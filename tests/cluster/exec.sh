@@ -4,14 +4,9 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
-value_of() { of "$1" sql "$2" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'; }
+. "$(dirname "$0")/job_words.sh"
 
-start a --expect 3
-start b --expect 3 --join "$(address_of a)"
-start c --expect 3 --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
-knows_capacity() { [ "$(value_of a "SELECT count(*) AS n FROM node WHERE cpu > 0")" = 3 ]; }
-until_true "what nodes have to give is known" knows_capacity
+three_nodes
 printf 'job web { type = service exec = ["sh", "-c", "echo state > here; exec sleep 1000"] env = {"GREETING": "hello"} nodes = "c" stop_grace = 1s }\n' >"$work/web.flow"
 id=$(of a job run "$work/web.flow" | awk '{ print $1 }')
 of a job wait "$id" --running || fail "a service does not run"

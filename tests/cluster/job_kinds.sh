@@ -3,27 +3,17 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
+. "$(dirname "$0")/job_words.sh"
 
-ask() { # SQL: the rows, one a line, columns of the first name
-	of "$at" sql "$1" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'
-}
-is() { [ "$(ask "$2")" = "$1" ]; } # VALUE SQL
-job_file() { # NAME TEXT: a file with one job
-	printf '%s\n' "$2" >"$work/$1.flow"
-}
-run_job() { of "$at" job run "$work/$1.flow" | awk '{ print $1 }'; } # NAME: its id
-start a --expect 3
-start b --expect 3 --join "$(address_of a)"
-start c --expect 3 --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
+ask() { value_of "$at" "$1"; } # SQL
+three_nodes
 at=a
-until_true "what nodes have to give is known" is 3 "SELECT count(*) AS n FROM node WHERE cpu > 0"
 
 # --- periodic jobs
 
 job_file minute "job minute { type = periodic schedule = \"* * * * *\" parameters = {how: \"by itself\"}
   exec = [\"sh\", \"-c\", \"echo \$0 \$CLUSTERD_JOB >>$work/runs\", how] }"
-minute=$(run_job minute)
+minute=$(run_job "$at" minute)
 next_is_known() { [ "$(ask "SELECT next_ms % 60000 AS n FROM job WHERE id = $minute")" = 0 ]; }
 until_true "the next run of a periodic job is known" next_is_known
 due=$(ask "SELECT next_ms AS n FROM job WHERE id = $minute")
@@ -36,7 +26,7 @@ victim=$leader
 for name in a b c; do [ "$name" = "$victim" ] || at=$name; done
 kill_member "$victim"
 patience=150
-ran() { is 1 "SELECT count(*) >= 2 AS n FROM job WHERE parent = $minute AND state = 'completed'"; }
+ran() { is "$at" 1 "SELECT count(*) >= 2 AS n FROM job WHERE parent = $minute AND state = 'completed'"; }
 until_true "when it is due it is run, whoever leads" ran
 of "$at" job stop "$minute" || fail "a periodic job cannot be stopped"
 same "a periodic job that is stopped has ended" "$(ask "SELECT state FROM job WHERE id = $minute")" stopped

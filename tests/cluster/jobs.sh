@@ -3,31 +3,11 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
-trap 'cleanup_nodes; cleanup' EXIT
+. "$(dirname "$0")/job_words.sh"
 
-job_file() { # NAME TEXT: a file with one job
-	mkdir -p "$work/jobs"
-	printf '%s\n' "$2" >"$work/jobs/$1.flow"
-}
-run_job() { # NODE NAME: its id
-	of "$1" job run "$work/jobs/$2.flow" | awk '{ print $1 }'
-}
 field_of() { # NODE JOB FIELD
-	of "$1" sql "SELECT $3 FROM job WHERE id = $2" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'
+	value_of "$1" "SELECT $3 FROM job WHERE id = $2"
 }
-state_is() { [ "$(field_of "$1" "$2" state)" = "$3" ]; }
-running_are() { # NODE JOB COUNT
-	[ "$(of "$1" sql "SELECT count(*) AS n FROM allocation WHERE job = $2 AND state = 'running'" -o jsonl)" = "{\"n\":$3}" ]
-}
-pids_of() { cat "$work"/pids/"$1".* 2>/dev/null; }
-lives() { kill -0 "$1" 2>/dev/null; }
-none_lives() {
-	local pid
-	for pid in $(pids_of "$1"); do
-		if lives "$pid"; then return 1; fi
-	done
-}
-mkdir -p "$work/pids"
 
 # --- one node
 
@@ -105,12 +85,7 @@ stop_member one
 
 # --- three nodes, of which one dies
 
-start a --expect 3
-start b --expect 3 --join "$(address_of a)"
-start c --expect 3 --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
-knows_capacity() { [ "$(of a sql "SELECT count(*) AS n FROM node WHERE cpu > 0" -o jsonl)" = '{"n":3}' ]; }
-until_true "what nodes have to give is known" knows_capacity
+three_nodes
 
 job_file spread "job spread { type = service count = 3 placement = spread
   exec = [\"sh\", \"-c\", \"echo \$\$ > $work/pids/spread.\$CLUSTERD_ALLOCATION; exec sleep 1000\"] }"

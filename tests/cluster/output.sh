@@ -4,22 +4,13 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
-mkdir -p "$work/jobs"
-
-job_file() { printf '%s\n' "$2" >"$work/jobs/$1.flow"; }
-run_job() { of "$1" job run "$work/jobs/$2.flow" | awk '{ print $1 }'; }
-value_of() { of "$1" sql "$2" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'; }
-running_are() { [ "$(value_of "$1" "SELECT count(*) AS n FROM allocation WHERE job = $2 AND state = 'running'")" = "$3" ]; }
+. "$(dirname "$0")/job_words.sh"
 resident() { status_field "$1" resident_bytes; }
 
-start a --expect 3
-start b --expect 3 --join "$(address_of a)"
-start c --expect 3 --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
+three_nodes
 start w --role agent --join "$(address_of a)"
 start v --role agent --join "$(address_of a)"
-knows_capacity() { [ "$(value_of a "SELECT count(*) AS n FROM node WHERE cpu > 0")" = 5 ]; }
-until_true "what nodes have to give is known" knows_capacity
+until_true "what agents have to give is known" capacity_is_known a 5
 
 # --- from anywhere, and what is said when there is nothing
 

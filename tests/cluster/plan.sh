@@ -3,7 +3,7 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
-value_of() { of "$1" sql "$2" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'; }
+. "$(dirname "$0")/job_words.sh"
 plan() { # NODE EXPECTED CODE: the plan is in $work/plan
 	of "$1" job plan "$work/web.flow" >"$work/plan" 2>"$work/said"
 	local code=$?
@@ -12,12 +12,7 @@ plan() { # NODE EXPECTED CODE: the plan is in $work/plan
 job() { printf '%s\n' "$1" >"$work/web.flow"; }
 rows() { value_of a "SELECT (SELECT count(*) FROM job) || '/' || (SELECT count(*) FROM allocation) || '/' || (SELECT count(*) FROM unit) AS x"; }
 
-start a --expect 3
-start b --expect 3 --join "$(address_of a)"
-start c --expect 3 --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
-knows_capacity() { [ "$(value_of a "SELECT count(*) AS n FROM node WHERE cpu > 0")" = 3 ]; }
-until_true "what nodes have to give is known" knows_capacity
+three_nodes
 before=$(rows)
 job 'job web { type = service count = 3 placement = spread exec = ["sleep", "1000"] stop_grace = 1s }'
 plan b 1

@@ -4,9 +4,8 @@
 CLUSTERD=$1 CLUSTERCTL=$2
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
+. "$(dirname "$0")/job_words.sh"
 
-value_of() { of "$1" sql "$2" -o jsonl | sed 's/^{"[a-z_]*"://; s/}$//; s/^"//; s/"$//'; }
-state_is() { [ "$(value_of "$1" "SELECT state FROM job WHERE id = $2")" = "$3" ]; }
 live_of() { value_of a "SELECT count(*) AS n FROM allocation WHERE job = $1 AND finished_ms IS NULL"; }
 program() { # NAME: a script from stdin
 	cat >"$work/$1"
@@ -23,13 +22,9 @@ refused() { # WHAT PART COMMAND…: exit code 1 with the words
 	has "$what" "$(cat "$work/said")" "$part"
 }
 
-start a --expect 3 --program-kept 4s
-start b --expect 3 --program-kept 4s --join "$(address_of a)"
-start c --expect 3 --program-kept 4s --join "$(address_of a)"
-until_true "three nodes form a cluster" agree a b c
+three_nodes --program-kept 4s
 start w --role agent --program-kept 4s --join "$(address_of a)"
-knows_capacity() { [ "$(value_of a "SELECT count(*) AS n FROM node WHERE cpu > 0")" = 4 ]; }
-until_true "what nodes have to give is known" knows_capacity
+until_true "what the agent has to give is known" capacity_is_known a 4
 
 # --- Strymon's check 2: an id is printed, and the job runs
 
