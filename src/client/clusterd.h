@@ -512,6 +512,41 @@ int clusterd_query(struct clusterd_client *client, const char *sql, const char *
                    struct clusterd_reply **ret_reply, int timeout_ms, struct clusterd_error *error);
 struct clusterd_request *clusterd_query_begin(struct clusterd_client *client, const char *sql, const char *const *parameters,
                                               size_t parameter_count, int timeout_ms, clusterd_done *done, void *context);
+/* Tables as they are: "executor", "job", "allocation", "topic", "publication", "subscription", "member"; a row is a JSON object, whose
+ * `id` is what names it. The whole table as a JSON array (for clusterd_free). CLUSTERD_ERR_NOT_FOUND: there is no such table. */
+int clusterd_catalog_list(struct clusterd_client *client, const char *table, char **ret_json, int timeout_ms,
+                          struct clusterd_error *error);
+
+struct clusterd_catalog_change {
+	uint64_t index;    /* in the log: of the change; of the state: as of which it is */
+	const char *table;
+	uint64_t id;
+	const char *row;   /* JSON, `row_size` bytes. NULL: it is gone */
+	size_t row_size;
+	bool state;        /* told because it is there, not because it has changed */
+};
+/* Tells tables as they are, and each change from then on, also over the loss of nodes; of changes of one row that come together the last
+ * one only. */
+struct clusterd_catalog_watch;
+/* `change`; `error` NULL. Or the end of the watch: `change` NULL; destroy it then, there or later. CLUSTERD_ERR_COMPACTED: what has changed
+ * since the index is not known any more: begin anew, with the state. */
+typedef void clusterd_catalog_told(void *context, const struct clusterd_catalog_change *change, const struct clusterd_error *error);
+struct clusterd_catalog_watch_options {
+	size_t size;
+	const char *const *tables; /* up to 16 */
+	size_t table_count;        /* 0: all there are */
+	uint64_t from;             /* changes from this index on; 0: the state first */
+	clusterd_catalog_told *told;
+	void *context;
+};
+#define CLUSTERD_CATALOG_WATCH_OPTIONS {sizeof(struct clusterd_catalog_watch_options), NULL, 0, 0, NULL, NULL}
+/* Begins at once, calls `told` from dispatch. */
+struct clusterd_catalog_watch *clusterd_catalog_watch_create(struct clusterd_client *client,
+                                                             const struct clusterd_catalog_watch_options *options);
+void clusterd_catalog_watch_destroy(struct clusterd_catalog_watch *watch);
+/* From which another one would go on: all that was told is before it. 0: the state is not told as a whole so far. */
+uint64_t clusterd_catalog_watch_index(const struct clusterd_catalog_watch *watch);
+
 /* The members as the asked node sees them: a JSON array (for clusterd_free). */
 int clusterd_members(struct clusterd_client *client, char **ret_json, int timeout_ms, struct clusterd_error *error);
 struct clusterd_request *clusterd_members_begin(struct clusterd_client *client, int timeout_ms, clusterd_done *done, void *context);

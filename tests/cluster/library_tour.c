@@ -360,6 +360,90 @@ static void cluster(void)
 	CHECK(strcmp(clusterd_code_name(CLUSTERD_ERR_NOT_FOUND), "not found") == 0 && clusterd_version()[0] == '0');
 }
 
+/* --- the catalog as a service ---------------------------------------------------------------------------------------- */
+
+struct rows {
+	struct clusterd_catalog_watch *watch;
+	unsigned there;   /* told as state */
+	unsigned changed;
+	unsigned gone;
+	uint64_t last;    /* index */
+	int code;
+};
+
+static void row_told(void *context, const struct clusterd_catalog_change *change, const struct clusterd_error *why)
+{
+	struct rows *rows = context;
+	if (change == NULL) {
+		rows->code = why->code;
+		return;
+	}
+	CHECK(strcmp(change->table, "topic") == 0 && change->index >= rows->last);
+	CHECK(change->row == NULL || (change->row[0] == '{' && change->row[change->row_size - 1] == '}'));
+	rows->last = change->index;
+	rows->there += change->state;
+	rows->changed += !change->state && change->row != NULL;
+	rows->gone += change->row == NULL;
+}
+
+static struct clusterd_catalog_watch *watch_rows(struct rows *rows, const char *table, uint64_t from)
+{
+	struct clusterd_catalog_watch_options options = CLUSTERD_CATALOG_WATCH_OPTIONS;
+	options.tables = &table;
+	options.table_count = 1;
+	options.from = from;
+	options.told = row_told;
+	options.context = rows;
+	return rows->watch = clusterd_catalog_watch_create(client, &options);
+}
+
+static void catalog(void)
+{
+	struct clusterd_session *session = clusterd_session_create(client, 0, NULL, NULL);
+	struct clusterd_publish_options options = CLUSTERD_PUBLISH_OPTIONS;
+	struct rows all = {0};
+	struct rows again = {0};
+	struct rows none = {0};
+	uint64_t first;
+	uint64_t second;
+	char *json;
+	options.kind = CLUSTERD_TOPIC_STREAM;
+	options.address = "127.0.0.1:1";
+	options.topic = "catalog-1";
+	CHECK(clusterd_topic_publish(session, &options, &first, LONG, &error) == 0);
+	watch_rows(&all, "topic", 0);
+	CHECK(clusterd_catalog_watch_index(all.watch) == 0);
+	while (clusterd_catalog_watch_index(all.watch) == 0)
+		clusterd_client_poll(client, LONG);
+	CHECK(all.there == 1 && all.changed == 0);
+	uint64_t index = clusterd_catalog_watch_index(all.watch);
+	options.topic = "catalog-2";
+	CHECK(clusterd_topic_publish(session, &options, &second, LONG, &error) == 0);
+	while (all.changed == 0)
+		clusterd_client_poll(client, LONG);
+	CHECK(clusterd_catalog_list(client, "topic", &json, LONG, &error) == 0);
+	CHECK(strstr(json, "catalog-1") != NULL && strstr(json, "catalog-2") != NULL && json[strlen(json) - 1] == ']');
+	clusterd_free(json);
+	CHECK(clusterd_catalog_list(client, "nonsense", &json, LONG, &error) == CLUSTERD_ERR_NOT_FOUND);
+	CHECK(clusterd_topic_unpublish(session, first, LONG, &error) == 0);
+	while (all.gone == 0)
+		clusterd_client_poll(client, LONG);
+	CHECK(all.there == 1 && all.changed == 1 && all.gone == 1);
+	watch_rows(&again, "topic", index);
+	while (again.changed + again.gone < 2)
+		clusterd_client_poll(client, LONG);
+	CHECK(again.there == 0 && again.changed == 1 && again.gone == 1);
+	watch_rows(&none, "nonsense", 0);
+	while (none.code == 0)
+		clusterd_client_poll(client, LONG);
+	CHECK(none.code == CLUSTERD_ERR_NOT_FOUND);
+	clusterd_catalog_watch_destroy(all.watch);
+	clusterd_catalog_watch_destroy(again.watch);
+	clusterd_catalog_watch_destroy(none.watch);
+	CHECK(clusterd_session_close(session, LONG, &error) == 0);
+	clusterd_session_destroy(session);
+}
+
 int main(int argc, char **argv)
 {
 	struct clusterd_client_options options = CLUSTERD_CLIENT_OPTIONS;
@@ -376,6 +460,7 @@ int main(int argc, char **argv)
 	workflows(argv[2]);
 	workers();
 	cluster();
+	catalog();
 	clusterd_client_destroy(client);
 	puts("all is as it should be");
 	return 0;

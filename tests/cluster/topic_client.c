@@ -4,7 +4,8 @@
  *   watch ADDRESSES NAME                                                 until it is ended
  *   unpublish ADDRESSES PUBLICATION          in a session of its own
  *   steal ADDRESSES SESSION PUBLICATION      in the session of another, which it only knows the number of
- *   many ADDRESSES COUNT                     publishes so many topics, and closes its session */
+ *   many ADDRESSES COUNT                     publishes so many topics, and closes its session
+ *   crowd ADDRESSES TTL COUNT NAME           publishes NAME-0, NAME-1, …, says how many it may have, and holds them until it is ended */
 #include "client/session.h"
 
 #include <err.h>
@@ -138,6 +139,46 @@ static void many(int count)
 	puts("done");
 }
 
+struct crowd {
+	int asked;
+	int published;
+	int refused;
+	struct clusterd_error why; /* the last one was refused */
+};
+
+static void crowd_grows(void *context, struct clusterd_reply *reply, const struct clusterd_error *error)
+{
+	struct crowd *crowd = context;
+	if (reply != NULL) {
+		crowd->published++;
+	} else {
+		crowd->refused++;
+		crowd->why = *error;
+	}
+}
+
+static void crowd(char **arguments)
+{
+	struct clusterd_publish_options options = CLUSTERD_PUBLISH_OPTIONS;
+	struct clusterd_session *session = clusterd_session_create(client, strtoull(arguments[0], NULL, 10), told, NULL);
+	struct crowd crowd = {0};
+	int count = atoi(arguments[1]);
+	char name[100];
+	options.topic = name;
+	options.kind = CLUSTERD_TOPIC_STREAM;
+	options.address = "127.0.0.1:1";
+	while (crowd.published + crowd.refused < count) {
+		while (crowd.asked < count && crowd.asked - crowd.published - crowd.refused < 500) {
+			snprintf(name, sizeof name, "%s-%d", arguments[2], crowd.asked++);
+			clusterd_topic_publish_begin(session, &options, PATIENCE_MS, crowd_grows, &crowd);
+		}
+		clusterd_client_poll(client, PATIENCE_MS);
+	}
+	printf("%d published, %d refused: %s\n", crowd.published, crowd.refused, crowd.why.text);
+	fflush(stdout);
+	hold();
+}
+
 int main(int argc, char **argv)
 {
 	struct clusterd_client_options options = CLUSTERD_CLIENT_OPTIONS;
@@ -166,6 +207,8 @@ int main(int argc, char **argv)
 		unpublish(session, argv[4]);
 	} else if (strcmp(argv[1], "many") == 0) {
 		many(atoi(argv[3]));
+	} else if (strcmp(argv[1], "crowd") == 0 && argc == 6) {
+		crowd(argv + 3);
 	} else {
 		errx(2, "topic_client cannot %s", argv[1]);
 	}

@@ -122,7 +122,7 @@ const struct command_line commands[] = {
 	{"service call", "NAME [JSON]", "ask a service, print its answer", "clusterctl service call echo '{\"n\": 1}'", 1, 2,
          {{"--schema", NULL, "TEXT", "that it must have"}, {"--wait", NULL, NULL, "for the service to be there"}}, run_service_call},
 	{"catalog list", "TABLE", "a table as a node has applied it", "clusterctl catalog list topic", 1, 1, {{0}}, run_catalog_list},
-	{"catalog watch", "[TABLE…]", "tables, then each change of a row", "clusterctl catalog watch topic publication", 0, -1,
+	{"catalog watch", "[TABLE…]", "tables, then each change of a row", "clusterctl catalog watch topic publication", 0, 16,
          {{"--from", NULL, "INDEX", "only what has changed from this index of the log on"},
           {"--count", NULL, "N", "end after so many lines"}}, run_catalog_watch},
 	{"allocation list", "", "attempts of tasks that have not ended, newest first", "clusterctl allocation list --node node2", 0, 0,
