@@ -1,4 +1,4 @@
-#include "client/client.h"
+#include "client/watcher.h"
 
 #include "base/memory.h"
 
@@ -8,7 +8,6 @@
 /* The catalog as a service. A watch asks for what has changed from an index on, again and again. Where the state comes first, it lists
  * tables page by page, of which each says as of which index it is: what a page has already is not told again. */
 
-#define FOLLOW_MS 10000 /* one request waits so long for changes */
 #define TABLES_MAX 16
 
 static const char *const all_tables[] = {"executor", "job", "allocation", "topic", "publication", "subscription", "member"};
@@ -21,7 +20,7 @@ struct page {
 };
 
 struct clusterd_catalog_watch {
-	struct clusterd_client *client;
+	struct watcher watcher;
 	char *tables[TABLES_MAX];
 	size_t table_count;
 	size_t table; /* that is listed */
@@ -31,9 +30,6 @@ struct clusterd_catalog_watch {
 	size_t page_room;
 	uint64_t from;  /* 0: not known yet */
 	uint64_t known; /* the latest index of a page */
-	bool tells;     /* a call is under way */
-	bool destroyed; /* from inside it */
-	struct clusterd_request *request;
 	clusterd_catalog_told *told;
 	void *context;
 };
@@ -41,8 +37,9 @@ struct clusterd_catalog_watch {
 static void list(struct clusterd_catalog_watch *watch);
 static void follow(struct clusterd_catalog_watch *watch);
 
-static void watch_free(struct clusterd_catalog_watch *watch)
+static void watch_free(struct watcher *watcher)
 {
+	struct clusterd_catalog_watch *watch = (struct clusterd_catalog_watch *)watcher;
 	for (size_t i = 0; i < watch->table_count; i++)
 		mem_free(watch->tables[i]);
 	mem_free(watch->pages);
@@ -50,37 +47,12 @@ static void watch_free(struct clusterd_catalog_watch *watch)
 }
 
 /* false: it was destroyed. */
-static bool tell(struct clusterd_catalog_watch *watch, const struct clusterd_catalog_change *change, const struct error *error)
+static bool tell(struct clusterd_catalog_watch *watch, const struct clusterd_catalog_change *change,
+                 const struct clusterd_error *error)
 {
-	struct clusterd_error public;
-	client_say(&public, error);
-	watch->tells = true;
-	watch->told(watch->context, change, error != NULL ? &public : NULL);
-	watch->tells = false;
-	if (watch->destroyed)
-		watch_free(watch);
-	else
-		return true;
-	return false;
-}
-
-/* Whether the answer has what was asked for. Else it is asked again, or the watch has ended, and may be gone. */
-static bool answered(struct clusterd_catalog_watch *watch, const struct clusterd_reply *reply, const struct error *error,
-                     Clusterd__Wire__Response__BodyCase expected, void (*again)(struct clusterd_catalog_watch *watch))
-{
-	struct error failure = {0};
-	watch->request = NULL;
-	if (error == NULL && reply->response->body_case == expected)
-		return true;
-	if (error == NULL)
-		request_unexpected(&failure);
-	else if (!request_may_pass(error->code))
-		failure = *error;
-	if (failure.code != 0)
-		tell(watch, NULL, &failure);
-	else
-		again(watch);
-	return false;
+	watcher_tells(&watch->watcher);
+	watch->told(watch->context, change, error);
+	return watcher_told(&watch->watcher);
 }
 
 /* --- what is there ------------------------------------------------------------------------------------------------- */
@@ -104,7 +76,13 @@ static uint64_t rows_last(const Clusterd__Wire__CatalogRows *rows)
 static void take_rows(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_catalog_watch *watch = context;
-	if (!answered(watch, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_ROWS, list))
+	struct clusterd_error why;
+	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_ROWS, &why);
+	if (answer == WATCHER_ENDS)
+		tell(watch, NULL, &why);
+	else if (answer == WATCHER_ASKS_AGAIN)
+		list(watch);
+	if (answer != WATCHER_HAS_IT)
 		return;
 	const Clusterd__Wire__CatalogRows *rows = reply->response->catalog_rows;
 	for (size_t i = 0; i < rows->n_rows; i++) {
@@ -142,7 +120,7 @@ static void list(struct clusterd_catalog_watch *watch)
 	Clusterd__Wire__Request message;
 	Clusterd__Wire__CatalogList body;
 	ask_rows(&message, &body, watch->tables[watch->table], watch->after);
-	watch->request = request_begin(watch->client, &message, SLICE(""), CLUSTERD_NO_TIMEOUT, take_rows, watch);
+	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), CLUSTERD_NO_TIMEOUT, take_rows, watch);
 }
 
 int clusterd_catalog_list(struct clusterd_client *client, const char *table, char **ret_json, int timeout_ms,
@@ -192,7 +170,13 @@ static bool is_new(const struct clusterd_catalog_watch *watch, const Clusterd__W
 static void take_changes(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_catalog_watch *watch = context;
-	if (!answered(watch, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_CHANGES, follow))
+	struct clusterd_error why;
+	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_CHANGES, &why);
+	if (answer == WATCHER_ENDS)
+		tell(watch, NULL, &why);
+	else if (answer == WATCHER_ASKS_AGAIN)
+		follow(watch);
+	if (answer != WATCHER_HAS_IT)
 		return;
 	const Clusterd__Wire__CatalogChanges *changes = reply->response->catalog_changes;
 	for (size_t i = 0; i < changes->n_changes; i++) {
@@ -222,7 +206,7 @@ static void follow(struct clusterd_catalog_watch *watch)
 	body.from = watch->from;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_CATALOG_WATCH;
 	message.catalog_watch = &body;
-	watch->request = request_begin(watch->client, &message, SLICE(""), FOLLOW_MS, take_changes, watch);
+	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), WATCHER_FOLLOW_MS, take_changes, watch);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -235,14 +219,13 @@ struct clusterd_catalog_watch *clusterd_catalog_watch_create(struct clusterd_cli
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
 	assert(known.told != NULL && known.table_count <= TABLES_MAX);
 	const char *const *tables = known.table_count != 0 ? known.tables : all_tables;
-	watch->client = client;
+	watcher_init(&watch->watcher, client, watch_free);
 	watch->table_count = known.table_count != 0 ? known.table_count : TABLE_COUNT;
 	for (size_t i = 0; i < watch->table_count; i++)
 		watch->tables[i] = mem_string(tables[i]);
 	watch->from = known.from;
 	watch->told = known.told;
 	watch->context = known.context;
-	client->users++;
 	if (watch->from != 0)
 		follow(watch);
 	else
@@ -252,15 +235,7 @@ struct clusterd_catalog_watch *clusterd_catalog_watch_create(struct clusterd_cli
 
 void clusterd_catalog_watch_destroy(struct clusterd_catalog_watch *watch)
 {
-	if (watch == NULL)
-		return;
-	clusterd_request_cancel(watch->request);
-	watch->request = NULL;
-	watch->client->users--;
-	if (watch->tells)
-		watch->destroyed = true;
-	else
-		watch_free(watch);
+	watcher_destroy((struct watcher *)watch);
 }
 
 uint64_t clusterd_catalog_watch_index(const struct clusterd_catalog_watch *watch)

@@ -1,4 +1,5 @@
 #include "client/session.h"
+#include "client/watcher.h"
 
 #include "base/memory.h"
 
@@ -6,8 +7,6 @@
 #include <string.h>
 
 /* Topics: what is asked of them, and watches. A watch asks for a topic that is other than the one it knows, again and again. */
-
-#define FOLLOW_MS 10000 /* one request waits so long for changes */
 
 struct message {
 	Clusterd__Wire__Request request;
@@ -291,53 +290,43 @@ uint64_t clusterd_reply_id(const struct clusterd_reply *reply)
 /* --- watches ------------------------------------------------------------------------------------------------------- */
 
 struct clusterd_topic_watch {
-	struct clusterd_client *client;
+	struct watcher watcher;
 	char *topic;
 	uint64_t version;
 	bool begun;     /* something was told */
-	bool tells;     /* a call is under way */
-	bool destroyed; /* from inside it */
-	struct clusterd_request *request;
 	clusterd_topic_told *told;
 	void *context;
 };
 
 static void follow(struct clusterd_topic_watch *watch);
 
-static void watch_free(struct clusterd_topic_watch *watch)
+static void watch_free(struct watcher *watcher)
 {
+	struct clusterd_topic_watch *watch = (struct clusterd_topic_watch *)watcher;
 	mem_free(watch->topic);
 	mem_free(watch);
 }
 
 /* false: it was destroyed. */
-static bool tell(struct clusterd_topic_watch *watch, struct clusterd_reply *reply, const struct error *error)
+static bool tell(struct clusterd_topic_watch *watch, struct clusterd_reply *reply, const struct clusterd_error *error)
 {
-	struct clusterd_error public = {0};
-	client_say(&public, error);
-	watch->tells = true;
-	watch->told(watch->context, reply, error != NULL ? &public : NULL);
-	watch->tells = false;
-	if (!watch->destroyed)
-		return true;
-	watch_free(watch);
-	return false;
+	watcher_tells(&watch->watcher);
+	watch->told(watch->context, reply, error);
+	return watcher_told(&watch->watcher);
 }
 
 static void take_state(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_topic_watch *watch = context;
-	struct error failure = {0};
-	watch->request = NULL;
-	if (error == NULL && reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_TOPIC)
-		request_unexpected(&failure);
-	else if (error != NULL && !request_may_pass(error->code))
-		failure = *error;
-	if (failure.code != 0) {
-		tell(watch, NULL, &failure);
+	struct clusterd_error why;
+	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_TOPIC, &why);
+	if (answer == WATCHER_ENDS)
+		tell(watch, NULL, &why);
+	else if (answer == WATCHER_ASKS_AGAIN)
+		follow(watch);
+	if (answer != WATCHER_HAS_IT)
 		return;
-	}
-	if (error == NULL && (!watch->begun || reply->response->topic->version != watch->version)) {
+	if (!watch->begun || reply->response->topic->version != watch->version) {
 		watch->begun = true;
 		watch->version = reply->response->topic->version;
 		if (!tell(watch, reply, NULL))
@@ -356,7 +345,7 @@ static void follow(struct clusterd_topic_watch *watch)
 	message.watch.version = watch->begun ? watch->version : UINT64_MAX;
 	message.request.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH_TOPIC;
 	message.request.watch_topic = &message.watch;
-	watch->request = request_begin_strictly(watch->client, &message.request, FOLLOW_MS, take_state, watch);
+	watch->watcher.request = request_begin_strictly(watch->watcher.client, &message.request, WATCHER_FOLLOW_MS, take_state, watch);
 }
 
 struct clusterd_topic_watch *clusterd_topic_watch_create(struct clusterd_client *client, const char *topic,
@@ -364,24 +353,15 @@ struct clusterd_topic_watch *clusterd_topic_watch_create(struct clusterd_client 
 {
 	struct clusterd_topic_watch *watch = mem_zero(sizeof *watch);
 	assert(topic != NULL && told != NULL);
-	watch->client = client;
+	watcher_init(&watch->watcher, client, watch_free);
 	watch->topic = mem_string(topic);
 	watch->told = told;
 	watch->context = context;
-	client->users++;
 	follow(watch);
 	return watch;
 }
 
 void clusterd_topic_watch_destroy(struct clusterd_topic_watch *watch)
 {
-	if (watch == NULL)
-		return;
-	clusterd_request_cancel(watch->request);
-	watch->request = NULL;
-	watch->client->users--;
-	if (watch->tells)
-		watch->destroyed = true;
-	else
-		watch_free(watch);
+	watcher_destroy((struct watcher *)watch);
 }

@@ -1,4 +1,4 @@
-#include "client/client.h"
+#include "client/watcher.h"
 
 #include "base/memory.h"
 
@@ -8,27 +8,21 @@
 /* A watch asks for what has changed from a version on, again and again. Where the state comes first, it lists keys page by page; what
  * happens meanwhile may show in a later page already, so it is known for each page as of which version it is. */
 
-#define FOLLOW_MS 10000 /* one request waits so long for changes */
-
 struct page {
 	char *last; /* key of it; NULL: to the end */
 	uint64_t version;
 };
 
 struct clusterd_watch {
-	struct clusterd_client *client;
+	struct watcher watcher;
 	char *key;
 	bool prefix;
 	bool state;
-	bool tells;     /* a call is under way */
-	bool destroyed; /* from inside it */
-	bool over;
 	uint64_t from; /* 0: not known yet */
 	char *after;
 	struct page *pages;
 	size_t page_count;
 	size_t page_room;
-	struct clusterd_request *request;
 	clusterd_changed *changed;
 	void *context;
 };
@@ -36,8 +30,9 @@ struct clusterd_watch {
 static void list(struct clusterd_watch *watch);
 static void follow(struct clusterd_watch *watch);
 
-static void watch_free(struct clusterd_watch *watch)
+static void watch_free(struct watcher *watcher)
 {
+	struct clusterd_watch *watch = (struct clusterd_watch *)watcher;
 	for (size_t i = 0; i < watch->page_count; i++)
 		mem_free(watch->pages[i].last);
 	mem_free(watch->pages);
@@ -47,24 +42,11 @@ static void watch_free(struct clusterd_watch *watch)
 }
 
 /* false: it was destroyed. */
-static bool tell(struct clusterd_watch *watch, const struct clusterd_key *key, const struct error *error)
+static bool tell(struct clusterd_watch *watch, const struct clusterd_key *key, const struct clusterd_error *error)
 {
-	struct clusterd_error public;
-	client_say(&public, error);
-	watch->tells = true;
-	watch->changed(watch->context, key, error != NULL ? &public : NULL);
-	watch->tells = false;
-	if (watch->destroyed)
-		watch_free(watch);
-	else
-		return true;
-	return false;
-}
-
-static void end(struct clusterd_watch *watch, const struct error *error)
-{
-	watch->over = true;
-	tell(watch, NULL, error);
+	watcher_tells(&watch->watcher);
+	watch->changed(watch->context, key, error);
+	return watcher_told(&watch->watcher);
 }
 
 static bool is_wanted(const struct clusterd_watch *watch, const struct clusterd_key *key)
@@ -89,20 +71,14 @@ static void note_page(struct clusterd_watch *watch, const Clusterd__Wire__Keys *
 static void take_page(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_watch *watch = context;
-	struct error failure = {0};
-	watch->request = NULL;
-	if (error == NULL && reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_KEYS)
-		request_unexpected(&failure);
-	else if (error != NULL && !request_may_pass(error->code))
-		failure = *error;
-	if (failure.code != 0) {
-		end(watch, &failure);
-		return;
-	}
-	if (error != NULL) {
+	struct clusterd_error why;
+	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_KEYS, &why);
+	if (answer == WATCHER_ENDS)
+		tell(watch, NULL, &why);
+	else if (answer == WATCHER_ASKS_AGAIN)
 		list(watch);
+	if (answer != WATCHER_HAS_IT)
 		return;
-	}
 	const Clusterd__Wire__Keys *keys = reply->response->keys;
 	size_t at = 0;
 	for (size_t i = 0; watch->state && i < keys->n_keys; i++) {
@@ -130,7 +106,7 @@ static void list(struct clusterd_watch *watch)
 	body.keys_only = !watch->state;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_LIST_KEYS;
 	message.list_keys = &body;
-	watch->request = request_begin(watch->client, &message, SLICE(""), CLUSTERD_NO_TIMEOUT, take_page, watch);
+	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), CLUSTERD_NO_TIMEOUT, take_page, watch);
 }
 
 /* --- what changes -------------------------------------------------------------------------------------------------- */
@@ -148,27 +124,23 @@ static bool is_new(const struct clusterd_watch *watch, const struct clusterd_key
 static void take_changes(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_watch *watch = context;
-	struct error failure = {0};
-	watch->request = NULL;
-	if (error == NULL && reply->response->body_case != CLUSTERD__WIRE__RESPONSE__BODY_CHANGES)
-		request_unexpected(&failure);
-	else if (error != NULL && !request_may_pass(error->code))
-		failure = *error;
-	if (failure.code != 0) {
-		end(watch, &failure);
+	struct clusterd_error why;
+	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CHANGES, &why);
+	if (answer == WATCHER_ENDS)
+		tell(watch, NULL, &why);
+	else if (answer == WATCHER_ASKS_AGAIN)
+		follow(watch);
+	if (answer != WATCHER_HAS_IT)
 		return;
+	const Clusterd__Wire__Changes *changes = reply->response->changes;
+	size_t at = 0;
+	for (size_t i = 0; i < changes->n_changes; i++) {
+		struct clusterd_key key;
+		reply_key(changes->changes[i], reply, &at, &key);
+		if (is_wanted(watch, &key) && is_new(watch, &key) && !tell(watch, &key, NULL))
+			return;
 	}
-	if (error == NULL) {
-		const Clusterd__Wire__Changes *changes = reply->response->changes;
-		size_t at = 0;
-		for (size_t i = 0; i < changes->n_changes; i++) {
-			struct clusterd_key key;
-			reply_key(changes->changes[i], reply, &at, &key);
-			if (is_wanted(watch, &key) && is_new(watch, &key) && !tell(watch, &key, NULL))
-				return;
-		}
-		watch->from = changes->next > watch->from ? changes->next : watch->from;
-	}
+	watch->from = changes->next > watch->from ? changes->next : watch->from;
 	follow(watch);
 }
 
@@ -181,7 +153,7 @@ static void follow(struct clusterd_watch *watch)
 	body.from = watch->from;
 	message.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH_KEYS;
 	message.watch_keys = &body;
-	watch->request = request_begin(watch->client, &message, SLICE(""), FOLLOW_MS, take_changes, watch);
+	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), WATCHER_FOLLOW_MS, take_changes, watch);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -193,14 +165,13 @@ struct clusterd_watch *clusterd_watch_create(struct clusterd_client *client,
 	struct clusterd_watch *watch = mem_zero(sizeof *watch);
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
 	assert(known.key != NULL && known.changed != NULL);
-	watch->client = client;
+	watcher_init(&watch->watcher, client, watch_free);
 	watch->key = mem_string(known.key);
 	watch->prefix = known.prefix;
 	watch->state = known.state;
 	watch->from = known.state ? 0 : known.from;
 	watch->changed = known.changed;
 	watch->context = known.context;
-	client->users++;
 	if (watch->from != 0)
 		follow(watch);
 	else
@@ -210,15 +181,7 @@ struct clusterd_watch *clusterd_watch_create(struct clusterd_client *client,
 
 void clusterd_watch_destroy(struct clusterd_watch *watch)
 {
-	if (watch == NULL)
-		return;
-	clusterd_request_cancel(watch->request);
-	watch->request = NULL;
-	watch->client->users--;
-	if (watch->tells)
-		watch->destroyed = true;
-	else
-		watch_free(watch);
+	watcher_destroy((struct watcher *)watch);
 }
 
 uint64_t clusterd_watch_version(const struct clusterd_watch *watch)

@@ -5,12 +5,6 @@ CLUSTERD=$1 CLUSTERCTL=$2 client=$3
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
 
-others_of() { echo a b c | tr ' ' '\n' | grep -v "^$1$" | tr '\n' ' '; }
-nodes_from() {
-	local list=$work/$1/clusterd.sock other
-	for other in $(others_of "$1"); do list=$list,$work/$other/clusterd.sock; done
-	echo "$list"
-}
 rows() { of "$1" catalog list "$2" -o jsonl 2>/dev/null | grep -c '"id"'; } # NODE TABLE
 rows_are() { [ "$(rows "$1" "$2")" = "$3" ]; }
 told() { grep -qs "$1" "$work/watched"; }
@@ -45,8 +39,6 @@ until_true "lists match again" rows_are c publication 0
 resumed=$!
 until_true "it goes on from an index" grep -qs '"row":null' "$work/resumed"
 kill $resumed
-got=$(timeout 30 "$CLUSTERCTL" --address "$work/c/clusterd.sock" --timeout 5s catalog watch --from 1 2>&1 >/dev/null)
-if [ -n "$got" ]; then has "what is not known any more is said so" "$got" compacted; fi
 
 # What is malformed harms who sends it alone.
 got=$(of a catalog list nonsense 2>&1) && fail "there is a table nonsense"
@@ -64,4 +56,10 @@ until_true "the others are served as before" told '"name":"after"'
 kill_member b
 "$client" publish "$(nodes_from a)" 60000 later stream X 10.0.0.1:7003 >"$work/fourth" &
 until_true "a watch goes on at another node" told '"name":"later"'
+
+# What a node does not know any more, it says so.
+restart b
+of b status --wait >/dev/null || fail_with b "the node does not come back"
+got=$("$CLUSTERCTL" --address "$work/b/clusterd.sock" --timeout 10s catalog watch --from 1 --count 1 2>&1) && fail "changes are told that nobody knows: $got"
+has "what is not known any more is said so" "$got" compacted
 finish

@@ -40,6 +40,13 @@ fail_with() {
 	fail "$2"
 }
 address_of() { head -n 1 "$work/$1/endpoint"; }
+# Of a, b and c.
+others_of() { echo a b c | tr ' ' '\n' | grep -v "^$1$" | tr '\n' ' '; }
+nodes_from() { # NAME: the addresses of all, its own first
+	local list=$work/$1/clusterd.sock other
+	for other in $(others_of "$1"); do list=$list,$work/$other/clusterd.sock; done
+	echo "$list"
+}
 of() { # NAME COMMAND…
 	local name=$1
 	shift

@@ -6,12 +6,6 @@ CLUSTERD=$1 CLUSTERCTL=$2 client=$3
 . "$(dirname "$0")/node.sh"
 . "$(dirname "$0")/nodes.sh"
 
-others_of() { echo a b c | tr ' ' '\n' | grep -v "^$1$" | tr '\n' ' '; }
-nodes_from() {
-	local list=$work/$1/clusterd.sock other
-	for other in $(others_of "$1"); do list=$list,$work/$other/clusterd.sock; done
-	echo "$list"
-}
 ask() { # NAME COMMAND…: what the node says once it has applied all that was acknowledged
 	"$CLUSTERCTL" --address "$(nodes_from "$1")" --timeout 60s "${@:2}"
 }

@@ -6,7 +6,7 @@ CLUSTERD=$1 CLUSTERCTL=$2 client=$3
 . "$(dirname "$0")/nodes.sh"
 . "$(dirname "$0")/job_words.sh"
 three_nodes
-addresses=$work/a/clusterd.sock,$work/b/clusterd.sock,$work/c/clusterd.sock
+addresses=$(nodes_from a)
 topics_are() { is "$1" "$2" "SELECT count(*) AS n FROM topic"; } # NODE COUNT
 said() { [ -s "$work/said.$1" ]; }
 
