@@ -12,9 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
@@ -33,7 +33,8 @@ struct task {
 	struct arena arena;
 	struct task_facts facts;
 	enum allocation_state state;
-	struct task_hold *hold; /* it waits for its program, or for forgotten ones to end */
+	struct task_hold *hold; /* it waits for its turn, its program, or for forgotten ones to end */
+	struct task_start start;
 	const char *program;    /* where it is, when it has come */
 	bool wants;             /* it has not */
 	struct supervised *supervised;
@@ -70,6 +71,7 @@ struct allocations {
 	struct children *children;
 	struct supervisors *supervisors;
 	struct retention *retention;
+	struct task_starts *starts;
 	struct task *tasks;
 	uint32_t leaving; /* forgotten ones that have not ended: what is new waits for them */
 	struct task_queue dirty; /* to be reported */
@@ -169,7 +171,12 @@ static struct task *add(struct allocations *allocations, uint64_t id)
 	return task;
 }
 
-static void begin_held(struct task *task);
+static void stand_in_line(struct task *task)
+{
+	struct allocations *allocations = task->allocations;
+	if (task->hold != NULL && !task->wants && allocations->leaving == 0)
+		task_starts_add(allocations->starts, &task->start);
+}
 
 static void set_forgotten(struct task *task, bool forgotten)
 {
@@ -178,15 +185,14 @@ static void set_forgotten(struct task *task, bool forgotten)
 		return;
 	task->forgotten = forgotten;
 	allocations->leaving += forgotten ? 1 : UINT32_MAX;
-	for (task = allocations->tasks; task != NULL && allocations->leaving == 0; task = task->hh.next) {
-		if (task->hold != NULL && !task->wants)
-			begin_held(task);
-	}
+	for (task = allocations->tasks; task != NULL && allocations->leaving == 0; task = task->hh.next)
+		stand_in_line(task);
 }
 
 static void drop(struct task *task)
 {
 	HASH_DELETE(hh, task->allocations->tasks, task);
+	task_starts_done(task->allocations->starts, &task->start);
 	if (task->dirty)
 		TAILQ_REMOVE(&task->allocations->dirty, task, link);
 	task_hold_destroy(task->hold);
@@ -211,6 +217,7 @@ static void put_by(struct task *task)
 static void set_ended(struct task *task)
 {
 	task->state = ALLOCATION_ENDED;
+	task_starts_done(task->allocations->starts, &task->start);
 	if (task->ended_ms == 0)
 		task->ended_ms = loop_wall(task->allocations->loop);
 	health_destroy(task->health);
@@ -305,6 +312,7 @@ static void on_started(void *context, int pid, msec started_ms)
 	struct allocations *allocations = task->allocations;
 	msec now = loop_now(allocations->loop);
 	msec since = now - (loop_wall(allocations->loop) - started_ms);
+	task_starts_done(allocations->starts, &task->start);
 	task->pid = pid;
 	task->started_ms = started_ms;
 	if (!task->stopping) {
@@ -413,20 +421,22 @@ static bool report_kept(struct allocations *allocations, uint64_t id)
 	return true;
 }
 
-static void begin(struct task *task, const struct allocation_order *order)
+/* Its turn has come. */
+static void begin(void *context, struct task_start *start)
 {
+	struct task *task = (struct task *)((char *)start - offsetof(struct task, start));
+	struct allocations *allocations = context;
+	struct task_hold *hold = task->hold;
 	struct error error = {0};
-	if (execute(task, order, task->program, &error) != 0)
+	if (allocations->leaving > 0) { /* since it stands in line; it will again */
+		task_starts_done(allocations->starts, start);
+		return;
+	}
+	task->hold = NULL;
+	if (execute(task, &hold->order, task->program, &error) != 0)
 		end_without_start(task, error.text, false);
 	else
 		note(task);
-}
-
-static void begin_held(struct task *task)
-{
-	struct task_hold *hold = task->hold;
-	task->hold = NULL;
-	begin(task, &hold->order);
 	task_hold_destroy(hold);
 }
 
@@ -449,13 +459,9 @@ void allocations_start(struct allocations *allocations, const struct allocation_
 	task_facts_of(&allocations->options, order, work, &task->arena, &task->facts);
 	mem_free(work);
 	task->wants = order->program.path.size != 0;
-	if (!task->wants && allocations->leaving == 0) {
-		begin(task, order);
-		return;
-	}
-	/* Those that leave may have its ports. */
 	task->hold = task_hold_create(order);
 	note(task);
+	stand_in_line(task); /* not while some leave: they may have its ports */
 	if (task->wants)
 		allocations->handler.want(allocations->context, &task->hold->order.program);
 }
@@ -465,10 +471,8 @@ static void supply(struct task *task, const char *path, const char *why)
 {
 	task->wants = false;
 	task->program = path != NULL ? arena_string(&task->arena, slice_of(path)) : NULL;
-	if (path != NULL && task->allocations->leaving > 0)
-		return;
 	if (path != NULL)
-		begin_held(task);
+		stand_in_line(task);
 	else
 		end_held(task, why);
 }
@@ -539,6 +543,12 @@ static int take_up_all(struct allocations *allocations, struct error *error)
 
 /* ---- The door ---- */
 
+static uint32_t processors(void)
+{
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
+	return count > 0 ? (uint32_t)count : 1;
+}
+
 static void fill_options(struct allocations *allocations, const struct allocations_options *options)
 {
 	struct allocations_options *own = &allocations->options;
@@ -554,6 +564,8 @@ static void fill_options(struct allocations *allocations, const struct allocatio
 		own->kept = KEPT_MS;
 	if (own->kept_bytes == 0)
 		own->kept_bytes = KEPT_BYTES;
+	if (own->starts == 0)
+		own->starts = processors();
 }
 
 static int open_parts(struct allocations *allocations, struct error *error)
@@ -592,6 +604,7 @@ int allocations_create(struct loop *loop, const struct allocations_options *opti
 	allocations->soon = loop_timer_create(loop, on_soon, allocations);
 	allocations->again = loop_timer_create(loop, on_again, allocations);
 	fill_options(allocations, options);
+	allocations->starts = task_starts_create(loop, allocations->options.starts, begin, allocations);
 	int code = open_parts(allocations, error);
 	if (code != 0) {
 		allocations_destroy(allocations);
@@ -608,6 +621,7 @@ void allocations_destroy(struct allocations *allocations)
 		return;
 	while (allocations->tasks != NULL)
 		drop(allocations->tasks);
+	task_starts_destroy(allocations->starts);
 	supervisors_destroy(allocations->supervisors);
 	children_destroy(allocations->children);
 	attachments_destroy(allocations->attachments);

@@ -1,7 +1,7 @@
 /* The allocations that run on this node: tasks of jobs as processes that outlive the daemon. On the loop's thread; what the group has
  * decided comes in as orders, what happened goes out as reports, again and again until it was acknowledged.
  *
- *   order      → (fetch files) → directory and environment → supervisor → running → (health) → ended
+ *   order      → (wait for the turn) → (fetch files) → directory and environment → supervisor → running → (health) → ended
  *   restart of the daemon: what is in its directory is taken up again, and reported */
 #ifndef CLUSTERD_DAEMON_ALLOCATIONS_H
 #define CLUSTERD_DAEMON_ALLOCATIONS_H
@@ -102,6 +102,7 @@ struct allocations_options {
 	uint32_t log_files;        /* default 3 */
 	msec kept;                 /* the directory of one that ended is kept so long for its logs; default 24 h */
 	uint64_t kept_bytes;       /* and all of them together at most; default 1 GiB */
+	uint32_t starts;           /* so many are being started at once; default: as many as there are processors */
 };
 
 int allocations_create(struct loop *loop, const struct allocations_options *options, const struct allocations_handler *handler,
@@ -109,8 +110,8 @@ int allocations_create(struct loop *loop, const struct allocations_options *opti
 /* Everything goes on running. */
 void allocations_destroy(struct allocations *allocations);
 
-/* Begins it, once all those have ended that the group does not know any more: it may have been given their ports. One that is known (also
- * as ended) is reported again and nothing else. */
+/* Begins it, once its turn has come and all those have ended that the group does not know any more: it may have been given their ports. One
+ * that is known (also as ended) is reported again and nothing else. */
 void allocations_start(struct allocations *allocations, const struct allocation_order *order);
 /* The program that tasks wait for is in the file `path`, whole, with its executable bit; NULL: it cannot be had, and `why`. */
 void allocations_supply(struct allocations *allocations, struct slice hash, const char *path, const char *why);

@@ -6,6 +6,8 @@
 #include "daemon/allocations.h"
 #include "net/child.h"
 
+#include <sys/queue.h>
+
 #define ALLOCATION_TEXT_SIZE 400
 
 /* ---- task_file.c: what is kept of an order, and what its command is executed with ---- */
@@ -50,6 +52,24 @@ void task_hold_destroy(struct task_hold *hold); /* NULL is fine */
 bool task_is_among(uint64_t id, const uint64_t *known, size_t count); /* in ascending order */
 /* A second name, in `work`, of the file that all tasks of this program on this node have: it takes no room. None: nothing. ERR_IO. */
 int task_place_program(const struct job_program *program, const char *from, const char *work, struct error *error);
+
+/* ---- task_starts.c ---- */
+
+struct task_start {
+	enum { TASK_START_NONE, TASK_START_WAITS, TASK_START_GOES } place;
+	msec since;
+	TAILQ_ENTRY(task_start) link;
+};
+TAILQ_HEAD(task_start_queue, task_start);
+
+struct task_starts;
+/* `begin` is called from the loop for one after the other, while less than `limit` (above 0) are being started. */
+struct task_starts *task_starts_create(struct loop *loop, uint32_t limit,
+                                       void (*begin)(void *context, struct task_start *start), void *context);
+void task_starts_destroy(struct task_starts *starts); /* nobody waits in it; NULL is fine */
+void task_starts_add(struct task_starts *starts, struct task_start *start); /* to the end of the line; again: nothing */
+/* It has begun, or need not any more. In no line: nothing. */
+void task_starts_done(struct task_starts *starts, struct task_start *start);
 
 /* ---- health.c ---- */
 
