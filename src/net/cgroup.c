@@ -166,9 +166,15 @@ int cgroup_remove(const char *path)
 }
 
 /* The kernel takes a process out of its group a moment after its parent has collected it. */
-void cgroup_remove_patiently(const char *path)
+bool cgroup_remove_patiently(const char *path)
 {
 	const struct timespec moment = {.tv_nsec = 500000};
-	for (int i = 0; i < REMOVE_TRIES && cgroup_remove(path) != 0 && errno == EBUSY; i++)
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (cgroup_remove(path) == 0)
+			return true;
+		if (errno != EBUSY)
+			return false;
 		nanosleep(&moment, NULL);
+	}
+	return false;
 }

@@ -25,6 +25,6 @@ bool cgroup_was_out_of_memory(const char *path);   /* the kernel has killed some
 int cgroup_entrance(const char *path);
 void cgroup_kill(const char *path);   /* SIGKILL to all in it; "" is fine */
 int cgroup_remove(const char *path);  /* it must be empty; 0 or −1 (errno); "" is fine */
-void cgroup_remove_patiently(const char *path); /* tries again for up to 50 ms */
+bool cgroup_remove_patiently(const char *path); /* tries again for up to 50 ms; false: it is still there */
 
 #endif

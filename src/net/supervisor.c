@@ -35,12 +35,14 @@ struct supervisor {
 	msec stop_grace;
 	int listener;
 	int connection; /* to the daemon; −1: there is none now */
+	bool adopted;   /* the connection is one that was made to `control` */
 	int signals;    /* signalfd */
 	int record;     /* exit.new */
 	pid_t pid;      /* of the command; 0: not started, or collected */
 	pid_t first_pid;
 	bool stopping;
 	bool killed;
+	bool haunted; /* something below it could not be killed */
 	msec kill_at; /* MSEC_NEVER: not, or done */
 	struct output outputs[OUTPUTS];
 	char cgroup[CGROUP_PATH_SIZE]; /* "": none */
@@ -112,6 +114,7 @@ static void take_connection(struct supervisor *supervisor)
 	}
 	disconnect(supervisor);
 	supervisor->connection = connection;
+	supervisor->adopted = true;
 	tell_running(supervisor);
 }
 
@@ -132,7 +135,8 @@ static void end_all(struct supervisor *supervisor)
 	supervisor->killed = true;
 	supervisor->kill_at = MSEC_NEVER;
 	cgroup_kill(supervisor->cgroup);
-	if (!descendants_end(note_end, supervisor))
+	supervisor->haunted = !descendants_end(note_end, supervisor);
+	if (supervisor->haunted)
 		snprintf(supervisor->exit.text, sizeof supervisor->exit.text,
 		         "processes that it left behind could not be killed");
 }
@@ -386,7 +390,6 @@ static bool begin(struct supervisor *supervisor, const char *directory)
 		return false;
 	}
 	supervisor->record = exit_record_prepare(AT_FDCWD);
-	supervisor->signals = launch_open_signals();
 	if (supervisor->record >= 0 && supervisor->signals >= 0)
 		return true;
 	tell(supervisor, SUPERVISOR_FAILED "cannot write in %.200s: %s", directory, strerror(errno));
@@ -394,37 +397,132 @@ static bool begin(struct supervisor *supervisor, const char *directory)
 	return false;
 }
 
+/* A message, with as many descriptors as `count` says, at most 2; else all of them are −1. As recvmsg. */
+static ssize_t receive(int socket, void *ret_text, size_t text_size, int *ret_descriptors, int count)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec data = {ret_text, text_size};
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = &control,
+	                         .msg_controllen = sizeof control};
+	for (int i = 0; i < count; i++)
+		ret_descriptors[i] = -1;
+	ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header != NULL && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN((size_t)count * sizeof(int)))
+		memcpy(ret_descriptors, CMSG_DATA(header), (size_t)count * sizeof(int));
+	return size;
+}
+
+/* The order of a file in memory, which is closed. NULL: no memory. */
+static struct supervisor_order *open_order(int file)
+{
+	struct stat status;
+	struct supervisor_order *order = MAP_FAILED;
+	if (fstat(file, &status) == 0)
+		order = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	close(file);
+	return order != MAP_FAILED ? order : NULL;
+}
+
+static void close_files(struct supervisor *supervisor)
+{
+	close(supervisor->record);
+	close(supervisor->listener);
+	for (int i = 0; i < OUTPUTS; i++) {
+		if (supervisor->outputs[i].pipe >= 0)
+			close(supervisor->outputs[i].pipe);
+		if (supervisor->outputs[i].file >= 0)
+			close(supervisor->outputs[i].file);
+	}
+}
+
+/* One order, from its beginning to its record. False: this process is of no use for another one. */
+static bool carry_out(struct supervisor *supervisor, int order_file, char *room)
+{
+	struct supervisor_order *order = open_order(order_file);
+	if (order == NULL) {
+		tell(supervisor, SUPERVISOR_FAILED "no memory");
+		return false;
+	}
+	supervisor->order = order;
+	supervisor->stop_signal = order->stop_signal;
+	supervisor->stop_grace = order->stop_grace;
+	supervisor->exit.code = -1;
+	const char *directory = (const char *)(order->pointers + order->argc + order->envc + 2);
+	unpack(order);
+	show_directory(room, directory);
+	if (!begin(supervisor, directory))
+		return false;
+	run(supervisor);
+	write_record(supervisor);
+	bool is_free = !supervisor->stopping && !supervisor->haunted && !supervisor->adopted;
+	if (!is_free)
+		disconnect(supervisor);
+	close_files(supervisor);
+	is_free = cgroup_remove_patiently(supervisor->cgroup) && is_free;
+	if (supervisor->order != NULL)
+		munmap(supervisor->order, supervisor->order->size);
+	return is_free && supervisor->connection >= 0;
+}
+
+/* Whether it is told to end; that children have, it knows. */
+static bool has_signal(const struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+	while (read(supervisor->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo != SIGCHLD)
+			return true;
+	}
+	return false;
+}
+
+/* The next order. −1: none will come, or this process is told to end. */
+static int wait_for_order(const struct supervisor *supervisor, char *room)
+{
+	struct pollfd ready[] = {{.fd = supervisor->connection, .events = POLLIN},
+	                         {.fd = supervisor->signals, .events = POLLIN}};
+	char text[16];
+	int order = -1;
+	memset(room, 0, SUPERVISOR_ROOM_SIZE);
+	if (chdir("/") != 0)
+		return -1;
+	tell(supervisor, SUPERVISOR_FREE);
+	while (order < 0) {
+		if (poll(ready, sizeof ready / sizeof *ready, -1) < 0)
+			continue;
+		if (has_signal(supervisor))
+			return -1;
+		/* A stop may come behind the end of what it was meant for. */
+		if (ready[0].revents != 0 && receive(supervisor->connection, text, sizeof text, &order, 1) <= 0)
+			return -1;
+	}
+	return order;
+}
+
 static _Noreturn void supervise(int order_file, int connection, char *room)
 {
-	struct supervisor supervisor = {.connection = connection, .listener = -1, .kill_at = MSEC_NEVER};
-	struct stat status;
+	struct supervisor supervisor = {.connection = connection};
 	launch_reset_signals();
 	prctl(PR_SET_NAME, "clusterd-super");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	setsid();
-	if (fstat(order_file, &status) != 0)
-		_exit(1);
-	struct supervisor_order *order = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
-	                                      order_file, 0);
-	if (order == MAP_FAILED) {
-		tell(&supervisor, SUPERVISOR_FAILED "no memory");
-		_exit(1);
-	}
-	close(order_file);
-	supervisor.order = order;
-	supervisor.stop_signal = order->stop_signal;
-	supervisor.stop_grace = order->stop_grace;
-	supervisor.exit.code = -1;
-	const char *directory = (const char *)(order->pointers + order->argc + order->envc + 2);
-	unpack(order);
-	show_directory(room, directory);
-	if (!begin(&supervisor, directory))
-		_exit(1);
-	run(&supervisor);
-	write_record(&supervisor);
-	disconnect(&supervisor);
-	close(supervisor.listener);
-	cgroup_remove_patiently(supervisor.cgroup);
+	int signals = launch_open_signals();
+	do {
+		supervisor = (struct supervisor){.connection = connection,
+		                                 .signals = signals,
+		                                 .listener = -1,
+		                                 .kill_at = MSEC_NEVER,
+		                                 .outputs = {{.pipe = -1, .file = -1}, {.pipe = -1, .file = -1}}};
+		if (!carry_out(&supervisor, order_file, room))
+			break;
+		order_file = wait_for_order(&supervisor, room);
+	} while (order_file >= 0);
 	_exit(0);
 }
 
@@ -432,29 +530,6 @@ static void refuse(int connection, int failure)
 {
 	const struct supervisor nobody = {.connection = connection};
 	tell(&nobody, SUPERVISOR_FAILED "no new process: %s", strerror(failure));
-}
-
-/* Two descriptors. False: the daemon is gone. */
-static bool receive(int *ret_order, int *ret_connection)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	char byte;
-	struct iovec data = {&byte, 1};
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-	int descriptors[2] = {-1, -1};
-	ssize_t size = recvmsg(STARTER_SOCKET, &message, MSG_CMSG_CLOEXEC);
-	if (size == 0 || (size < 0 && errno != EINTR && errno != ENFILE && errno != EMFILE && errno != ENOMEM))
-		return false;
-	struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header != NULL && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof descriptors))
-		memcpy(descriptors, CMSG_DATA(header), sizeof descriptors);
-	*ret_order = descriptors[0];
-	*ret_connection = descriptors[1];
-	return true;
 }
 
 static void start_one(int order, int connection, char *room)
@@ -468,10 +543,16 @@ static void start_one(int order, int connection, char *room)
 		refuse(connection, errno);
 }
 
+static bool is_passing(int failure)
+{
+	return failure == EINTR || failure == ENFILE || failure == EMFILE || failure == ENOMEM;
+}
+
 void supervisor_main(int argc, char **argv)
 {
-	int order;
-	int connection;
+	int order[2]; /* and the connection */
+	char byte;
+	ssize_t size;
 	if (argc != SUPERVISOR_ROOM + 1 || strcmp(argv[0], SUPERVISOR_NAME) != 0 ||
 	    strcmp(argv[1], SUPERVISOR_MARK) != 0 || strlen(argv[SUPERVISOR_ROOM]) != SUPERVISOR_ROOM_SIZE)
 		return;
@@ -481,13 +562,13 @@ void supervisor_main(int argc, char **argv)
 	prctl(PR_SET_NAME, "clusterd-start");
 	launch_reset_signals();
 	signal(SIGCHLD, SIG_IGN); /* supervisors are on their own: nobody waits for them */
-	while (receive(&order, &connection)) {
-		if (order >= 0 && connection >= 0)
-			start_one(order, connection, argv[SUPERVISOR_ROOM]);
-		if (order >= 0)
-			close(order);
-		if (connection >= 0)
-			close(connection);
+	while ((size = receive(STARTER_SOCKET, &byte, 1, order, 2)) > 0 || (size < 0 && is_passing(errno))) {
+		if (order[0] >= 0 && order[1] >= 0)
+			start_one(order[0], order[1], argv[SUPERVISOR_ROOM]);
+		for (int i = 0; i < 2; i++) {
+			if (order[i] >= 0)
+				close(order[i]);
+		}
 	}
 	_exit(0);
 }

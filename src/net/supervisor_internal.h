@@ -32,11 +32,17 @@ struct supervisor_order {
 	char *pointers[]; /* argc + 1 + envc + 1 */
 };
 
-/* Between a supervisor and whichever daemon there is, also one of another version: text, a message each. */
+/* Between a supervisor and whichever daemon there is, also one of another version: text, a message each.
+ *
+ * One that has ended well tells the daemon that has had it started, on the connection that it was given, that it is free: its record is
+ * written, nothing is left below it. It waits there for another order, SUPERVISOR_NEXT with one descriptor, for as long as the daemon keeps
+ * the connection. A fork, and the pages of it that are copied, cost more than what most small commands do. */
 #define SUPERVISOR_CONTROL "control"
 #define SUPERVISOR_STOP "stop"
 #define SUPERVISOR_KILL "kill"
 #define SUPERVISOR_RUNNING "running" /* "running PID STARTED_MS", at first */
+#define SUPERVISOR_FREE "free"
+#define SUPERVISOR_NEXT "next"
 #define SUPERVISOR_TAKEN "taken"     /* another one is there already */
 #define SUPERVISOR_FAILED "failed "  /* and why; nothing was started */
 #define SUPERVISOR_MESSAGE_SIZE 400
