@@ -19,11 +19,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#define LOG_SIZE ((uint64_t)10 << 20)
-#define LOG_FILES 3
-#define KEPT_MS ((msec)24 * 3600 * 1000)
-#define KEPT_BYTES ((uint64_t)1 << 30)
-#define COMPLAINT_SIZE 900    /* of stderr, with the report of a call's end */
+#define COMPLAINT_SIZE 900   /* of stderr, with the report of a call's end */
 #define REPORT_AGAIN_MS 5000 /* of an end that nobody has acknowledged */
 
 struct task {
@@ -543,12 +539,6 @@ static int take_up_all(struct allocations *allocations, struct error *error)
 
 /* ---- The door ---- */
 
-static uint32_t processors(void)
-{
-	long count = sysconf(_SC_NPROCESSORS_ONLN);
-	return count > 0 ? (uint32_t)count : 1;
-}
-
 static void fill_options(struct allocations *allocations, const struct allocations_options *options)
 {
 	struct allocations_options *own = &allocations->options;
@@ -556,16 +546,7 @@ static void fill_options(struct allocations *allocations, const struct allocatio
 	own->node_name = allocations->strings[0] = mem_string(options->node_name != NULL ? options->node_name : "");
 	own->address = allocations->strings[1] = mem_string(options->address != NULL ? options->address : "");
 	own->socket = allocations->strings[2] = mem_string(options->socket != NULL ? options->socket : "");
-	if (own->log_size == 0)
-		own->log_size = LOG_SIZE;
-	if (own->log_files == 0)
-		own->log_files = LOG_FILES;
-	if (own->kept == 0)
-		own->kept = KEPT_MS;
-	if (own->kept_bytes == 0)
-		own->kept_bytes = KEPT_BYTES;
-	if (own->starts == 0)
-		own->starts = processors();
+	allocations_fill(own);
 }
 
 static int open_parts(struct allocations *allocations, struct error *error)

@@ -71,6 +71,11 @@ void task_starts_add(struct task_starts *starts, struct task_start *start); /* t
 /* It has begun, or need not any more. In no line: nothing. */
 void task_starts_done(struct task_starts *starts, struct task_start *start);
 
+/* ---- capacity.c ---- */
+
+/* The defaults, where there is nothing. */
+void allocations_fill(struct allocations_options *options);
+
 /* ---- health.c ---- */
 
 struct health;

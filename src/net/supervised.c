@@ -29,8 +29,6 @@
 #define START_TRIES 3 /* when starter or supervisor have died before the command was started */
 #define STARTER_END_MS 1000
 #define LOOK_AGAIN_MS 100 /* a supervisor that does not get round to taking connections */
-#define FREE_MAX 8          /* supervisors that wait for another order */
-#define FREE_MS 1000        /* for so long */
 
 struct supervised {
 	struct supervisors *supervisors;
@@ -53,12 +51,6 @@ struct supervised {
 
 TAILQ_HEAD(supervised_queue, supervised);
 
-/* A supervisor that has nothing to do. */
-struct unused {
-	int connection;
-	msec since;
-};
-
 struct supervisors {
 	struct loop *loop;
 	struct jobs *jobs;
@@ -68,9 +60,7 @@ struct supervisors {
 	pid_t pid;
 	struct starting *starting;       /* one is being started */
 	struct supervised_queue waiting; /* for the starter to take them */
-	struct unused unused[FREE_MAX];  /* the newest last */
-	int unused_count;
-	struct loop_timer *unused_timer;
+	struct idle_supervisors *idle;
 };
 
 static void look(struct supervised *supervised);
@@ -158,39 +148,7 @@ static void lose(struct supervised *supervised)
 	jobs_give(supervised->supervisors->jobs, &lost->job);
 }
 
-/* ---- Supervisors without an order ---- */
-
-/* The oldest ones. */
-static void dismiss(struct supervisors *supervisors, int count)
-{
-	for (int i = 0; i < count; i++)
-		close(supervisors->unused[i].connection);
-	supervisors->unused_count -= count;
-	memmove(supervisors->unused, supervisors->unused + count,
-	        (size_t)supervisors->unused_count * sizeof *supervisors->unused);
-}
-
-static void on_unused(void *context)
-{
-	struct supervisors *supervisors = context;
-	int count = 0;
-	while (count < supervisors->unused_count &&
-	       loop_now(supervisors->loop) - supervisors->unused[count].since >= FREE_MS)
-		count++;
-	dismiss(supervisors, count);
-	if (supervisors->unused_count > 0)
-		loop_timer_set(supervisors->unused_timer, supervisors->unused[0].since + FREE_MS);
-}
-
-static void keep_unused(struct supervisors *supervisors, int connection)
-{
-	msec now = loop_now(supervisors->loop);
-	if (supervisors->unused_count == FREE_MAX)
-		dismiss(supervisors, 1);
-	if (supervisors->unused_count == 0)
-		loop_timer_set(supervisors->unused_timer, now + FREE_MS);
-	supervisors->unused[supervisors->unused_count++] = (struct unused){connection, now};
-}
+/* ---- The connection ---- */
 
 /* Its connection goes on, without the handle: it has ended, and waits for another order. */
 static void take_free(struct supervised *supervised)
@@ -199,10 +157,8 @@ static void take_free(struct supervised *supervised)
 	loop_watch_destroy(supervised->watch);
 	supervised->watch = NULL;
 	supervised->connection = -1;
-	keep_unused(supervised->supervisors, connection);
+	idle_supervisors_add(supervised->supervisors->idle, connection);
 }
-
-/* ---- The connection ---- */
 
 static void order(const struct supervised *supervised, const char *what)
 {
@@ -434,30 +390,11 @@ static void start_starter(struct supervisors *supervisors)
 	jobs_give(supervisors->jobs, &starting->job);
 }
 
-/* A text with one or two descriptors. 0, or an errno's value. */
-static int send_with(int socket, const char *text, const int *descriptors, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct iovec data = {(void *)(uintptr_t)text, strlen(text)};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = &control,
-	                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-	memset(&control, 0, sizeof control);
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 ? 0 : errno;
-}
-
+/* 0, or an errno's value. */
 static int send_order(struct supervisors *supervisors, const struct supervised *supervised)
 {
 	const int descriptors[2] = {supervised->order, supervised->theirs};
-	return send_with(supervisors->starter, "s", descriptors, 2);
+	return supervisor_send(supervisors->starter, "s", descriptors, 2);
 }
 
 /* Hands over what waits, as far as the starter takes it. */
@@ -539,27 +476,14 @@ static int write_order(const struct supervised_options *options)
 	return file;
 }
 
-/* To a supervisor that has nothing to do. Should it be gone, that is seen by its connection. */
-static bool send_to_unused(struct supervised *supervised)
-{
-	struct supervisors *supervisors = supervised->supervisors;
-	while (supervisors->unused_count > 0) {
-		int connection = supervisors->unused[--supervisors->unused_count].connection;
-		if (send_with(connection, SUPERVISOR_NEXT, &supervised->order, 1) == 0) {
-			attach(supervised, connection);
-			return true;
-		}
-		close(connection);
-	}
-	return false;
-}
-
 /* 0, or −1 with errno. */
 static int send_again(struct supervised *supervised)
 {
 	int pair[2];
-	if (supervised->starts == 0 && send_to_unused(supervised)) {
+	int idle = supervised->starts == 0 ? idle_supervisors_take(supervised->supervisors->idle, supervised->order) : -1;
+	if (idle >= 0) {
 		supervised->starts++;
+		attach(supervised, idle);
 		return 0;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
@@ -607,7 +531,7 @@ int supervisors_create(struct loop *loop, struct supervisors **ret_supervisors, 
 	supervisors->jobs_watch = loop_watch_create(loop, jobs_descriptor(jobs), jobs_ready, jobs);
 	loop_watch_set(supervisors->jobs_watch, true, false);
 	supervisors->starter = -1;
-	supervisors->unused_timer = loop_timer_create(loop, on_unused, supervisors);
+	supervisors->idle = idle_supervisors_create(loop);
 	TAILQ_INIT(&supervisors->waiting);
 	*ret_supervisors = supervisors;
 	return 0;
@@ -629,8 +553,7 @@ void supervisors_destroy(struct supervisors *supervisors)
 	if (supervisors == NULL)
 		return;
 	assert(TAILQ_EMPTY(&supervisors->waiting));
-	dismiss(supervisors, supervisors->unused_count);
-	loop_timer_destroy(supervisors->unused_timer);
+	idle_supervisors_destroy(supervisors->idle);
 	loop_watch_destroy(supervisors->jobs_watch);
 	jobs_destroy(supervisors->jobs);
 	loop_watch_destroy(supervisors->starter_watch);

@@ -47,6 +47,18 @@ struct supervisor_order {
 #define SUPERVISOR_FAILED "failed "  /* and why; nothing was started */
 #define SUPERVISOR_MESSAGE_SIZE 400
 
+/* ---- idle_supervisors.c ---- */
+
+struct idle_supervisors;
+struct idle_supervisors *idle_supervisors_create(struct loop *loop);
+void idle_supervisors_destroy(struct idle_supervisors *idle);
+/* The connection of one that has said that it is free. */
+void idle_supervisors_add(struct idle_supervisors *idle, int take_connection);
+/* Gives the order to one of them. Its connection, the caller's; −1: there is none. Should it be gone, that is seen by its connection. */
+int idle_supervisors_take(struct idle_supervisors *idle, int order);
+/* A text with one or two descriptors. 0, or an errno's value. */
+int supervisor_send(int socket, const char *text, const int *descriptors, size_t count);
+
 /* ---- exit_record.c ---- */
 
 #define EXIT_RECORD_SIZE 512

@@ -1,5 +1,6 @@
 clusterd_unit_test(disk clusterd_daemon)
 clusterd_unit_test(allocations clusterd_executor)
+clusterd_unit_test(task_starts clusterd_executor)
 clusterd_unit_test(executor clusterd_executor)
 clusterd_unit_test(pool clusterd_executor)
 clusterd_unit_test(node clusterd_node)

@@ -295,6 +295,48 @@ static pid_t supervisor_of(int pid)
 	return parent;
 }
 
+/* The parent of a command that prints its own, "$PPID". */
+static pid_t parent_that_was_printed(void)
+{
+	char path[120];
+	char text[32] = "";
+	snprintf(path, sizeof path, "%s/stdout.0", run.directory);
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(file >= 0);
+	assert_true(read(file, text, sizeof text - 1) > 0);
+	close(file);
+	return (pid_t)atoi(text);
+}
+
+/* Another directory: what is started next is in it. */
+static void turn_to(const char *name)
+{
+	char work[100];
+	supervised_release(run.supervised);
+	run.supervised = NULL;
+	run.started = run.told = 0;
+	snprintf(run.directory, sizeof run.directory, "%s/%s", run.top, name);
+	snprintf(work, sizeof work, "%s/work", run.directory);
+	snprintf(run.home, sizeof run.home, "HOME=%s", work);
+	assert_int_equal(mkdir(run.directory, 0700), 0);
+	assert_int_equal(mkdir(work, 0700), 0);
+}
+
+/* It is gone, or only its exit code is left of it. */
+static bool process_is_gone(pid_t pid)
+{
+	char path[64];
+	char text[512];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = file >= 0 ? read(file, text, sizeof text - 1) : -1;
+	if (file >= 0)
+		close(file);
+	text[size > 0 ? size : 0] = '\0';
+	const char *end = strrchr(text, ')');
+	return end == NULL || strncmp(end, ") Z", 3) == 0;
+}
+
 /* ---- Starting and ending ---- */
 
 static void exit_code_is_told_and_written_down(void **state)
@@ -310,6 +352,67 @@ static void exit_code_is_told_and_written_down(void **state)
 	assert_int_equal(written.code, 3);
 	assert_int_equal(written.ended_ms, run.how.ended_ms);
 	assert_string_equal(written.text, "");
+}
+
+static void supervisor_that_has_ended_its_task_takes_the_next_one(void **state)
+{
+	(void)state;
+	start_shell("echo $PPID; cat /dev/zero | head -c 10000 >&2; exit 3");
+	wait_for_end();
+	pid_t first = parent_that_was_printed();
+	turn_to("two");
+	start_shell("echo $PPID; pwd >&2");
+	wait_for_end();
+	assert_int_equal(run.how.code, 0);
+	assert_int_equal(parent_that_was_printed(), first);
+	char expected[120];
+	snprintf(expected, sizeof expected, "%s/work\n", run.directory);
+	assert_file("stderr.0", expected);
+	turn_to("three");
+	start((const char *const[]){"/not/there", NULL});
+	wait_for_end();
+	assert_true(run.how.not_started);
+	turn_to("four");
+	start_shell("echo $PPID; kill -KILL $$");
+	wait_for_end();
+	assert_int_equal(run.how.signal, SIGKILL);
+	assert_int_equal(parent_that_was_printed(), first);
+	close_supervisors();
+	for (int i = 0; !process_is_gone(first) && i < DEADLINE_MS / 5; i++)
+		usleep(5000); /* between two looks */
+	assert_true(process_is_gone(first));
+	open_supervisors();
+}
+
+static void supervisor_that_was_told_to_stop_takes_no_other_task(void **state)
+{
+	(void)state;
+	start_shell("echo $PPID; touch ready; sleep 1000");
+	wait_for_start();
+	while (!name_is_there())
+		usleep(5000); /* between two looks */
+	pid_t first = parent_that_was_printed();
+	supervised_stop(run.supervised);
+	wait_for_end();
+	turn_to("two");
+	start_shell("echo $PPID");
+	wait_for_end();
+	assert_int_not_equal(parent_that_was_printed(), first);
+}
+
+/* Killed while it has nothing to do: the daemon has another one started. */
+static void supervisor_that_is_gone_is_not_missed(void **state)
+{
+	(void)state;
+	start_shell("echo $PPID");
+	wait_for_end();
+	pid_t first = parent_that_was_printed();
+	assert_int_equal(kill(first, SIGKILL), 0);
+	turn_to("two");
+	start_shell("echo $PPID");
+	wait_for_end();
+	assert_int_equal(run.how.code, 0);
+	assert_int_not_equal(parent_that_was_printed(), first);
 }
 
 static void signal_that_ended_it_is_told(void **state)
@@ -766,6 +869,9 @@ int main(int argc, char **argv)
 #define FACT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		FACT(exit_code_is_told_and_written_down),
+		FACT(supervisor_that_has_ended_its_task_takes_the_next_one),
+		FACT(supervisor_that_was_told_to_stop_takes_no_other_task),
+		FACT(supervisor_that_is_gone_is_not_missed),
 		FACT(signal_that_ended_it_is_told),
 		FACT(what_was_printed_is_in_files_and_nothing_makes_none),
 		FACT(command_that_cannot_be_executed_is_told_why),
