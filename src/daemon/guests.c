@@ -289,6 +289,8 @@ static void begin(struct guests *guests, uint64_t connection, uint32_t stream, c
 	guest->connection = connection;
 	guest->heard = loop_now(guests->loop);
 	guest->out.guest = guest->err.guest = guest;
+	if (guests->all == NULL)
+		loop_timer_set(guests->sweep, guest->heard + SWEEP_MS);
 	HASH_ADD(hh, guests->all, id, sizeof guest->id, guest);
 	if (start(guest, body, &error) == 0) {
 		answer(guest, connection, stream);
@@ -367,7 +369,8 @@ static void on_sweep(void *context)
 		if (now - guest->heard >= GUEST_IDLE_MS)
 			guest_destroy(guest);
 	}
-	loop_timer_set(guests->sweep, now + SWEEP_MS);
+	if (guests->all != NULL)
+		loop_timer_set(guests->sweep, now + SWEEP_MS);
 }
 
 int guests_create(struct loop *loop, const struct allocations *allocations, guests_answer *answer_call, void *context,
@@ -384,7 +387,6 @@ int guests_create(struct loop *loop, const struct allocations *allocations, gues
 		guests_destroy(guests);
 		return code;
 	}
-	loop_timer_set(guests->sweep, loop_now(loop) + SWEEP_MS);
 	*ret_guests = guests;
 	return 0;
 }
