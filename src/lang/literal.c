@@ -198,20 +198,23 @@ int parser_duration(struct slice text, int64_t *ret_ms)
 	return 0;
 }
 
-/* "1.5h", "-5s", "007s", "30sec": something with a unit of time behind it. */
-static bool looks_like_duration(struct slice text)
+static bool ends_in_one_of(struct slice text, const char *const *words)
 {
-	static const char *const words[] = {"ms", "s", "sec", "secs", "second", "seconds", "m", "min", "mins",
-	                                    "minute", "minutes", "h", "hr", "hour", "hours", "d", "day", "days"};
 	size_t at = text.size;
 	while (at > 0 && literal_is_letter(text.data[at - 1]))
 		at--;
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-		if (at > 0 && slice_is((struct slice){text.data + at, text.size - at}, words[i]))
+	for (; *words != NULL; words++) {
+		if (at > 0 && slice_is((struct slice){text.data + at, text.size - at}, *words))
 			return true;
 	}
 	return false;
 }
+
+/* "1.5h", "-5s", "007s", "30sec": something with a unit of time behind it. */
+static const char *const time_units[] = {"ms", "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute",
+                                         "minutes", "h", "hr", "hour", "hours", "d", "day", "days", NULL};
+static const char *const byte_units[] = {"B", "k", "kB", "KB", "KiB", "K", "MB", "MiB", "Mi", "M", "GB", "GiB", "Gi", "G", "TB", "TiB",
+                                         "Ti", "T", NULL};
 
 void literal_number_fault(struct slice text, struct literal_fault *ret_fault)
 {
@@ -219,7 +222,10 @@ void literal_number_fault(struct slice text, struct literal_fault *ret_fault)
 	size_t digits = count_digits(text, sign);
 	size_t after = sign + digits;
 	*ret_fault = (struct literal_fault){NULL, NULL, 0, text.size};
-	if (looks_like_duration(text)) {
+	if (ends_in_one_of(text, byte_units)) {
+		ret_fault->message = "this is not a number";
+		ret_fault->hint = "an amount of bytes is written as text: \"512MiB\"";
+	} else if (ends_in_one_of(text, time_units)) {
 		ret_fault->message = "this is not a duration";
 		ret_fault->hint = "a duration is a whole number and one of ms, s, m, h, d: 90s";
 	} else if (digits > 1 && text.data[sign] == '0') {

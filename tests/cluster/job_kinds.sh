@@ -19,7 +19,7 @@ until_true "the next run of a periodic job is known" next_is_known
 due=$(ask "SELECT next_ms AS n FROM job WHERE id = $minute")
 run=$(of a job dispatch minute --wait) || fail "a periodic job is not run now"
 same "it is run now when somebody asks" "$(ask "SELECT parent AS n FROM job WHERE id = $run")" "$minute"
-has "and says when it is due next" "$(of a job status "$minute")" "$due"
+has "and says when it is due next" "$(of a job status "$minute" -o json)" "$due"
 has "and which runs there were" "$(of a job status "$minute")" "completed"
 agree a b c || until_true "there is a leader" agree a b c
 victim=$leader

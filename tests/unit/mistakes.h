@@ -607,6 +607,15 @@ static const struct mistake {
 	 "  4 |   env = {PATH: \"/bin\"}\n"
 	 "    |          ^^^^\n"
 	 "    = hint: write \"PATH\" with the quotes\n"},
+	{"bytes_without_quotes",
+	 "job j {\n"
+	 "  exec = [\"true\"]\n"
+	 "  memory = 50MiB\n"
+	 "}\n",
+	 "a.flow:3:12: error: this is not a number\n"
+	 "  3 |   memory = 50MiB\n"
+	 "    |            ^^^^^\n"
+	 "    = hint: an amount of bytes is written as text: \"512MiB\"\n"},
 	{"bad_literals",
 	 "job j {\n"
 	 "  a = 12abc\n"

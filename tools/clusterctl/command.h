@@ -67,6 +67,10 @@ int timeout_of(const struct context *context);
 int ask_query(struct context *context, const char *sql, const char *const *parameters, size_t count, struct reply *ret_reply);
 /* A query whose rows are printed; parameters for its ?1, … */
 int print_query(struct context *context, const char *sql, const char *const *parameters, size_t count);
+/* Whether there is a row with this id: EXIT_FAILED and a message when there is no such `what`. */
+int need_row(struct context *context, const char *what, const char *table, const char *id);
+/* The row with this id, which is ?1 of `sql`. */
+int print_record(struct context *context, const char *what, const char *table, const char *id, const char *sql);
 /* A request without an answer worth showing. */
 int ask_simple(struct context *context, Clusterd__Wire__Request *request, struct slice payload);
 /* Its number, and the node that it was given to; 0, or what went wrong was told, and this is the exit code. */

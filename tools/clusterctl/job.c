@@ -193,10 +193,19 @@ int run_job_list(struct context *context, const struct arguments *arguments)
 /* Of a periodic job: those of its runs. */
 #define WITH_RUNS "a.job IN (SELECT id FROM job WHERE id = CAST(?1 AS INTEGER) OR parent = CAST(?1 AS INTEGER))"
 
+/* Nothing, when there are no rows. */
 static int print_part(struct context *context, const char *title, const char *sql, const char *const *parameters)
 {
-	printf("\n%s\n", title);
-	return print_query(context, sql, parameters, 1);
+	struct reply reply;
+	int code = ask_query(context, sql, parameters, 1, &reply);
+	if (code != 0)
+		return code;
+	if (json_count(reply.payload) > 0) {
+		printf("\n%s\n", title);
+		output_report(context->form, &reply, stdout);
+	}
+	reply_finish(&reply);
+	return EXIT_DONE;
 }
 
 /* How many tasks are in which state: of each task its newest attempt counts. */
@@ -207,7 +216,8 @@ static int print_counts(struct context *context, const char *const *parameters)
 	                  " sum(state = 'running' AND healthy = 0) AS unwell, sum(state = 'completed') AS completed,"
 	                  " sum(state = 'failed') AS failed, sum(state = 'stopped') AS stopped, sum(state = 'lost') AS lost,"
 	                  " coalesce((SELECT count(*) FROM job_task AS t WHERE t.job = CAST(?1 AS INTEGER)), 0) AS waiting_again"
-	                  " FROM (SELECT state, healthy, max(id) FROM allocation AS a WHERE " WITH_RUNS " GROUP BY job, task)",
+	                  " FROM (SELECT state, healthy, max(id) FROM allocation AS a WHERE " WITH_RUNS
+	                  " GROUP BY job, task) HAVING count(*) > 0",
 	                  parameters);
 }
 
@@ -268,14 +278,13 @@ int run_job_status(struct context *context, const struct arguments *arguments)
 	uint64_t id;
 	if (!parse_job(arguments->values[0], &id))
 		return EXIT_USAGE;
-	int code = print_query(
-		context,
+	int code = print_record(
+		context, "job", "job", parameters[0],
 		"SELECT id, name, version, type, state, " EXIT_OF_JOB
 		" AS exit_code, priority, count, running, completed, failed,"
 		" lost, submitted_ms, started_ms, next_ms, (SELECT count(*) FROM job AS r WHERE r.parent = job.id) AS runs,"
 		" (SELECT max(id) FROM job AS r WHERE r.parent = job.id) AS last_run, finished_ms, error"
-		" FROM job WHERE id = CAST(?1 AS INTEGER)",
-		parameters, 1);
+		" FROM job WHERE id = CAST(?1 AS INTEGER)");
 	if (code != EXIT_DONE || context->form != OUTPUT_TABLE)
 		return code;
 	code = print_counts(context, parameters);
@@ -292,6 +301,9 @@ int run_job_history(struct context *context, const struct arguments *arguments)
 	uint64_t id;
 	if (!parse_job(arguments->values[0], &id))
 		return EXIT_USAGE;
+	int code = need_row(context, "job", "job", arguments->values[0]);
+	if (code != 0)
+		return code;
 	return print_query(
 		context,
 		"SELECT a.id, a.job, a.task, a.attempt, a.version, coalesce(n.name, a.node) AS node, a.state, a.exit_code,"
@@ -352,21 +364,10 @@ int run_allocation_list(struct context *context, const struct arguments *argumen
 
 int run_allocation_status(struct context *context, const struct arguments *arguments)
 {
-	const char *parameters[] = {arguments->values[0]};
-	struct reply reply;
 	uint64_t id;
 	if (!parse_number(arguments->values[0], "an allocation", &id))
 		return EXIT_USAGE;
-	int code = ask_query(context, ALLOCATIONS "a.id = CAST(?1 AS INTEGER)", parameters, 1, &reply);
-	if (code != 0)
-		return code;
-	bool found = json_count(reply.payload) > 0;
-	if (found)
-		output_rows(context->form, &reply, stdout);
-	else
-		fprintf(stderr, "clusterctl: there is no allocation with the id %s\n", arguments->values[0]);
-	reply_finish(&reply);
-	return found ? EXIT_DONE : EXIT_FAILED;
+	return print_record(context, "allocation", "allocation", arguments->values[0], ALLOCATIONS "a.id = CAST(?1 AS INTEGER)");
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------- */
@@ -454,7 +455,8 @@ int run_node_status(struct context *context, const struct arguments *arguments)
 {
 	const char *parameters[] = {arguments->value_count > 0 ? arguments->values[0] : ""};
 	return print_query(context,
-	                   "SELECT id, name, role, state, eligible, coalesce(drain, '') AS drain, drain_until_ms, cpu, memory,"
+	                   "SELECT id, name, role, state, eligible, coalesce(drain, '') AS drain, drain_until_ms,"
+	                   " cpu / 1000.0 AS cpu, memory,"
 	                   " (SELECT count(*) FROM allocation WHERE node = node.id AND finished_ms IS NULL) AS tasks"
 	                   " FROM node WHERE ?1 = '' OR name = ?1 OR CAST(id AS TEXT) = ?1 ORDER BY name, id",
 	                   parameters, 1);

@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -59,11 +60,17 @@ static void cell_text(struct slice value, bool cut, struct buffer *out)
 	buffer_finish(&plain);
 }
 
+/* --- tables --------------------------------------------------------------------------------------------------------- */
+
+#define CLOCK_MS_MIN 1000000000000ll /* what counts the milliseconds since 1970 is more since 2001; no duration is */
+
 struct table {
 	struct buffer *cells; /* row by row */
 	size_t columns;
 	size_t rows;
+	char **names;
 	bool *numbers;
+	bool *hidden;
 	size_t *widths;
 };
 
@@ -73,48 +80,74 @@ static void pad(FILE *file, size_t count)
 		fputc(' ', file);
 }
 
-static void table_print(const struct table *table, char *const *names, FILE *file)
+static const struct buffer *cell_at(const struct table *table, size_t row, size_t column)
+{
+	return &table->cells[row * table->columns + column];
+}
+
+static void print_cell(const struct table *table, size_t column, const char *before, struct slice text, const char *behind, bool last,
+                       FILE *file)
+{
+	size_t room = table->widths[column] - text_width(text);
+	pad(file, table->numbers[column] ? room : 0);
+	fputs(before, file);
+	fwrite(text.size > 0 ? text.data : "", 1, text.size, file);
+	fputs(behind, file);
+	pad(file, last || table->numbers[column] ? 0 : room);
+	fputs(last ? "\n" : "  ", file);
+}
+
+static void table_print(const struct table *table, FILE *file)
 {
 	bool colour = output_colour(file);
-	for (size_t c = 0; c < table->columns; c++) {
-		struct slice name = slice_of(names[c]);
-		size_t room = table->widths[c] - text_width(name);
-		bool last = c + 1 == table->columns;
-		pad(file, table->numbers[c] ? room : 0);
-		fprintf(file, "%s%s%s", colour ? "\033[1m" : "", names[c], colour ? "\033[0m" : "");
-		pad(file, last || table->numbers[c] ? 0 : room);
-		fputs(last ? "\n" : "  ", file);
+	size_t end = table->columns;
+	while (end > 0 && table->hidden[end - 1])
+		end--;
+	for (size_t c = 0; c < end; c++) {
+		if (!table->hidden[c])
+			print_cell(table, c, colour ? "\033[1m" : "", slice_of(table->names[c]), colour ? "\033[0m" : "", c + 1 == end,
+			           file);
 	}
 	for (size_t r = 0; r < table->rows; r++) {
-		for (size_t c = 0; c < table->columns; c++) {
-			const struct buffer *cell = &table->cells[r * table->columns + c];
-			size_t room = table->widths[c] - text_width(buffer_slice(cell));
-			bool last = c + 1 == table->columns;
-			pad(file, table->numbers[c] ? room : 0);
-			fwrite(cell->data != NULL ? cell->data : "", 1, cell->size, file);
-			pad(file, last || table->numbers[c] ? 0 : room);
-			fputs(last ? "\n" : "  ", file);
+		for (size_t c = 0; c < end; c++) {
+			if (!table->hidden[c])
+				print_cell(table, c, "", buffer_slice(cell_at(table, r, c)), "", c + 1 == end, file);
 		}
 	}
 }
 
-static void rows_as_table(const Clusterd__Wire__Rows *rows, struct slice json, FILE *file)
+/* A line for each column. */
+static void table_print_record(const struct table *table, FILE *file)
 {
-	size_t columns = rows->n_columns;
-	struct table table = {
-		.columns = columns,
-		.rows = json_count(json),
-		.numbers = mem_array(columns, sizeof(bool)),
-		.widths = mem_array(columns, sizeof(size_t)),
-	};
+	size_t width = 0;
+	for (size_t c = 0; c < table->columns; c++)
+		width = !table->hidden[c] && strlen(table->names[c]) > width ? strlen(table->names[c]) : width;
+	for (size_t c = 0; c < table->columns; c++) {
+		if (!table->hidden[c])
+			fprintf(file, "%-*s  %.*s\n", (int)width, table->names[c], SLICE_ARGS(buffer_slice(cell_at(table, 0, c))));
+	}
+}
+
+static void table_init(struct table *table, const Clusterd__Wire__Rows *rows, struct slice json, bool cut)
+{
 	struct json_iterator row_iterator;
 	struct slice key;
 	struct slice row;
 	size_t at = 0;
-	table.cells = mem_array(table.rows * columns, sizeof *table.cells);
+	size_t columns = rows->n_columns;
+	*table = (struct table){
+		.columns = columns,
+		.rows = json_count(json),
+		.names = mem_array(columns, sizeof(char *)),
+		.numbers = mem_array(columns, sizeof(bool)),
+		.hidden = mem_array(columns, sizeof(bool)),
+		.widths = mem_array(columns, sizeof(size_t)),
+	};
+	table->cells = mem_array(table->rows * columns, sizeof *table->cells);
 	for (size_t c = 0; c < columns; c++) {
-		table.widths[c] = text_width(slice_of(rows->columns[c]));
-		table.numbers[c] = table.rows > 0;
+		table->names[c] = mem_string(rows->columns[c]);
+		table->numbers[c] = table->rows > 0;
+		table->hidden[c] = false;
 	}
 	json_iterate(&row_iterator, json);
 	while (json_next(&row_iterator, &key, &row)) {
@@ -122,21 +155,106 @@ static void rows_as_table(const Clusterd__Wire__Rows *rows, struct slice json, F
 		struct slice value;
 		json_iterate(&cells, row);
 		for (size_t c = 0; c < columns && json_next(&cells, &key, &value); c++, at++) {
-			cell_text(value, c + 1 < columns, &table.cells[at]);
-			size_t width = text_width(buffer_slice(&table.cells[at]));
-			if (width > table.widths[c])
-				table.widths[c] = width;
+			cell_text(value, cut && c + 1 < columns, &table->cells[at]);
 			if (json_kind(value) != JSON_NUMBER && json_kind(value) != JSON_NULL)
-				table.numbers[c] = false;
+				table->numbers[c] = false;
 		}
 	}
-	table_print(&table, rows->columns, file);
-	for (size_t i = 0; i < table.rows * columns; i++)
-		buffer_finish(&table.cells[i]);
-	mem_free(table.cells);
-	mem_free(table.numbers);
-	mem_free(table.widths);
 }
+
+static void measure(struct table *table)
+{
+	for (size_t c = 0; c < table->columns; c++) {
+		table->widths[c] = text_width(slice_of(table->names[c]));
+		for (size_t r = 0; r < table->rows; r++) {
+			size_t width = text_width(buffer_slice(cell_at(table, r, c)));
+			table->widths[c] = width > table->widths[c] ? width : table->widths[c];
+		}
+	}
+}
+
+static void table_finish(struct table *table)
+{
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		buffer_finish(&table->cells[i]);
+	for (size_t c = 0; c < table->columns; c++)
+		mem_free(table->names[c]);
+	mem_free(table->cells);
+	mem_free(table->names);
+	mem_free(table->numbers);
+	mem_free(table->hidden);
+	mem_free(table->widths);
+}
+
+static void rows_as_table(const Clusterd__Wire__Rows *rows, struct slice json, FILE *file)
+{
+	struct table table;
+	table_init(&table, rows, json, true);
+	measure(&table);
+	table_print(&table, file);
+	table_finish(&table);
+}
+
+/* Milliseconds since 1970 as the time in UTC, as the log has it. */
+static void column_as_time(struct table *table, size_t column)
+{
+	size_t size = strlen(table->names[column]);
+	long long number;
+	if (!table->numbers[column] || size <= 3 || strcmp(table->names[column] + size - 3, "_ms") != 0)
+		return;
+	for (size_t r = 0; r < table->rows; r++) {
+		const struct buffer *cell = cell_at(table, r, column);
+		if (cell->size != 0 && json_integer(buffer_slice(cell), CLOCK_MS_MIN, INT64_MAX, &number) != 0)
+			return; /* some other time */
+	}
+	table->names[column][size - 3] = '\0';
+	table->numbers[column] = false;
+	for (size_t r = 0; r < table->rows; r++) {
+		struct buffer *cell = &table->cells[r * table->columns + column];
+		char text[40];
+		struct tm parts;
+		if (cell->size == 0 || json_integer(buffer_slice(cell), CLOCK_MS_MIN, INT64_MAX, &number) != 0)
+			continue;
+		time_t seconds = (time_t)(number / 1000);
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &parts));
+		buffer_clear(cell);
+		buffer_append_string(cell, text);
+	}
+}
+
+static void column_as_size(struct table *table, size_t column)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	for (size_t r = 0; r < table->rows && strcmp(table->names[column], "memory") == 0; r++) {
+		struct buffer *cell = &table->cells[r * table->columns + column];
+		double size = strtod(buffer_string(cell), NULL);
+		size_t unit = 0;
+		while (size >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+			size /= 1024;
+			unit++;
+		}
+		bool empty = cell->size == 0;
+		buffer_clear(cell);
+		if (!empty)
+			buffer_format(cell, "%.*f %s", unit > 0 ? 1 : 0, size, units[unit]);
+	}
+}
+
+/* For people: times and sizes can be read, and columns with nothing in them are left out. */
+static void table_report(struct table *table)
+{
+	for (size_t c = 0; c < table->columns; c++) {
+		bool empty = table->rows > 0;
+		for (size_t r = 0; r < table->rows && empty; r++)
+			empty = cell_at(table, r, c)->size == 0;
+		table->hidden[c] = empty;
+		column_as_time(table, c);
+		column_as_size(table, c);
+	}
+	measure(table);
+}
+
+/* --- JSON ----------------------------------------------------------------------------------------------------------- */
 
 /* Columns whose text is JSON. */
 static bool column_is_json(const char *name)
@@ -190,16 +308,50 @@ static void rows_as_json(const Clusterd__Wire__Rows *rows, struct slice json, bo
 	buffer_finish(&out);
 }
 
+/* --- the door ------------------------------------------------------------------------------------------------------- */
+
+static void warn_when_cut(const struct reply *reply)
+{
+	if (reply->response->rows->truncated)
+		fprintf(stderr, "clusterctl: there are more rows: the answer was cut at its limit\n");
+}
+
 void output_rows(enum output_form form, const struct reply *reply, FILE *file)
 {
 	const Clusterd__Wire__Rows *rows = reply->response->rows;
-	struct slice json = reply->payload;
 	if (form == OUTPUT_TABLE)
-		rows_as_table(rows, json, file);
+		rows_as_table(rows, reply->payload, file);
 	else
-		rows_as_json(rows, json, form == OUTPUT_JSONL, file);
-	if (rows->truncated)
-		fprintf(stderr, "clusterctl: there are more rows: the answer was cut at its limit\n");
+		rows_as_json(rows, reply->payload, form == OUTPUT_JSONL, file);
+	warn_when_cut(reply);
+}
+
+void output_report(enum output_form form, const struct reply *reply, FILE *file)
+{
+	struct table table;
+	if (form != OUTPUT_TABLE) {
+		output_rows(form, reply, file);
+		return;
+	}
+	table_init(&table, reply->response->rows, reply->payload, true);
+	table_report(&table);
+	table_print(&table, file);
+	table_finish(&table);
+	warn_when_cut(reply);
+}
+
+void output_record(enum output_form form, const struct reply *reply, FILE *file)
+{
+	struct table table;
+	if (form != OUTPUT_TABLE) {
+		output_rows(form, reply, file);
+		return;
+	}
+	table_init(&table, reply->response->rows, reply->payload, false);
+	table_report(&table);
+	if (table.rows > 0)
+		table_print_record(&table, file);
+	table_finish(&table);
 }
 
 void output_objects(enum output_form form, struct slice array, FILE *file)

@@ -52,7 +52,35 @@ int print_query(struct context *context, const char *sql, const char *const *par
 	int code = ask_query(context, sql, parameters, count, &reply);
 	if (code != 0)
 		return code;
-	output_rows(context->form, &reply, stdout);
+	output_report(context->form, &reply, stdout);
+	reply_finish(&reply);
+	return EXIT_DONE;
+}
+
+int need_row(struct context *context, const char *what, const char *table, const char *id)
+{
+	char sql[100];
+	struct reply reply;
+	snprintf(sql, sizeof sql, "SELECT 1 FROM %s WHERE id = CAST(?1 AS INTEGER)", table);
+	int code = ask_query(context, sql, &id, 1, &reply);
+	if (code != 0)
+		return code;
+	bool found = json_count(reply.payload) > 0;
+	if (!found)
+		fprintf(stderr, "clusterctl: there is no %s with the id %s\n", what, id);
+	reply_finish(&reply);
+	return found ? EXIT_DONE : EXIT_FAILED;
+}
+
+int print_record(struct context *context, const char *what, const char *table, const char *id, const char *sql)
+{
+	struct reply reply;
+	int code = need_row(context, what, table, id);
+	if (code == 0)
+		code = ask_query(context, sql, &id, 1, &reply);
+	if (code != 0)
+		return code;
+	output_record(context->form, &reply, stdout);
 	reply_finish(&reply);
 	return EXIT_DONE;
 }
@@ -236,31 +264,6 @@ static int inspect_instance(struct context *context, uint64_t id, const char *st
 	return print_inspected(context, &what);
 }
 
-/* Whether the instance is there; says so when it is not. */
-static int need_instance(struct context *context, const char *id)
-{
-	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
-	Clusterd__Wire__Query body = CLUSTERD__WIRE__QUERY__INIT;
-	const char *parameters[1] = {id};
-	struct reply reply;
-	int code = need_client(context);
-	if (code != 0)
-		return code;
-	body.sql = (char *)(uintptr_t)"SELECT 1 FROM pi_instance WHERE id = CAST(?1 AS INTEGER)";
-	body.parameters = (char **)(uintptr_t)parameters;
-	body.n_parameters = 1;
-	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_QUERY;
-	request.query = &body;
-	if (client_ask(context->client, &request, SLICE(""), &reply, &context->error) != 0)
-		return report(context);
-	bool there = json_count(reply.payload) > 0;
-	reply_finish(&reply);
-	if (there)
-		return 0;
-	fprintf(stderr, "clusterctl: there is no workflow with the id %s\n", id);
-	return EXIT_FAILED;
-}
-
 int run_workflow_show(struct context *context, const struct arguments *arguments)
 {
 	uint64_t id;
@@ -269,13 +272,9 @@ int run_workflow_show(struct context *context, const struct arguments *arguments
 		return EXIT_USAGE;
 	if (arguments->flags[0] != NULL || arguments->flags[1] != NULL)
 		return inspect_instance(context, id, arguments->flags[1]);
-	int code = need_instance(context, arguments->values[0]);
-	if (code != 0)
-		return code;
-	code = print_query(context,
-	                   "SELECT id, key, process, version, state, args, result, error, started_ms, finished_ms "
-	                   "FROM pi_instance WHERE id = CAST(?1 AS INTEGER)",
-	                   parameters, 1);
+	int code = print_record(context, "workflow", "pi_instance", arguments->values[0],
+	                        "SELECT id, key, process, version, state, args, result, error, started_ms, finished_ms "
+	                        "FROM pi_instance WHERE id = CAST(?1 AS INTEGER)");
 	if (code != 0)
 		return code;
 	if (context->form == OUTPUT_TABLE)
@@ -360,7 +359,7 @@ int run_history(struct context *context, const struct arguments *arguments)
 	bool finished = false;
 	if (!parse_id(context, arguments->values[0], &id))
 		return EXIT_USAGE;
-	int code = need_instance(context, arguments->values[0]);
+	int code = need_row(context, "workflow", "pi_instance", arguments->values[0]);
 	if (code == 0)
 		code = print_events(context, arguments->values[0], &last_seq);
 	if (arguments->flags[0] != NULL && context->form == OUTPUT_JSON)
