@@ -208,11 +208,19 @@ int catalog_refuse(struct catalog *catalog, int error_code, const char *text)
 	return error_set(&catalog->error, error_code, "%s", text);
 }
 
+void sqlite_set_up(void)
+{
+	int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	assert(code == SQLITE_OK || code == SQLITE_MISUSE); /* the latter: SQLite is in use, so it was set up before */
+	(void)code;
+}
+
 int sqlite_open_file(const char *path, int flags, const char *vfs, sqlite3 **ret_database, struct error *error)
 {
 	/* Names such as ":memory:" and "file:…" mean something else to SQLite, unless they begin as paths do. */
 	char *name = mem_format("%s%s", path[0] == '/' ? "" : "./", path);
 	sqlite3 *database = NULL;
+	sqlite_set_up();
 	int code = sqlite3_open_v2(name, &database, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
 	mem_free(name);
 	if (code != SQLITE_OK) {

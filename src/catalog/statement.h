@@ -135,6 +135,9 @@ int catalog_failure(struct catalog *catalog, int code, const char *action);
 int catalog_refuse(struct catalog *catalog, int error_code, const char *text);
 /* For connections that are not the handle: ERR_ and a text. */
 int sqlite_failure(sqlite3 *database, int code, struct error *error, const char *action, const char *path);
+/* Before anything else of SQLite is called in this process; again: nothing. It does not count its memory then, which nobody asks for, and
+ * for which each allocation would take a lock. */
+void sqlite_set_up(void);
 /* Opens `path` as the plain name of a file, whatever it looks like. */
 int sqlite_open_file(const char *path, int flags, const char *vfs, sqlite3 **ret_database, struct error *error);
 void recent_row_written(void *context, int operation, const char *database, const char *table, sqlite3_int64 id);

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "catalog/statement.h"
 
 #include <sqlite3.h>
 #include <stdint.h>
@@ -281,6 +282,7 @@ static int vfs_last_error(sqlite3_vfs *vfs, int size, char *ret_text)
 struct wal_writes *wal_writes_create(const char *base)
 {
 	struct wal_writes *writes = mem_zero(sizeof *writes);
+	sqlite_set_up();
 	writes->base = sqlite3_vfs_find(base);
 	if (writes->base == NULL) {
 		mem_free(writes);

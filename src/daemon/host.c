@@ -37,6 +37,8 @@ static void turn_end(void *context)
 	if (host->stopping && node_quiet(host->node))
 		loop_stop(host->loop);
 	set_node_timer(host);
+	if (node_applies(host->node))
+		loop_pause_ask(host->apply_pause);
 	peers_set_reading(network_peers(host->network), !node_behind(host->node));
 	service_read_workers(network_service(host->network), !node_workers_wait(host->node));
 	if (!host->sweep_set && service_counts(network_service(host->network))->connections > 0) {
@@ -47,6 +49,17 @@ static void turn_end(void *context)
 		host->idle_set = true;
 		loop_timer_set(host->idle_timer, loop_now(host->loop) + IDLE_MS);
 	}
+}
+
+static void apply(void *context)
+{
+	node_apply(((struct host *)context)->node);
+}
+
+/* The end of this turn does what follows from it. */
+static void applied(void *context)
+{
+	(void)context;
 }
 
 /* The end of this turn does what is due. */
@@ -111,6 +124,7 @@ static void asked_to_reload(void *context)
 static void host_watch(struct host *host)
 {
 	host->node_timer = loop_timer_create(host->loop, node_due, host);
+	host->apply_pause = loop_pause_create(host->loop, apply, applied, host);
 	host->idle_timer = loop_timer_create(host->loop, idle_due, host);
 	host->sweep_timer = loop_timer_create(host->loop, sweep_due, host);
 	host->drain_timer = loop_timer_create(host->loop, drain_over, host);

@@ -40,6 +40,7 @@ struct host {
 	struct node *node;
 	struct loop_timer *node_timer;
 	msec node_due_at; /* what it is set to */
+	struct loop_pause *apply_pause;
 	struct loop_timer *idle_timer;
 	struct loop_timer *sweep_timer;
 	bool sweep_set;

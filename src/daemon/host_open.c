@@ -190,6 +190,7 @@ void host_close(struct host *host)
 	log_facts_finish(&host->data.facts);
 	if (host->loop != NULL) {
 		loop_timer_destroy(host->node_timer);
+		loop_pause_destroy(host->apply_pause);
 		loop_timer_destroy(host->idle_timer);
 		loop_timer_destroy(host->sweep_timer);
 		loop_timer_destroy(host->drain_timer);

@@ -100,14 +100,17 @@ static int write_file(const struct network *network, const char *name, const cha
 	return code;
 }
 
+/* Who finds the endpoint finds the token that goes with it. */
 static int write_files(const struct network *network, struct error *error)
 {
 	char *token = mem_format("%s/token", network->config->data_dir);
-	int code = write_file(network, "endpoint", network->listening, 0666, error);
-	if (code == 0 && network->secret != NULL)
+	int code = 0;
+	if (network->secret != NULL)
 		code = write_file(network, "token", network->token, 0600, error);
-	else if (code == 0 && unlink(token) != 0 && errno != ENOENT)
+	else if (unlink(token) != 0 && errno != ENOENT)
 		code = error_set(error, ERR_IO, "cannot remove %s: %s", token, strerror(errno));
+	if (code == 0)
+		code = write_file(network, "endpoint", network->listening, 0666, error);
 	mem_free(token);
 	return code;
 }

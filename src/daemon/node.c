@@ -362,6 +362,24 @@ void node_apply_read(struct node *node, const struct wal_record *records, size_t
 
 /* --- turns --------------------------------------------------------------------------------------------------------- */
 
+static bool applies(const struct node *node)
+{
+	return node->again && !node->hold && !node->installing && !node->failed;
+}
+
+bool node_applies(const struct node *node)
+{
+	return applies(node) || commit_deadline(node) <= node->host->now(node->context);
+}
+
+void node_apply(struct node *node)
+{
+	if (commit_deadline(node) <= node->host->now(node->context))
+		node_settle(node);
+	if (applies(node))
+		apply_committed(node);
+}
+
 static void update_timers(struct node *node)
 {
 	if (!node->timers_changed)
@@ -441,15 +459,8 @@ void node_turn(struct node *node)
 	msec now = node->host->now(node->context);
 	if (node->failed)
 		return;
-	if (commit_deadline(node) <= now)
-		node_settle(node);
-	if (node->failed)
-		return;
 	forward_look(node);
-	if (node->again && !node->hold && !node->installing)
-		apply_committed(node);
-	if (!node->failed)
-		reads_expire(node, now);
+	reads_expire(node, now);
 	if (!node->failed)
 		forward_turn(node);
 	if (!node->failed)
@@ -486,10 +497,11 @@ msec node_deadline(const struct node *node)
 	deadline = msec_earlier(deadline, msec_earlier(supply_deadline(node), placing_deadline(node)));
 	if (node->failed)
 		return MSEC_NEVER;
-	if ((node->again && !node->hold && !node->installing) || node->scanning)
+	if (node->scanning)
 		return now;
 	deadline = msec_earlier(deadline, raft_deadline(node->raft));
-	deadline = msec_earlier(deadline, commit_deadline(node));
+	if (commit_deadline(node) > now) /* else node_applies */
+		deadline = msec_earlier(deadline, commit_deadline(node));
 	deadline = msec_earlier(deadline, reads_deadline(node));
 	deadline = msec_earlier(deadline, forward_deadline(node));
 	deadline = msec_earlier(deadline, consistency_deadline(node));

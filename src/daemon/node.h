@@ -224,6 +224,10 @@ void node_task_report(struct node *node, const struct allocation_report *report)
  * has come. */
 void node_turn(struct node *node);
 msec node_deadline(const struct node *node);
+/* Applies some of what is committed, for about 5 ms: to be called while node_applies, behind a turn, when all that it said has gone out,
+ * for applying takes long, and others wait for what was said. Another turn is to follow at once. */
+bool node_applies(const struct node *node);
+void node_apply(struct node *node);
 
 /* The catalog's file says what was applied so far: the transaction that is open ends. Before somebody else than the node reads it, and
  * before the node goes down (it need not). */

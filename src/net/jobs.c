@@ -149,8 +149,8 @@ void jobs_give(struct jobs *jobs, struct job *job)
 		list_add(&jobs->given, jobs->put_by);
 	jobs->put_by = NULL;
 	list_add(&jobs->given, job);
-	pthread_cond_signal(&jobs->given_changed);
 	pthread_mutex_unlock(&jobs->mutex);
+	pthread_cond_signal(&jobs->given_changed); /* behind the unlocking, or who wakes up would wait for it at once */
 }
 
 /* Only beside an idle thread: all that it has done was taken from under the mutex, and what it will do is given under it. So what

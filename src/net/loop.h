@@ -42,8 +42,8 @@ void loop_watch_set(struct loop_watch *watch, bool for_reading, bool for_writing
 void loop_watch_destroy(struct loop_watch *watch); /* NULL is fine */
 
 /* Work that holds the loop up for a moment, but costs less than handing it to a thread and back. `work` is called between two
- * turns, when all that the first one wrote has gone out; it must use nothing of the loop. The second turn follows at once, and in it
- * `done` is called, after what is ready. */
+ * turns, when all that the first one wrote has gone out; what it writes to streams goes out in the second one, and it asks for no
+ * pause. The second turn follows at once, and in it `done` is called, after what is ready. */
 struct loop_pause;
 struct loop_pause *loop_pause_create(struct loop *loop, loop_call *work, loop_call *done, void *context);
 void loop_pause_ask(struct loop_pause *pause); /* once, behind this turn, or behind the next one when there is none */

@@ -533,6 +533,9 @@ void server_turn(struct server *server)
 	server->touched = false;
 	if (server_is_up(server))
 		node_turn(server->node);
+	bool applies = server_is_up(server) && node_applies(server->node);
+	if (applies)
+		node_apply(server->node);
 	if (server_is_up(server) && server->draining && (node_quiet(server->node) || sim->now >= server->drain_until)) {
 		if (sim_chance(sim, 50))
 			node_settle(server->node);
@@ -546,7 +549,7 @@ void server_turn(struct server *server)
 		return;
 	checks_turn(server);
 	disk_turn(server);
-	server->due = world_time(server, node_deadline(server->node));
+	server->due = applies ? sim->now : world_time(server, node_deadline(server->node));
 	if (server->draining)
 		server->due = msec_earlier(server->due, server->drain_until);
 }

@@ -523,10 +523,14 @@ void node_fixture_restart(struct node_fixture *fixture, bool keep_unsynced)
 
 void node_fixture_turn(struct node_fixture *fixture)
 {
-	for (uint32_t turns = 0; turns == 0 || node_deadline(fixture->node) <= fixture->now; turns++) {
+	bool applies = false;
+	for (uint32_t turns = 0; turns == 0 || applies || node_deadline(fixture->node) <= fixture->now; turns++) {
 		if (turns > TURNS_MAX)
 			node_fixture_fail("the node turns without end, though no time passes");
 		node_turn(fixture->node);
+		applies = node_applies(fixture->node);
+		if (applies)
+			node_apply(fixture->node);
 	}
 }
 

@@ -111,6 +111,32 @@ static void sequence_that_cannot_be_kept_is_refused(void **state)
 	assert_true(node_ready(world->fixture.node));
 }
 
+/* --- turns --------------------------------------------------------------------------------------------------------- */
+
+static void what_is_committed_is_applied_behind_the_turn_that_hears_of_it(void **state)
+{
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Cancel body = CLUSTERD__WIRE__CANCEL__INIT;
+	uint64_t applied = node_applied_index(fixture->node);
+	request.session = world->session;
+	request.sequence = world->sequence++;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_CANCEL;
+	request.cancel = &body;
+	body.instance = 99;
+	node_fixture_ask(fixture, CLIENT, &request, SLICE(""));
+	node_turn(fixture->node);
+	assert_true(node_fixture_disk(fixture));
+	node_turn(fixture->node);
+	assert_int_equal(node_applied_index(fixture->node), applied);
+	assert_true(node_applies(fixture->node));
+	node_apply(fixture->node);
+	assert_int_equal(node_applied_index(fixture->node), applied + 1);
+	assert_false(node_applies(fixture->node));
+	node_fixture_settle(fixture);
+}
+
 /* --- failures that are said twice ---------------------------------------------------------------------------------- */
 
 static void failure_said_again_while_it_backs_off_counts_once(void **state)
@@ -376,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sequence_that_cannot_be_kept_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_committed_is_applied_behind_the_turn_that_hears_of_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(failure_said_again_while_it_backs_off_counts_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(failure_said_again_before_the_next_attempt_is_handed_out_counts_once, setup,
 		                                teardown),
