@@ -164,6 +164,12 @@ void node_destroy(struct node *node)
 	mem_free(node);
 }
 
+void node_start(struct node *node)
+{
+	replica_step(node, &(struct raft_event){.kind = RAFT_START});
+	cluster_start(node);
+}
+
 /* --- who waits ----------------------------------------------------------------------------------------------------- */
 
 static void tell(struct node *node, enum wait_kind kind, uint64_t first)

@@ -63,12 +63,14 @@ static void settings(struct raft *raft, const struct raft_config *config)
 {
 	raft->election_ms = or_default(config->election_timeout_ms, DEFAULT_ELECTION_MS);
 	raft->heartbeat_ms = or_default(config->heartbeat_ms, DEFAULT_HEARTBEAT_MS);
+	raft->heartbeat_slack_ms = config->heartbeat_slack_ms;
 	raft->lease_ms = or_default(config->lease_ms, raft->election_ms * 3 / 4);
 	raft->batch = config->batch_entries != 0 ? config->batch_entries : DEFAULT_BATCH;
 	raft->window = config->window_batches != 0 ? config->window_batches : DEFAULT_WINDOW;
 	raft->reads_max = config->reads_max != 0 ? config->reads_max : DEFAULT_READS;
 	raft->promote_lag = config->promote_lag != 0 ? config->promote_lag : DEFAULT_PROMOTE_LAG;
 	assert(raft->heartbeat_ms > 0 && raft->heartbeat_ms < raft->election_ms);
+	assert(raft->heartbeat_slack_ms >= 0 && raft->heartbeat_slack_ms < raft->heartbeat_ms);
 	assert(raft->lease_ms > 0 && raft->lease_ms < raft->election_ms);
 	assert(raft->window <= RAFT_INFLIGHT_MAX);
 }

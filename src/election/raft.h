@@ -203,6 +203,7 @@ struct raft_config {
 	uint64_t seed;               /* of election timeouts: another one on every node and at every start */
 	msec election_timeout_ms;    /* at least this long without a leader, at most twice as long, before a pre-vote; 200 */
 	msec heartbeat_ms;           /* 40; below the election timeout */
+	msec heartbeat_slack_ms;     /* a tick so much before a heartbeat is due sends it; 0; below heartbeat_ms */
 	msec lease_ms;               /* a leader heard by a quorum leads so long without asking; below the election timeout by
 	                              * what clocks may differ in rate; default 3/4 of it */
 	uint32_t batch_entries;      /* in one message; 512 */

@@ -42,6 +42,7 @@ struct raft {
 	uint64_t id;
 	msec election_ms;
 	msec heartbeat_ms;
+	msec heartbeat_slack_ms;
 	msec lease_ms;
 	uint32_t batch;
 	uint32_t window;

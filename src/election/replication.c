@@ -143,7 +143,7 @@ static msec quorum_heard_at(const struct raft *raft)
 
 void replication_tick(struct raft *raft)
 {
-	bool heartbeat = raft->now >= raft->heartbeat_at || reads_want_round(raft);
+	bool heartbeat = raft->now + raft->heartbeat_slack_ms >= raft->heartbeat_at || reads_want_round(raft);
 	if (raft->peer_count == 0)
 		return;
 	if (raft->now - quorum_heard_at(raft) >= raft->election_ms) {

@@ -177,9 +177,8 @@ static void who_is_no_member_moves_no_term_by_answering(void **state)
 	raft_destroy(raft);
 }
 
-static struct raft *lead_three(void)
+static msec be_elected(struct raft *raft)
 {
-	struct raft *raft = create(1);
 	msec now = raft_deadline(raft);
 	event(raft, now, (struct raft_event){.kind = RAFT_TICK});
 	hear(raft, now, (struct raft_message){.kind = RAFT_VOTE_RESPONSE, .from = 2,
@@ -189,7 +188,32 @@ static struct raft *lead_three(void)
 		.vote_response = {.granted = true, .for_term = 1}});
 	assert_int_equal(raft_role(raft), RAFT_LEADER);
 	event(raft, now, (struct raft_event){.kind = RAFT_APPENDED, .count = 1});
+	return now;
+}
+
+static struct raft *lead_three(void)
+{
+	struct raft *raft = create(1);
+	be_elected(raft);
 	return raft;
+}
+
+static void a_tick_shortly_before_a_heartbeat_is_due_sends_it(void **state)
+{
+	struct raft_config config = {.id = 1, .configurations = &three, .configuration_count = 1, .seed = 1,
+	                             .heartbeat_ms = 40, .heartbeat_slack_ms = 10};
+	struct raft_effects effects;
+	struct raft *raft;
+	(void)state;
+	assert_int_equal(raft_create(&config, &raft), 0);
+	raft_step(raft, 0, &(struct raft_event){.kind = RAFT_START}, &effects);
+	msec now = be_elected(raft);
+	event(raft, now, (struct raft_event){.kind = RAFT_TICK});
+	assert_int_equal(raft_deadline(raft), now + 40);
+	assert_int_equal(event(raft, now + 29, (struct raft_event){.kind = RAFT_TICK}).message_count, 0);
+	assert_int_equal(event(raft, now + 30, (struct raft_event){.kind = RAFT_TICK}).message_count, 2);
+	assert_int_equal(raft_deadline(raft), now + 70);
+	raft_destroy(raft);
 }
 
 static void a_vote_counts_once_and_of_members_only(void **state)
@@ -363,6 +387,7 @@ int main(void)
 		cmocka_unit_test(what_a_sync_says_of_a_log_that_was_cut_since_is_not_believed),
 		cmocka_unit_test(forgeries_are_refused_and_counted),
 		cmocka_unit_test(who_is_no_member_moves_no_term_by_answering),
+		cmocka_unit_test(a_tick_shortly_before_a_heartbeat_is_due_sends_it),
 		cmocka_unit_test(a_vote_counts_once_and_of_members_only),
 		cmocka_unit_test(answers_that_cannot_be_move_nothing_at_the_leader),
 		cmocka_unit_test(a_snapshot_of_what_the_log_has_is_not_installed),
