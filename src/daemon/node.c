@@ -18,10 +18,10 @@
 #define LEASED_SESSIONS_MS 500 /* where sessions have a time to live of their own */
 /* A transaction goes on over many turns: what it changes often is written once, and nobody waits for its end (INVARIANTS, 11). It
  * ends when nothing has come for a while, in any case after this time, or with so much in it. */
-#define COMMIT_QUIET_MS 5
-#define COMMIT_MS 50
-#define COMMIT_ENTRIES 4096
-#define COMMIT_BYTES (4u << 20)
+#define COMMIT_QUIET_MS 50 /* longer than a slow sync, or each of those would end one */
+#define COMMIT_MS 1000
+#define COMMIT_ENTRIES 16384
+#define COMMIT_BYTES (16u << 20)
 #define EXPIRING_MS 40 /* from one command that deletes finished instances to the next, while there are more */
 
 void node_fail(struct node *node, const struct error *error)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECKPOINT_WAL_BYTES (16u << 20) /* growth of the catalog's WAL from one checkpoint to the next */
+#define CHECKPOINT_WAL_BYTES (64u << 20) /* growth of the catalog's WAL from one checkpoint to the next */
 #define WAL_WARNING_BYTES (256u << 20)
 #define WAL_BUSY_BYTES (1024u << 20)
 #define DISK_RESERVE_BYTES (64u << 20) /* less is free: nothing new is begun */
