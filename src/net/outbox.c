@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <string.h>
 
-#define CHUNK_FIRST 4096     /* most answers are small */
-#define CHUNK_NEXT (64 << 10)
+/* Most answers are small: the first chunk is one that malloc has at hand. Those that follow it are larger and larger. */
+#define CHUNK_FIRST 960
+#define CHUNK_FACTOR 8
+#define CHUNK_MAX (64 << 10)
 #define CHUNKS_PER_WRITE 32
 
 struct outbox_chunk {
@@ -42,7 +44,10 @@ void outbox_finish(struct outbox *outbox)
 
 static struct outbox_chunk *add_chunk(struct outbox *outbox, size_t needed)
 {
-	size_t capacity = TAILQ_EMPTY(&outbox->chunks) ? CHUNK_FIRST : CHUNK_NEXT;
+	const struct outbox_chunk *last = TAILQ_LAST(&outbox->chunks, outbox_chunks);
+	size_t capacity = last == NULL ? CHUNK_FIRST : last->capacity * CHUNK_FACTOR;
+	if (capacity > CHUNK_MAX)
+		capacity = CHUNK_MAX;
 	if (capacity < needed)
 		capacity = needed;
 	struct outbox_chunk *chunk = mem_alloc(sizeof *chunk + capacity);
