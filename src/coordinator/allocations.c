@@ -269,18 +269,20 @@ static int task_ended(struct machine *machine, struct allocation *ended, const c
 	default:
 		if (job_kind(job) != JOB_SYSTEM && ended->task >= job->count)
 			return 0;
-		return task_again(machine, job, ended, 0);
+		code = ended->definition->job->group ? group_ends(machine, job, ended->task) : 0;
+		return code == 0 ? task_again(machine, job, ended, 0) : code;
 	}
 }
 
 /* --- what nodes say ------------------------------------------------------------------------------------------------ */
 
-/* A batch job runs to an exit code of 0; what else ends was not asked to. */
+/* A batch job runs to an exit code of 0; what else ends was not asked to. Of a group that begins anew nothing is done, however it ends. */
 static enum allocation_phase phase_of_end(const struct allocation *allocation, const struct command_allocation *change)
 {
 	if (change->event == ALLOCATION_EVENT_LOST)
 		return ALLOCATION_LOST;
-	if (job_kind(allocation->job) == JOB_BATCH && change->exit_code == 0)
+	bool anew = allocation->stopping && allocation->definition->job->group;
+	if (job_kind(allocation->job) == JOB_BATCH && change->exit_code == 0 && !anew)
 		return ALLOCATION_COMPLETED;
 	return allocation_is_unwanted(allocation) ? ALLOCATION_STOPPED : ALLOCATION_FAILED;
 }

@@ -420,6 +420,35 @@ static void group_is_begun_again_as_a_whole(void **state)
 	assert_tells(fixture, "SELECT state, completed FROM job", "completed|2");
 }
 
+static void stops_allocation(struct machine_fixture *fixture, uint64_t id)
+{
+	struct command command = {.kind = COMMAND_STOP_ALLOCATIONS};
+	command.stop_allocations.ids = &id;
+	command.stop_allocations.count = 1;
+	machine_fixture_apply(fixture, &command);
+}
+
+static void group_of_which_one_is_stopped_is_begun_again_as_a_whole(void **state)
+{
+	struct machine_fixture *fixture = *state;
+	has_nodes(fixture);
+	uint64_t job = runs(fixture, GROUP("restart"));
+	places(fixture, job, 0, NODE_A);
+	places(fixture, job, 1, NODE_B);
+	registers_itself(fixture, 1);
+	registers_itself(fixture, 2);
+	assert_tells(fixture, "SELECT state FROM job", "running");
+	stops_allocation(fixture, 1);
+	exits(fixture, 1, -1);
+	assert_tells(fixture, "SELECT state FROM job", "pending");
+	assert_tells(fixture, "SELECT stopping FROM allocation WHERE id = 2", "1");
+	/* It was told to, and ends as it should: that is no reason not to begin it again. */
+	exits(fixture, 2, 0);
+	assert_tells(fixture, "SELECT state, completed FROM job", "pending|0");
+	assert_tells(fixture, "SELECT state FROM allocation WHERE id = 2", "stopped");
+	assert_tells(fixture, "SELECT group_concat(task) FROM job_task", "0,1");
+}
+
 /* --- dispatch ------------------------------------------------------------------------------------------------------ */
 
 static void dispatches(struct machine_fixture *fixture, const char *name, const char *args, const char *key)
@@ -540,6 +569,7 @@ int main(void)
 		MACHINE_TEST(group_ends_with_one_of_it),
 		MACHINE_TEST(group_that_begins_again_registers_again),
 		MACHINE_TEST(group_is_begun_again_as_a_whole),
+		MACHINE_TEST(group_of_which_one_is_stopped_is_begun_again_as_a_whole),
 		MACHINE_TEST(job_is_dispatched_with_arguments),
 		MACHINE_TEST(finished_jobs_go_after_a_while),
 		MACHINE_TEST(node_that_is_drained_gets_nothing_and_is_empty_in_the_end),
