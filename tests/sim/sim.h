@@ -7,7 +7,7 @@
  *   sim_log.c      logs as the simulation knows them
  *   sim_net.c      connections between servers
  *   sim_checks.c   what must hold of all servers together
- *   sim_bugs.c     mistakes planted into the program
+ *   sim_bugs.c, sim_job_bugs.c  mistakes planted into the program
  *   sim_faults.c   what goes wrong, and when
  *   sim_calls.c    calls on the servers' machines
  *   sim_workers.c  connected workers
@@ -15,7 +15,7 @@
  *   sim_answers.c  clients: what they are told
  *   sim_keys.c     clients of keys and locks
  *   sim_machines.c  machines that come, go, and are lost
- *   sim_jobs.h      jobs: sim_tasks.c, sim_jobs.c, sim_job_checks.c
+ *   sim_jobs.h      jobs: sim_tasks.c, sim_groups.c, sim_jobs.c, sim_nodes.c, sim_job_checks.c
  *   sim_audit.c    what a catalog must say
  *   sim_replay.c   the same log applied in other ways */
 #ifndef CLUSTERD_SIM_SIM_H
@@ -166,6 +166,7 @@ struct server {
 	struct sim_task *tasks;  /* of jobs, on the machine */
 	bool reports_due;
 	bool ineligible;         /* it was asked to have no tasks, or may have been */
+	bool emptied;            /* likewise, to be drained */
 
 	/* What the checks know of it. */
 	uint64_t checked;      /* entries applied, up to here they are what all others apply */
@@ -212,7 +213,7 @@ struct sim {
 	struct known_key *keys;
 	struct job_run *jobs;
 	struct sim_ran *ran;   /* allocations, as they have really gone */
-	bool eligible_busy;
+	bool nodes_busy;       /* somebody asks for something of a node */
 	struct sim_keys *keyed;
 	uint64_t next_connection;
 	uint64_t next_x;
@@ -268,6 +269,7 @@ void server_broken(struct server *server, const struct error *error);
 void server_turn(struct server *server);
 void server_drain(struct server *server, msec time);
 msec server_now(const struct server *server);
+msec server_wall(const struct server *server);
 
 /* sim_log.c */
 uint64_t log_last(const struct sim_log *log);

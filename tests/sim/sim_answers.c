@@ -167,7 +167,7 @@ static void check_again(struct sim *sim, struct client_request *request, const C
 {
 	if (response->body_case == CLUSTERD__WIRE__RESPONSE__BODY_FINISHED)
 		return; /* asked to wait, it tells how it is now */
-	if (request->kind == REQUEST_ELIGIBLE)
+	if (request->member != NULL)
 		return; /* a member may become known meanwhile */
 	struct text *again = answer_text(response, payload);
 	if (request->answer == NULL)
@@ -249,7 +249,8 @@ void clients_response(struct server *server, uint64_t connection, uint32_t strea
                       struct slice payload)
 {
 	struct sim *sim = server->sim;
-	if (keys_response(server, connection, stream, response, payload))
+	if (keys_response(server, connection, stream, response, payload) ||
+	    groups_response(server, connection, stream, response))
 		return;
 	struct sim_client *client = client_of(sim, connection);
 	if (client == NULL && sim->founder_count > 1)

@@ -3,11 +3,12 @@
 #include "sim/sim_bugs.h"
 
 #include "coordinator/internal.h"
-#include "daemon/placing_internal.h"
+#include "daemon/node_internal.h"
 #include "election/raft_internal.h"
 #include "membership/clock.h"
 
 enum sim_plant sim_planted;
+struct sim *sim_running;
 
 #define FRESH_MS 3000
 
@@ -154,17 +155,6 @@ void __wrap_node_calls_offer(struct node *node, const struct call *call, uint64_
 		forgetful.attempt = forgetful.attempt > used ? used : forgetful.attempt;
 	}
 	__real_node_calls_offer(node, &forgetful, used);
-}
-
-/* --- tasks --------------------------------------------------------------------------------------------------------- */
-
-void __real_stop_if_unwanted(struct placing *placing, const struct allocation *allocation);
-void __wrap_stop_if_unwanted(struct placing *placing, const struct allocation *allocation);
-
-void __wrap_stop_if_unwanted(struct placing *placing, const struct allocation *allocation)
-{
-	if (sim_planted != PLANT_STOP_UNTOLD)
-		__real_stop_if_unwanted(placing, allocation);
 }
 
 /* --- keys and leases ----------------------------------------------------------------------------------------------- */

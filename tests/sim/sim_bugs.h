@@ -4,6 +4,9 @@
 
 #include "sim/simulation.h"
 
-extern enum sim_plant sim_planted; /* in this process */
+struct sim;
+
+extern enum sim_plant sim_planted;
+extern struct sim *sim_running; /* of this process */ /* in this process */
 
 #endif

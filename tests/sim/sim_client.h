@@ -8,14 +8,16 @@
 #include <uthash.h>
 
 #define RUNS_PER_CLIENT 14
-#define JOBS_PER_CLIENT 4
+#define JOBS_PER_CLIENT 5
 #define OPEN_REQUESTS 4
 #define REGISTRATIONS 4 /* versions, one after the other, in a run */
 
 enum request_kind {
 	REQUEST_START, REQUEST_SIGNAL, REQUEST_CANCEL, REQUEST_RETRY, REQUEST_REGISTER, REQUEST_SETTING,
 	/* sim_jobs.c */
-	REQUEST_JOB_REGISTER, REQUEST_JOB_RUN, REQUEST_JOB_DISPATCH, REQUEST_JOB_STOP, REQUEST_JOB_SCALE, REQUEST_ELIGIBLE,
+	REQUEST_JOB_REGISTER, REQUEST_JOB_RUN, REQUEST_JOB_DISPATCH, REQUEST_JOB_STOP, REQUEST_JOB_SCALE,
+	/* sim_nodes.c */
+	REQUEST_ELIGIBLE, REQUEST_DRAIN,
 };
 
 /* A request that changes something: sent until it is answered, kept until its answer need not be given again. */
@@ -24,8 +26,9 @@ struct client_request {
 	uint64_t sequence;
 	struct flow_run *run;
 	struct job_run *job;
-	struct server *member; /* ELIGIBLE */
-	uint32_t number;      /* SIGNAL: which one. REGISTER: the depth; 0: the flows. SETTING: the value. JOB_SCALE, ELIGIBLE */
+	struct server *member; /* ELIGIBLE, DRAIN */
+	/* SIGNAL: which one. REGISTER: the depth; 0: the flows. SETTING: the value. JOB_SCALE, ELIGIBLE. DRAIN: ms; UINT32_MAX: no more */
+	uint32_t number;
 	const char *setting;
 	const char *text;     /* SETTING: its value, when it is no number */
 	bool wait;            /* START: the answer is wanted when it has finished */

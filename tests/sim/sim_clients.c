@@ -207,7 +207,7 @@ static void fill(struct sim *sim, const struct client_request *request, struct r
 static void send_request(struct sim *sim, struct sim_client *client, struct client_request *request)
 {
 	static const char *const words[] = {"start", "signal", "cancel", "retry", "register", "setting", "register job", "run job",
-	                                    "dispatch job", "stop job", "scale job", "eligibility"};
+	                                    "dispatch job", "stop job", "scale job", "eligibility", "drain"};
 	Clusterd__Wire__Request message = CLUSTERD__WIRE__REQUEST__INIT;
 	struct request_bodies bodies;
 	buffer_clear(&sim->scratch);

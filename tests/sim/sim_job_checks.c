@@ -4,14 +4,17 @@
 #include "coordinator/jobs.h"
 #include "daemon/node_internal.h"
 #include "sim/sim_audit.h"
+#include "sim/sim_bugs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#define LATE_MS 10000 /* at most, between clocks, and until what is due has begun */
+
 /* What must hold of jobs: of what really runs, and of what is written down of it. */
 
 /* The catalog that knows most. NULL: no server is up. */
-static const struct machine *newest_machine(const struct sim *sim)
+const struct machine *newest_machine(const struct sim *sim)
 {
 	const struct server *newest = NULL;
 	for (uint32_t i = 0; i < sim->server_count; i++) {
@@ -67,6 +70,47 @@ void jobs_check_start(struct server *server, const struct sim_ran *ran)
 		server_fail(server, "has %u thousandths of processors, and tasks that were promised %u", SIM_CPU, cpu);
 }
 
+/* It was told that all of its group have registered: then all of those that are beside it have asked for that. */
+void jobs_check_joined(struct server *server, const struct sim_ran *ran)
+{
+	const struct machine *machine = newest_machine(server->sim);
+	const struct allocation *allocation = machine != NULL ? machine_allocation(machine, ran->id) : NULL;
+	if (allocation == NULL || allocation->stopping)
+		return; /* what there is now may be another beginning of the group */
+	const struct job *job = allocation->job;
+	for (allocation = job->allocations; allocation != NULL; allocation = allocation->by_task.next) {
+		const struct sim_ran *other = ran_of(server->sim, allocation->id);
+		if (other == NULL || !other->asked)
+			server_fail(server, "task %u of job %" PRIu64 " is told that all have registered, and task %u has not", ran->task,
+			            ran->job, allocation->task);
+	}
+}
+
+void jobs_check_due(uint64_t job, msec due, uint64_t index)
+{
+	struct taken_due {
+		struct {
+			uint64_t job;
+			msec due;
+		} time;
+		uint64_t index;
+		UT_hash_handle hh;
+	};
+	static struct taken_due *all;
+	struct taken_due wanted = {.time = {job, due}};
+	struct taken_due *taken;
+	HASH_FIND(hh, all, &wanted.time, sizeof wanted.time, taken);
+	if (taken == NULL) {
+		taken = mem_zero(sizeof *taken);
+		taken->time = wanted.time;
+		taken->index = index;
+		HASH_ADD(hh, all, time, sizeof taken->time, taken);
+	}
+	if (taken->index != index)
+		sim_fail(sim_running, "job %" PRIu64 " has run for %lld by entry %" PRIu64 ", and again by entry %" PRIu64, job,
+		         (long long)due, taken->index, index);
+}
+
 /* --- when all is done ---------------------------------------------------------------------------------------------- */
 
 static const struct server *server_with(const struct sim *sim, uint64_t id)
@@ -86,6 +130,8 @@ static const char *allocation_lacks(const struct sim *sim, const struct allocati
 		return "has an allocation that does not run yet";
 	if (allocation_is_unwanted(allocation) || allocation->definition != allocation->job->definition)
 		return "has an allocation that is to go";
+	if (allocation->definition->job->group && !allocation->registered)
+		return "has an allocation that has not registered";
 	return server == NULL || !tasks_run(server, allocation->id) ? "has an allocation that does not run" : NULL;
 }
 
@@ -102,16 +148,31 @@ static const char *system_lacks(const struct machine *machine, const struct job 
 	return NULL;
 }
 
+/* Its next time is in the future, and no run of it is under way. */
+static const char *periodic_lacks(const struct sim *sim, const struct job *job)
+{
+	for (uint32_t i = 0; i < sim->server_count; i++) {
+		const struct server *server = sim->servers[i];
+		if (server_is_up(server) && job->next_ms <= server_wall(server) - LATE_MS)
+			return "was due, and nobody has begun it";
+	}
+	if (job->next_ms == 0)
+		return "is never due";
+	return !LIST_EMPTY(&job->runs) ? "has a run that has not ended" : NULL;
+}
+
 /* NULL: it is as it was asked to be. */
 static const char *run_lacks(const struct sim *sim, const struct machine *machine, const struct job_run *run)
 {
 	const struct job *job = machine_job(machine, run->id);
 	const struct allocation *allocation;
 	const char *lacks = NULL;
-	if (run->shape < SHAPE_SERVICE || run->stop_wanted || sim->closing)
+	if (run->shape < SHAPE_FIRST_THAT_STAYS || run->stop_wanted || sim->closing)
 		return job != NULL ? "has not ended" : NULL;
 	if (job == NULL)
 		return "has ended";
+	if (run->shape == SHAPE_PERIODIC)
+		return periodic_lacks(sim, job);
 	if (run->shape == SHAPE_SYSTEM)
 		lacks = system_lacks(machine, job);
 	else if (job->live != run->count)
@@ -162,6 +223,7 @@ void jobs_explain(struct sim *sim)
 		if (lacks != NULL)
 			sim_fail(sim, "job %s (%" PRIu64 ") %s", run->name, run->id, lacks);
 	}
+	nodes_explain(sim, machine);
 	const struct sim_ran *ran = astray(sim, machine);
 	if (ran != NULL)
 		sim_fail(sim, "task %u of job %" PRIu64 " runs on %s as allocation %" PRIu64 ", which nobody wants", ran->task, ran->job,
@@ -174,11 +236,25 @@ static const char *const always[] = {
 	"SELECT 'task ' || task || ' of job ' || job || ' has ' || count(*) || ' allocations' FROM allocation"
 	" WHERE finished_ms IS NULL GROUP BY job, task HAVING count(*) > 1",
 	"SELECT 'task ' || task || ' of job ' || job || ' has completed ' || count(*) || ' times' FROM allocation"
-	" WHERE state = 'completed' GROUP BY job, task HAVING count(*) > 1",
+	" WHERE state = 'completed' AND job NOT IN (SELECT id FROM job WHERE name GLOB 'group*')"
+	" GROUP BY job, task HAVING count(*) > 1",
 	"SELECT 'job ' || id || ' is ' || state || ', and has ' || running || ' allocations that have not ended' FROM job"
 	" WHERE finished_ms IS NOT NULL AND running <> 0",
 	"SELECT 'job ' || id || ' says that ' || running || ' have not ended, and it is another number' FROM job AS j"
 	" WHERE running <> (SELECT count(*) FROM allocation AS a WHERE a.job = j.id AND a.finished_ms IS NULL)",
+	"SELECT 'job ' || j.id || ' is a group that runs, and task ' || a.task || ' has not registered' FROM job AS j"
+	" JOIN allocation AS a ON a.job = j.id WHERE j.name GLOB 'group*' AND j.state = 'running' AND a.finished_ms IS NULL"
+	" AND NOT a.registered",
+	"SELECT 'node ' || n.name || ' is drained, and allocation ' || a.id || ' is there' FROM node AS n JOIN allocation AS a"
+	" ON a.node = n.id WHERE n.drain = 'drained' AND a.finished_ms IS NULL",
+	"SELECT 'job ' || p.id || ' has ' || count(*) || ' runs at once' FROM job AS p JOIN job AS r ON r.parent = p.id"
+	" WHERE p.name GLOB 'skip*' AND r.finished_ms IS NULL GROUP BY p.id HAVING count(*) > 1",
+	"SELECT 'job ' || p.id || ' has ' || count(*) || ' runs, and none was told to end' FROM job AS p"
+	" JOIN job AS r ON r.parent = p.id WHERE p.name GLOB 'replace*' AND r.state IN ('pending', 'running')"
+	" GROUP BY p.id HAVING count(*) > 1",
+	"SELECT 'job ' || j.id || ' of priority ' || j.priority || ' made room: ' || a.error FROM allocation AS a"
+	" JOIN job AS j ON j.id = a.job WHERE a.error GLOB 'it makes room for job *'"
+	" AND j.priority + 10 > CAST(substr(a.error, instr(a.error, 'priority ') + 9) AS INTEGER)",
 	"SELECT 'allocation ' || a.id || ' is of no job' FROM allocation AS a LEFT JOIN job AS j ON j.id = a.job"
 	" WHERE j.id IS NULL",
 	"SELECT 'task ' || t.task || ' of job ' || t.job || ' waits, and was placed' FROM job_task AS t JOIN allocation AS a"
@@ -198,8 +274,11 @@ void jobs_audit_always(struct sim *sim, sqlite3 *database)
 
 static void check_state(struct sim *sim, const struct job_run *run, struct slice state, uint64_t completed)
 {
-	static const char *const ends[SHAPE_COUNT] = {"completed", "failed", "completed", "completed", "stopped", "stopped"};
-	bool runs = run->shape >= SHAPE_SERVICE && !run->stopped;
+	static const char *const ends[SHAPE_COUNT] = {"completed", "failed",  "completed", "completed", "completed",
+	                                              "failed",    "stopped", "stopped",   "stopped",   "stopped"};
+	bool runs = run->shape >= SHAPE_FIRST_THAT_STAYS && !run->stopped;
+	if (run->shape == SHAPE_FRAGILE && slice_is(state, "failed"))
+		return;
 	bool stopped = run->stopped && slice_is(state, "stopped");
 	if (!stopped && !slice_is(state, runs ? run->count == 0 ? "pending" : "running" : ends[run->shape]) &&
 	    !(runs && run->count == 0 && slice_is(state, "running")))
@@ -226,9 +305,9 @@ static void check_jobs(struct sim *sim, sqlite3 *database)
 		count++;
 	}
 	sqlite3_finalize(statement);
-	statement = audit_prepare(sim, database, "SELECT count(*) FROM job");
+	statement = audit_prepare(sim, database, "SELECT count(*) FROM job WHERE parent IS NULL");
 	audit_row(sim, database, statement);
-	if ((uint64_t)sqlite3_column_int64(statement, 0) != count)
+	if ((uint64_t)sqlite3_column_int64(statement, 0) != count) /* beside runs of periodic ones */
 		sim_fail(sim, "there are %" PRIu64 " jobs, and %" PRIu64 " were begun", (uint64_t)sqlite3_column_int64(statement, 0),
 		         count);
 	sqlite3_finalize(statement);
@@ -249,6 +328,7 @@ static void check_ran(struct sim *sim, sqlite3 *database)
 			sim_fail(sim, "allocation %" PRIu64 " was of task %u of job %" PRIu64, ran->id, ran->task, ran->job);
 		if (ran->running != (sqlite3_column_int(statement, 1) != 0))
 			sim_fail(sim, "allocation %" PRIu64 " is %.*s, and runs or not", ran->id, SLICE_ARGS(state));
+		lost = lost || (ran->group && slice_is(state, "stopped")); /* what it had done is done again by all */
 		if (slice_is(state, "completed") ? ran->completed != 1 && !ran->cut : ran->completed > 0 && !lost && !ran->cut)
 			sim_fail(sim, "allocation %" PRIu64 " is %.*s, and has completed %u times", ran->id, SLICE_ARGS(state),
 			         ran->completed);

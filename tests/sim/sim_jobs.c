@@ -15,7 +15,7 @@ static const char *some_needs(struct sim *sim)
 {
 	static const char *const needs[] = {
 		"",
-		"",
+		"cpu = 2",
 		"cpu = 0.2",
 		"cpu = 1 memory = \"100MiB\"",
 		"memory = \"300MiB\" placement = spread",
@@ -31,13 +31,19 @@ static const char *some_needs(struct sim *sim)
 /* All services together always have room. */
 static const char *const small[] = {"", "cpu = 0.1", "memory = \"10MiB\" cpu = 0.05", "ports = [\"http\"]"};
 
+static bool shape_is_group(enum job_shape shape)
+{
+	return (shape >= SHAPE_GROUP && shape <= SHAPE_MUTE) || shape == SHAPE_JOINT;
+}
+
 static void choose(struct sim *sim, struct job_run *run)
 {
-	static const enum job_shape shapes[] = {SHAPE_BATCH,      SHAPE_BATCH,   SHAPE_DISPATCHED, SHAPE_DISPATCHED,
-	                                        SHAPE_DISPATCHED, SHAPE_BRITTLE, SHAPE_SERVICE,    SHAPE_SERVICE,
-	                                        SHAPE_SYSTEM};
+	static const enum job_shape shapes[] = {
+		SHAPE_BATCH, SHAPE_BATCH,   SHAPE_DISPATCHED, SHAPE_DISPATCHED, SHAPE_DISPATCHED, SHAPE_BRITTLE,
+		SHAPE_GROUP, SHAPE_FRAGILE, SHAPE_MUTE,       SHAPE_SERVICE,    SHAPE_SERVICE,    SHAPE_JOINT,
+		SHAPE_JOINT, SHAPE_SYSTEM,  SHAPE_PERIODIC};
 	run->shape = shapes[sim_below(sim, sizeof shapes / sizeof shapes[0])];
-	if (sim->sessions_short && (run->shape == SHAPE_BATCH || run->shape == SHAPE_BRITTLE))
+	if (sim->sessions_short && run->shape < SHAPE_FIRST_THAT_STAYS)
 		run->shape = SHAPE_DISPATCHED; /* begun twice it is one job nevertheless */
 	run->needs = some_needs(sim);
 	run->count = 1 + (uint32_t)sim_below(sim, (uint64_t[]){1, 5, 5, 50}[sim_below(sim, 4)]);
@@ -45,11 +51,19 @@ static void choose(struct sim *sim, struct job_run *run)
 	run->stop_wanted = sim_chance(sim, 20);
 	if (run->shape == SHAPE_BRITTLE)
 		run->kind = "fails";
-	if (run->shape == SHAPE_SERVICE || run->shape == SHAPE_SYSTEM) {
+	if (run->shape >= SHAPE_FIRST_THAT_STAYS) {
 		run->kind = sim_chance(sim, 80) ? "serves" : "deaf";
 		run->changes = (uint32_t)sim_below(sim, 4);
+	}
+	if (run->shape >= SHAPE_FIRST_THAT_STAYS || shape_is_group(run->shape)) {
 		run->count = 1 + (uint32_t)sim_below(sim, 3);
 		run->needs = small[sim_below(sim, sizeof small / sizeof small[0])];
+	}
+	if (shape_is_group(run->shape))
+		run->kind = run->shape == SHAPE_MUTE ? "mute" : run->shape == SHAPE_JOINT ? "stays" : "joins";
+	if (run->shape == SHAPE_PERIODIC) {
+		run->kind = sim_chance(sim, 50) ? "quick" : "slow";
+		run->overlap = (const char *[]){"skip", "allow", "replace"}[sim_below(sim, 3)];
 	}
 	/* One on each node. */
 	if (strstr(run->needs, "random") != NULL && run->count > 1)
@@ -60,8 +74,9 @@ static void choose(struct sim *sim, struct job_run *run)
 
 static void text_of(const struct job_run *run, struct buffer *out)
 {
-	static const char *const types[SHAPE_COUNT] = {"batch", "batch", "batch", "batch", "service", "system"};
-	bool ends = run->shape < SHAPE_SERVICE;
+	static const char *const types[SHAPE_COUNT] = {"batch", "batch",   "batch",   "batch",  "batch",
+	                                               "batch", "service", "service", "system", "periodic"};
+	bool ends = run->shape < SHAPE_FIRST_THAT_STAYS || run->shape == SHAPE_PERIODIC;
 	buffer_format(out, "job %s { type = %s exec = [\"%s\", \"%u\"] %s stop_grace = 2s backoff = 50ms backoff_max = 400ms", run->name,
 	              types[run->shape], run->kind, run->edition, run->needs);
 	if (run->shape != SHAPE_SYSTEM)
@@ -70,8 +85,11 @@ static void text_of(const struct job_run *run, struct buffer *out)
 		buffer_format(out, " parameters = {x: Number}");
 	if (ends)
 		buffer_format(out, " retries = %u", run->shape == SHAPE_BRITTLE ? 1 : 500);
-	if (run->shape == SHAPE_GROUP)
-		buffer_format(out, " group = restart");
+	if (shape_is_group(run->shape))
+		buffer_format(out, " group = %s register_timeout = %s", run->shape == SHAPE_FRAGILE ? "stop" : "restart",
+		              run->shape == SHAPE_MUTE ? "4s" : "1h");
+	if (run->shape == SHAPE_PERIODIC)
+		buffer_format(out, " schedule = \"* * * * *\" overlap = %s", run->overlap);
 	buffer_format(out, " }\n");
 }
 
@@ -93,7 +111,8 @@ static void want_job(struct sim *sim, struct sim_client *client)
 	choose(sim, run);
 	run->written = run->count;
 	run->client = client->number;
-	snprintf(run->name, sizeof run->name, "j%" PRIu64, number);
+	snprintf(run->name, sizeof run->name, "%s%" PRIu64, shape_is_group(run->shape) ? "group" : run->overlap != NULL ? run->overlap : "j",
+	         number);
 	if (run->shape == SHAPE_DISPATCHED)
 		snprintf(run->key, sizeof run->key, "job-%" PRIu64, number);
 	run->next = sim->jobs;
@@ -136,31 +155,12 @@ static bool want_about(struct sim *sim, struct sim_client *client, struct job_ru
 	return want_change(sim, client, run);
 }
 
-/* By one client, so that what was asked last counts. */
-static bool want_eligible(struct sim *sim, struct sim_client *client)
-{
-	if (client->number != 0 || sim->eligible_busy || client->may_desert || sim->founder_count == 1)
-		return false;
-	for (uint32_t i = 0; i < sim->server_count; i++) {
-		struct server *server = sim->servers[i];
-		if (!server_stays(server) || (server->ineligible ? !sim->calm && !sim_chance(sim, 5) : sim->calm || !sim_chance(sim, 1)))
-			continue;
-		sim->eligible_busy = true;
-		server->ineligible = true; /* until it is said not to be any more */
-		struct client_request *request = request_add(client, REQUEST_ELIGIBLE, NULL);
-		request->member = server;
-		request->number = sim->calm || sim_chance(sim, 50);
-		return true;
-	}
-	return false;
-}
-
 bool jobs_want(struct sim *sim, struct sim_client *client)
 {
-	if (want_eligible(sim, client))
+	if (nodes_want(sim, client))
 		return true;
 	for (struct job_run *run = sim->jobs; run != NULL; run = run->next) {
-		if (sim->closing && (run->shape == SHAPE_SERVICE || run->shape == SHAPE_SYSTEM))
+		if (sim->closing && run->shape >= SHAPE_FIRST_THAT_STAYS)
 			run->stop_wanted = true;
 		if (run->client == client->number && want_about(sim, client, run))
 			return true;
@@ -173,14 +173,10 @@ bool jobs_want(struct sim *sim, struct sim_client *client)
 
 bool jobs_wait(const struct sim *sim, const struct sim_client *client)
 {
-	if (client->jobs_wanted > 0 || (client->number == 0 && sim->eligible_busy))
+	if (client->jobs_wanted > 0 || nodes_wait(sim, client))
 		return true;
 	for (const struct job_run *run = sim->jobs; run != NULL; run = run->next) {
 		if (run->client == client->number && (run->busy || run->id == 0 || run->stop_wanted != run->stopped))
-			return true;
-	}
-	for (uint32_t i = 0; i < sim->server_count; i++) {
-		if (server_stays(sim->servers[i]) && sim->servers[i]->ineligible)
 			return true;
 	}
 	return false;
@@ -193,7 +189,6 @@ static union {
 	Clusterd__Wire__DispatchJob dispatch;
 	Clusterd__Wire__StopJob stop;
 	Clusterd__Wire__ScaleJob scale;
-	Clusterd__Wire__SetEligible eligible;
 } body;
 static Clusterd__Wire__SourceFile file;
 static Clusterd__Wire__SourceFile *files[1];
@@ -236,10 +231,8 @@ void jobs_fill(struct sim *sim, const struct client_request *request, Clusterd__
 		body.scale.count = request->number;
 		break;
 	case REQUEST_ELIGIBLE:
-		clusterd__wire__set_eligible__init(message->set_eligible = &body.eligible);
-		message->body_case = CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE;
-		body.eligible.member = request->member->name;
-		body.eligible.eligible = request->number != 0;
+	case REQUEST_DRAIN:
+		nodes_fill(request, message);
 		break;
 	default:
 		fill_text(sim, request, message);
@@ -269,22 +262,13 @@ static void take_run(struct sim *sim, struct job_run *run, struct slice payload)
 	buffer_finish(&text);
 }
 
-static void take_eligible(struct sim *sim, const struct client_request *request, int code)
-{
-	sim->eligible_busy = false;
-	if (code == ERR_NOT_FOUND && !server_stays(request->member))
-		return;
-	if (code == 0)
-		request->member->ineligible = request->number == 0;
-}
-
 void jobs_answer(struct sim *sim, const struct client_request *request, const Clusterd__Wire__Response *response,
                  struct slice payload)
 {
 	struct job_run *run = request->job;
 	int code = response->error != NULL ? response->error->code : 0;
-	if (request->kind == REQUEST_ELIGIBLE) {
-		take_eligible(sim, request, code);
+	if (request->member != NULL) {
+		nodes_answer(sim, request, code);
 		return;
 	}
 	run->busy = false;

@@ -104,10 +104,14 @@ static msec host_now(void *context)
 	return server_now(context);
 }
 
+msec server_wall(const struct server *server)
+{
+	return START_WALL + at_its_rate(server) + server->wall_offset;
+}
+
 static msec host_wall(void *context)
 {
-	const struct server *server = context;
-	return START_WALL + at_its_rate(server) + server->wall_offset;
+	return server_wall(context);
 }
 
 static long long host_now_us(void *context)

@@ -2,7 +2,6 @@
 #include "sim/sim_jobs.h"
 
 #include "base/memory.h"
-#include "daemon/allocations.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,39 +10,15 @@
  * power, and leaves a record of its end. What the daemon knows of one is reported until it was taken. What a task does is the first word of
  * its command:
  *   quick   completes soon        long    completes some seconds later      fails   ends with the exit code 3
+ *   slow    takes up to 100 s, or while nothing fails 2 s
  *   serves  runs until it is stopped, or by bad luck ends                   deaf    likewise, and only SIGKILL ends it
+ * and of a group (sim_groups.c):
+ *   joins   registers, then completes    stays   registers, then serves     mute    one of them never registers
  *
  * `sim_ran` knows of each allocation what has really happened, on whichever machine. */
 
 #define REPORT_AGAIN_MS 5000
 #define MACHINES 32 /* bits of an event's first number that are the machine's */
-
-struct sim_task {
-	uint64_t id;
-	uint64_t job;
-	uint32_t task;
-	char kind[8];
-	struct sim_ran *ran;
-	enum allocation_state state; /* as the daemon has it */
-	bool alive;                  /* there is a process */
-	bool waits;                  /* for forgotten ones to end; there is nothing of it on the disk */
-	bool never;                  /* there will be none: who was to begin it died before */
-	bool exited;                 /* there is a record of the end */
-	bool stop_told;              /* to its supervisor */
-	bool stopping;
-	bool forgotten;
-	bool kept;                   /* its end was taken: only its output is kept */
-	bool lost;
-	bool dirty;
-	int code;
-	int signal;
-	const char *text;
-	msec grace;
-	uint32_t cpu;
-	uint32_t port_count;
-	uint16_t ports[JOB_PORTS_MAX];
-	UT_hash_handle hh;
-};
 
 static struct sim_task *task_of(struct server *server, uint64_t id)
 {
@@ -149,13 +124,12 @@ static void end_unknown(struct server *server, struct sim_task *task, const char
 
 /* --- what happens to processes ------------------------------------------------------------------------------------- */
 
-static uint64_t event_of(const struct server *server, const struct sim_task *task)
+uint64_t task_event(const struct server *server, const struct sim_task *task)
 {
 	return task->id * MACHINES + server->number;
 }
 
-/* NULL: nothing of it is left. */
-static struct sim_task *event_task(struct sim *sim, uint64_t event, struct server **ret_server)
+struct sim_task *task_of_event(struct sim *sim, uint64_t event, struct server **ret_server)
 {
 	*ret_server = sim->servers[event % MACHINES];
 	return task_of(*ret_server, event / MACHINES);
@@ -183,7 +157,7 @@ static void end(struct server *server, struct sim_task *task, int code, int sign
 static void ends(void *subject, uint64_t event, uint64_t code)
 {
 	struct server *server;
-	struct sim_task *task = event_task(subject, event, &server);
+	struct sim_task *task = task_of_event(subject, event, &server);
 	if (task != NULL && task->alive)
 		end(server, task, (int)code, 0);
 }
@@ -191,9 +165,19 @@ static void ends(void *subject, uint64_t event, uint64_t code)
 static void dies(void *subject, uint64_t event, uint64_t signal)
 {
 	struct server *server;
-	struct sim_task *task = event_task(subject, event, &server);
+	struct sim_task *task = task_of_event(subject, event, &server);
 	if (task != NULL && task->alive)
 		end(server, task, -1, (int)signal);
+}
+
+void task_ends_after(struct server *server, struct sim_task *task, msec delay, int code)
+{
+	sim_after(server->sim, delay, ends, task_event(server, task), (uint64_t)code);
+}
+
+void task_dies_after(struct server *server, struct sim_task *task, msec delay, int signal)
+{
+	sim_after(server->sim, delay, dies, task_event(server, task), (uint64_t)signal);
 }
 
 static void tell_stop(struct server *server, struct sim_task *task)
@@ -203,20 +187,26 @@ static void tell_stop(struct server *server, struct sim_task *task)
 		return;
 	task->stop_told = true;
 	if (strcmp(task->kind, "deaf") == 0)
-		sim_after(sim, task->grace, dies, event_of(server, task), 9);
+		sim_after(sim, task->grace, dies, task_event(server, task), 9);
+	else if (strcmp(task->kind, "joins") == 0 && sim_chance(sim, 50))
+		sim_after(sim, 1 + (msec)sim_below(sim, 40), ends, task_event(server, task), 0); /* it ends as it should */
 	else
-		sim_after(sim, 1 + (msec)sim_below(sim, 40), dies, event_of(server, task), 15);
+		sim_after(sim, 1 + (msec)sim_below(sim, 40), dies, task_event(server, task), 15);
 }
 
 static void plan(struct server *server, struct sim_task *task)
 {
 	struct sim *sim = server->sim;
 	bool unlucky = sim_faulty(sim, SIM_CALLS) && sim_chance(sim, 8);
-	uint64_t event = event_of(server, task);
-	if (strcmp(task->kind, "quick") == 0)
+	uint64_t event = task_event(server, task);
+	if (group_kind(task->kind))
+		group_begins(server, task);
+	else if (strcmp(task->kind, "quick") == 0)
 		sim_after(sim, (msec)sim_below(sim, 200), ends, event, unlucky ? 3 : 0);
 	else if (strcmp(task->kind, "long") == 0)
 		sim_after(sim, 1000 + (msec)sim_below(sim, 8000), ends, event, unlucky ? 3 : 0);
+	else if (strcmp(task->kind, "slow") == 0)
+		sim_after(sim, (msec)sim_below(sim, sim->calm ? 2000 : 100000), ends, event, unlucky ? 3 : 0);
 	else if (strcmp(task->kind, "fails") == 0)
 		sim_after(sim, (msec)sim_below(sim, 50), ends, event, 3);
 	else if (unlucky)
@@ -236,7 +226,7 @@ static void begins(void *subject, uint64_t event, uint64_t unused)
 {
 	struct sim *sim = subject;
 	struct server *server;
-	struct sim_task *task = event_task(sim, event, &server);
+	struct sim_task *task = task_of_event(sim, event, &server);
 	(void)unused;
 	if (task == NULL || task->never || task->exited)
 		return;
@@ -302,6 +292,10 @@ static void take_order(struct server *server, struct sim_task *task, const struc
 	ran->attempt = order->attempt;
 	ran->server = server;
 	ran->cpu = order->cpu;
+	ran->group = group_kind(task->kind);
+	if (group_kind(task->kind) && order->host_count != order->count)
+		server_fail(server, "task %u of job %" PRIu64 " is one of %u, and is told where %u are", order->task, order->job,
+		            order->count, order->host_count);
 	ran->port_count = order->port_count;
 	memcpy(ran->ports, task->ports, sizeof ran->ports);
 }
@@ -314,7 +308,7 @@ void tasks_start(struct server *server, const struct allocation_order *order)
 		if (sim_planted != PLANT_REPORT_ONCE)
 			note(server, task);
 		if (sim_planted == PLANT_TASK_AGAIN && task->alive)
-			sim_after(server->sim, 1, begins, event_of(server, task), 0);
+			sim_after(server->sim, 1, begins, task_event(server, task), 0);
 		return;
 	}
 	server_trace(server, "is to begin task %u of job %" PRIu64 " (allocation %" PRIu64 ")%s", order->task, order->job, order->id,
@@ -330,7 +324,7 @@ void tasks_start(struct server *server, const struct allocation_order *order)
 	task->state = ALLOCATION_STARTING;
 	task->waits = forgotten_run(server);
 	note(server, task);
-	sim_after(server->sim, 1 + (msec)sim_below(server->sim, 40), begins, event_of(server, task), 0);
+	sim_after(server->sim, 1 + (msec)sim_below(server->sim, 40), begins, task_event(server, task), 0);
 }
 
 static void stop(struct server *server, struct sim_task *task)
@@ -439,6 +433,7 @@ static void task_loses_power(struct server *server, struct sim_task *task)
 void tasks_down(struct server *server, enum sim_down how)
 {
 	struct sim_task *next;
+	groups_down(server);
 	for (struct sim_task *task = server->tasks; task != NULL; task = next) {
 		next = task->hh.next;
 		if (task->waits && !task->exited)

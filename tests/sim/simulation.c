@@ -31,6 +31,8 @@ const char *const sim_plant_names[PLANT_COUNT] = {
 	"read-unconfirmed", "lease-outlived", "applied-unsynced", "stamps-not-heard", "copy-without-sessions",
 	"sequence-forgotten", "attempt-again", "lease-cut-short", "lease-not-kept", "condition-ignored",
 	"token-again", "report-once", "stop-untold", "tasks-kept", "task-again", "code-lost",
+	"group-unknown", "barrier-early", "group-alone", "late-group-kept", "drain-forgotten", "due-twice", "overlap-ignored",
+	"equals-put-out", "room-twice",
 };
 
 /* --- what is to happen --------------------------------------------------------------------------------------------- */
@@ -312,7 +314,7 @@ static void prepare(struct sim *sim, const struct sim_options *options)
 
 void simulation_run(const struct sim_options *options)
 {
-	struct sim *sim = mem_zero(sizeof *sim);
+	struct sim *sim = sim_running = mem_zero(sizeof *sim);
 	prepare(sim, options);
 	tell_begin(sim);
 	net_init(sim);

@@ -65,6 +65,16 @@ enum sim_plant {
 	PLANT_TASKS_KEPT,         /* a node does not end what the group does not know any more */
 	PLANT_TASK_AGAIN,         /* an order for what runs already begins it again */
 	PLANT_CODE_LOST,          /* every end is reported as one with the exit code 0 */
+	/* Of groups, nodes that are drained, periodic jobs, and room. */
+	PLANT_GROUP_UNKNOWN,      /* a new leader does not know a job of which a group is live */
+	PLANT_BARRIER_EARLY,      /* one that has registered counts for all of its group */
+	PLANT_GROUP_ALONE,        /* what is stopped of a group is begun again without the others */
+	PLANT_LATE_GROUP_KEPT,    /* nobody looks whether a group has registered in time */
+	PLANT_DRAIN_FORGOTTEN,    /* a leader does not go on with the drains of the one before */
+	PLANT_DUE_TWICE,          /* a time of a periodic job is run whenever it is proposed */
+	PLANT_OVERLAP_IGNORED,    /* a run is begun beside another one, whatever the job says */
+	PLANT_EQUALS_PUT_OUT,     /* who is no lower makes room, too */
+	PLANT_ROOM_TWICE,         /* what a node has is given by a new leader as if nothing were taken */
 	PLANT_COUNT
 };
 
