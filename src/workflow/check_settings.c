@@ -15,31 +15,31 @@ static bool has_rule(const struct setting_rule *rules, size_t count, struct slic
 	return false;
 }
 
-static void report_unknown(struct setting_context *context, const struct syntax_setting *setting, struct slice nearest)
+static void report_unknown(struct setting_context *context, const struct syntax_setting *setting)
 {
+	struct suggestion suggestion;
 	struct diagnostics *diagnostics = context->checker->diagnostics;
 	struct slice name = setting->key.text;
 	bool job = context->rules == job_rules;
+	suggestion_init(&suggestion, name);
+	for (size_t i = 0; i < context->rule_count; i++)
+		suggestion_try(&suggestion, slice_of(context->rules[i].name));
 	struct diagnostic *diagnostic = diagnostics_error(diagnostics, setting->key.span, "there is no setting `%.*s`",
 	                                                  SLICE_ARGS(name));
 	if (job && has_rule(process_rules, process_rule_count, name))
 		diagnostics_hint(diagnostics, diagnostic, "processes have it, jobs do not");
 	else if (!job && has_rule(job_rules, job_rule_count, name))
 		diagnostics_hint(diagnostics, diagnostic, "jobs have it, processes do not");
-	else if (nearest.size != 0)
-		diagnostics_hint(diagnostics, diagnostic, "did you mean `%.*s`?", SLICE_ARGS(nearest));
+	else if (suggestion.nearest.size != 0)
+		diagnostics_hint(diagnostics, diagnostic, "did you mean `%.*s`?", SLICE_ARGS(suggestion.nearest));
 }
 
 static void find(struct setting_context *context, const struct syntax_setting *setting)
 {
 	struct diagnostics *diagnostics = context->checker->diagnostics;
-	struct suggestion suggestion;
-	suggestion_init(&suggestion, setting->key.text);
 	for (size_t i = 0; i < context->rule_count; i++) {
-		if (!slice_is(setting->key.text, context->rules[i].name)) {
-			suggestion_try(&suggestion, slice_of(context->rules[i].name));
+		if (!slice_is(setting->key.text, context->rules[i].name))
 			continue;
-		}
 		if (context->found[i] == NULL) {
 			context->found[i] = setting;
 			return;
@@ -49,7 +49,7 @@ static void find(struct setting_context *context, const struct syntax_setting *s
 		diagnostics_note(diagnostics, diagnostic, context->found[i]->key.span, "here first");
 		return;
 	}
-	report_unknown(context, setting, suggestion.nearest);
+	report_unknown(context, setting);
 }
 
 void settings_find(struct setting_context *context, const struct syntax_settings *settings)

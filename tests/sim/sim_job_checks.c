@@ -261,10 +261,10 @@ static const char *const always[] = {
 	" ON a.job = t.job AND a.task = t.task AND a.finished_ms IS NULL",
 	"SELECT 'job ' || j.id || ' has ended, and a task of it waits' FROM job_task AS t JOIN job AS j ON j.id = t.job"
 	" WHERE j.finished_ms IS NOT NULL",
-	"SELECT 'allocations ' || a.id || ' and ' || b.id || ' had a port at once' FROM allocation AS a JOIN allocation AS b"
-	" ON a.node = b.node AND a.id < b.id AND (a.finished_ms IS NULL OR a.finished_ms > b.placed_ms)"
-	" WHERE a.ports IS NOT NULL AND b.ports IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(a.ports) AS x"
-	" JOIN json_each(b.ports) AS y ON x.value = y.value)",
+	"WITH used AS MATERIALIZED (SELECT allocation.id, node, placed_ms, finished_ms, port.value AS port FROM allocation,"
+	" json_each(ports) AS port WHERE ports IS NOT NULL)"
+	" SELECT 'allocations ' || a.id || ' and ' || b.id || ' had a port at once' FROM used AS a JOIN used AS b"
+	" ON a.node = b.node AND a.port = b.port AND a.id < b.id AND (a.finished_ms IS NULL OR a.finished_ms > b.placed_ms)",
 };
 
 void jobs_audit_always(struct sim *sim, sqlite3 *database)

@@ -111,8 +111,8 @@ static void want_job(struct sim *sim, struct sim_client *client)
 	choose(sim, run);
 	run->written = run->count;
 	run->client = client->number;
-	snprintf(run->name, sizeof run->name, "%s%" PRIu64, shape_is_group(run->shape) ? "group" : run->overlap != NULL ? run->overlap : "j",
-	         number);
+	snprintf(run->name, sizeof run->name, "%s%" PRIu64,
+	         shape_is_group(run->shape) ? "group" : run->overlap != NULL ? run->overlap : "j", number);
 	if (run->shape == SHAPE_DISPATCHED)
 		snprintf(run->key, sizeof run->key, "job-%" PRIu64, number);
 	run->next = sim->jobs;
