@@ -22,59 +22,6 @@
 #define COMPLAINT_SIZE 900   /* of stderr, with the report of a call's end */
 #define REPORT_AGAIN_MS 5000 /* of an end that nobody has acknowledged */
 
-struct task {
-	uint64_t id;
-	struct allocations *allocations;
-	char *directory;
-	struct arena arena;
-	struct task_facts facts;
-	enum allocation_state state;
-	struct task_hold *hold; /* it waits for its turn, its program, or for forgotten ones to end */
-	struct task_start start;
-	const char *program;    /* where it is, when it has come */
-	bool wants;             /* it has not */
-	struct supervised *supervised;
-	struct health *health;
-	struct loop_timer *timeout;
-	bool stopping;  /* wanted, for whatever reason */
-	bool forgotten; /* the group does not want to hear of it */
-	bool put_by;    /* its directory is in the retention's hands already */
-	bool lost;
-	bool checked;
-	bool healthy;
-	int pid; /* of its command, while it runs */
-	int exit_code;
-	int exit_signal;
-	msec started_ms;
-	msec ended_ms;
-	char text[ALLOCATION_TEXT_SIZE];
-	bool dirty; /* in `dirty` */
-	TAILQ_ENTRY(task) link;
-	UT_hash_handle hh;
-};
-
-TAILQ_HEAD(task_queue, task);
-
-struct allocations {
-	struct loop *loop;
-	struct allocations_options options; /* defaults filled in; strings are its own */
-	struct allocations_handler handler;
-	void *context;
-	char *directory;
-	char *strings[3];
-	struct workdirs *workdirs;
-	struct attachments *attachments;
-	struct children *children;
-	struct supervisors *supervisors;
-	struct retention *retention;
-	struct task_starts *starts;
-	struct task *tasks;
-	uint32_t leaving; /* forgotten ones that have not ended: what is new waits for them */
-	struct task_queue dirty; /* to be reported */
-	struct loop_timer *soon;
-	struct loop_timer *again;
-};
-
 /* ---- Reports ---- */
 
 static void note(struct task *task)
@@ -189,6 +136,7 @@ static void drop(struct task *task)
 {
 	HASH_DELETE(hh, task->allocations->tasks, task);
 	task_starts_done(task->allocations->starts, &task->start);
+	task_limits_remove(task->allocations->limits, task->id);
 	if (task->dirty)
 		TAILQ_REMOVE(&task->allocations->dirty, task, link);
 	task_hold_destroy(task->hold);
@@ -213,6 +161,7 @@ static void put_by(struct task *task)
 static void set_ended(struct task *task)
 {
 	task->state = ALLOCATION_ENDED;
+	task_limits_remove(task->allocations->limits, task->id);
 	task_starts_done(task->allocations->starts, &task->start);
 	if (task->ended_ms == 0)
 		task->ended_ms = loop_wall(task->allocations->loop);
@@ -301,6 +250,24 @@ static void on_unwell(void *context, const char *why)
 	stop_because(task, "unwell", why);
 }
 
+/* Its grace would be time for more of it. */
+static void on_exceeded(void *context, uint64_t id, const char *what, const char *why)
+{
+	struct task *task = find(context, id);
+	if (task == NULL || task->supervised == NULL)
+		return;
+	stop_because(task, what, why);
+	supervised_kill(task->supervised);
+}
+
+static void look_after(struct task *task)
+{
+	char *work = mem_format("%s/work", task->directory);
+	const struct task_limit limit = {task->id, task->pid, work, task->facts.processes, task->facts.disk};
+	task_limits_add(task->allocations->limits, &limit);
+	mem_free(work);
+}
+
 static void on_started(void *context, int pid, msec started_ms)
 {
 	static const struct health_handler handler = {on_health, on_unwell};
@@ -311,6 +278,7 @@ static void on_started(void *context, int pid, msec started_ms)
 	task_starts_done(allocations->starts, &task->start);
 	task->pid = pid;
 	task->started_ms = started_ms;
+	look_after(task);
 	if (!task->stopping) {
 		task->state = ALLOCATION_RUNNING;
 		task->health = health_create(allocations->loop, allocations->children, &task->facts, task->directory,
@@ -363,6 +331,7 @@ static int execute(struct task *task, const struct allocation_order *order, cons
 			.stop_grace = order->stop_grace,
 			.cpu = order->cpu,
 			.memory = order->memory,
+			.processes = 2 * task->facts.processes, /* where it is found to have more than these, it is ended */
 			.log_size = options->log_size,
 			.log_files = options->log_files,
 		};
@@ -569,6 +538,8 @@ static int open_parts(struct allocations *allocations, struct error *error)
 		code = children_create(allocations->loop, &allocations->children, error);
 	if (code == 0)
 		code = supervisors_create(allocations->loop, &allocations->supervisors, error);
+	if (code == 0)
+		code = task_limits_create(allocations->loop, root, on_exceeded, allocations, &allocations->limits, error);
 	return code == 0 ? take_up_all(allocations, error) : code;
 }
 
@@ -603,6 +574,7 @@ void allocations_destroy(struct allocations *allocations)
 	while (allocations->tasks != NULL)
 		drop(allocations->tasks);
 	task_starts_destroy(allocations->starts);
+	task_limits_destroy(allocations->limits);
 	supervisors_destroy(allocations->supervisors);
 	children_destroy(allocations->children);
 	attachments_destroy(allocations->attachments);
@@ -655,41 +627,4 @@ void allocations_keep_only(struct allocations *allocations, const uint64_t *know
 		else
 			set_forgotten(task, true);
 	}
-}
-
-uint32_t allocations_running(const struct allocations *allocations)
-{
-	uint32_t count = 0;
-	for (const struct task *task = allocations->tasks; task != NULL; task = task->hh.next)
-		count += task->state != ALLOCATION_ENDED;
-	return count;
-}
-
-int allocations_find_process(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, int *ret_pid,
-                             struct error *error)
-{
-	const struct task *task;
-	HASH_FIND(hh, allocations->tasks, &id, sizeof id, task);
-	if (task == NULL)
-		return error_set(error, ERR_NOT_FOUND, "allocation %llu does not run on %s", (unsigned long long)id,
-		                 allocations->options.node_name);
-	if (task->state != ALLOCATION_RUNNING || task->pid <= 0)
-		return error_set(error, ERR_CONFLICT, "allocation %llu does not run now", (unsigned long long)id);
-	snprintf(ret_path, size, "%s", task->directory);
-	*ret_pid = task->pid;
-	return 0;
-}
-
-int allocations_find_output(const struct allocations *allocations, uint64_t id, char *ret_path, size_t size, bool *ret_ended,
-                            struct error *error)
-{
-	const struct task *task;
-	HASH_FIND(hh, allocations->tasks, &id, sizeof id, task);
-	if (task != NULL)
-		snprintf(ret_path, size, "%s", task->directory);
-	else if (!retention_has(allocations->retention, id, ret_path, size))
-		return error_set(error, ERR_NOT_FOUND, "the output of allocation %llu is not kept on %s any more",
-		                 (unsigned long long)id, allocations->options.node_name);
-	*ret_ended = task == NULL || task->state == ALLOCATION_ENDED;
-	return 0;
 }

@@ -13,8 +13,7 @@
 #include "workflow/job.h"
 
 /* The directory of an allocation, DIR/allocations/ID: what net/supervisor.h says, `order` (what must be known after a restart) and `reason`
- * (why it was stopped, when this node wanted it). Acknowledged, it is at DIR/allocations/ended/ID, without its work/, for the output. It is
- * not bounded what a task writes into work/. */
+ * (why it was stopped, when this node wanted it). Acknowledged, it is at DIR/allocations/ended/ID, without its work/, for the output. */
 struct allocations;
 
 /* Whether what a task has printed on stdout is a result, and how it is read (enum stdout_form + 1). */
@@ -51,6 +50,8 @@ struct allocation_order {
 	uint32_t port_count;
 	uint32_t cpu;
 	uint64_t memory;
+	uint64_t processes;        /* with their threads; 0: as the node says */
+	uint64_t disk;             /* bytes in work/; 0: as the node says */
 	int stop_signal;
 	msec stop_grace;
 	msec timeout;              /* 0: none */
@@ -102,6 +103,8 @@ struct allocations_options {
 	uint32_t log_files;        /* default 3 */
 	msec kept;                 /* the directory of one that ended is kept so long for its logs; default 24 h */
 	uint64_t kept_bytes;       /* and all of them together at most; default 1 GiB */
+	uint64_t processes;        /* of a task whose order does not say it; 0: no limit */
+	uint64_t disk;
 	uint32_t starts;           /* so many are being started at once; default: as many as there are processors */
 };
 

@@ -7,6 +7,8 @@
 #include "net/child.h"
 
 #include <sys/queue.h>
+#include <sys/types.h>
+#include <uthash.h>
 
 #define ALLOCATION_TEXT_SIZE 400
 
@@ -22,6 +24,8 @@ struct task_facts {
 	const char **check_env; /* of a check that is a command: the same as the task's; NULL at the end */
 	enum task_output output;
 	uint64_t output_max;
+	uint64_t processes; /* 0: no limit */
+	uint64_t disk;
 };
 
 void task_facts_of(const struct allocations_options *options, const struct allocation_order *order, const char *home,
@@ -71,6 +75,25 @@ void task_starts_add(struct task_starts *starts, struct task_start *start); /* t
 /* It has begun, or need not any more. In no line: nothing. */
 void task_starts_done(struct task_starts *starts, struct task_start *start);
 
+/* ---- task_limits.c ---- */
+
+struct task_limit {
+	uint64_t id;
+	pid_t pid;          /* of its command */
+	char *directory;    /* where it works */
+	uint64_t processes; /* with their threads, of all that is below its supervisor; 0: no limit */
+	uint64_t disk;      /* bytes; 0: no limit */
+};
+
+struct task_limits;
+/* `directory`: on the file system of all of them. `exceeded` is told again until it is removed; `why` is for a person. ERR_IO. */
+int task_limits_create(struct loop *loop, const char *directory,
+                       void (*exceeded)(void *context, uint64_t id, const char *what, const char *why), void *context,
+                       struct task_limits **ret_limits, struct error *error);
+void task_limits_destroy(struct task_limits *limits); /* NULL is fine */
+void task_limits_add(struct task_limits *limits, const struct task_limit *limit); /* copied */
+void task_limits_remove(struct task_limits *limits, uint64_t id); /* NULL, and one that is not there, are fine */
+
 /* ---- capacity.c ---- */
 
 /* The defaults, where there is nothing. */
@@ -108,5 +131,61 @@ enum task_outcome task_output_value(const char *directory, enum task_output outp
                                     struct buffer *ret_value);
 /* "exit code 7: the end of stderr", of at most `size` bytes. */
 void task_output_complaint(const char *directory, int exit_code, size_t size, struct buffer *ret_text);
+
+/* ---- allocations.c, allocations_look.c ---- */
+
+struct task {
+	uint64_t id;
+	struct allocations *allocations;
+	char *directory;
+	struct arena arena;
+	struct task_facts facts;
+	enum allocation_state state;
+	struct task_hold *hold; /* it waits for its turn, its program, or for forgotten ones to end */
+	struct task_start start;
+	const char *program;    /* where it is, when it has come */
+	bool wants;             /* it has not */
+	struct supervised *supervised;
+	struct health *health;
+	struct loop_timer *timeout;
+	bool stopping;  /* wanted, for whatever reason */
+	bool forgotten; /* the group does not want to hear of it */
+	bool put_by;    /* its directory is in the retention's hands already */
+	bool lost;
+	bool checked;
+	bool healthy;
+	int pid; /* of its command, while it runs */
+	int exit_code;
+	int exit_signal;
+	msec started_ms;
+	msec ended_ms;
+	char text[ALLOCATION_TEXT_SIZE];
+	bool dirty; /* in `dirty` */
+	TAILQ_ENTRY(task) link;
+	UT_hash_handle hh;
+};
+
+TAILQ_HEAD(task_queue, task);
+
+struct allocations {
+	struct loop *loop;
+	struct allocations_options options; /* defaults filled in; strings are its own */
+	struct allocations_handler handler;
+	void *context;
+	char *directory;
+	char *strings[3];
+	struct workdirs *workdirs;
+	struct attachments *attachments;
+	struct children *children;
+	struct supervisors *supervisors;
+	struct retention *retention;
+	struct task_starts *starts;
+	struct task_limits *limits;
+	struct task *tasks;
+	uint32_t leaving; /* forgotten ones that have not ended: what is new waits for them */
+	struct task_queue dirty; /* to be reported */
+	struct loop_timer *soon;
+	struct loop_timer *again;
+};
 
 #endif

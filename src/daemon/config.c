@@ -64,6 +64,10 @@ static const struct option options[] = {
          "of a program that is submitted, at most (default 1073741824)"},
 	{"program-kept", OPTION_DURATION, offsetof(struct config, program_kept), 100, 31536000000, "DURATION",
          "a program that no job needs any more is kept so long after it was used (default 10m)"},
+	{"task-processes", OPTION_NUMBER, offsetof(struct config, task_processes), 0, 1000000, "N",
+         "a task has so many processes and threads at most, when its job does not say it; 0: no limit (default 4096)"},
+	{"task-disk", OPTION_NUMBER, offsetof(struct config, task_disk), 0, 1LL << 50, "BYTES",
+         "a task has so much in its working directory, when its job does not say it; 0: no limit (default 0)"},
 	{"log-tail", OPTION_NUMBER, offsetof(struct config, log_tail), 0, 1000000000, "N",
          "log entries kept behind the catalog's checkpoint (default 100000)"},
 	{"salvage", OPTION_TEXT, offsetof(struct config, salvage), 0, 0, "FILE",
@@ -470,6 +474,7 @@ static void config_defaults(struct config *config)
 		.kill_grace = 5000,
 		.program_max = 1 << 30,
 		.program_kept = 600000,
+		.task_processes = 4096,
 		.log_tail = 100000,
 	};
 }

@@ -37,6 +37,8 @@ struct config {
 	msec kill_grace;
 	long long program_max; /* bytes */
 	msec program_kept;
+	long long task_processes;
+	long long task_disk; /* bytes */
 	long long log_tail;
 	size_t join_capacity;
 	bool help;

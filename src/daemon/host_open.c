@@ -80,6 +80,8 @@ static int open_allocations(struct host *host, struct node_config *node, struct 
 		.node_name = host->config->name,
 		.address = network_address(host->network),
 		.socket = socket,
+		.processes = (uint64_t)host->config->task_processes,
+		.disk = (uint64_t)host->config->task_disk,
 	};
 	int code = open_programs(host, node, error);
 	if (code == 0)

@@ -22,7 +22,9 @@ void task_facts_of(const struct allocations_options *options, const struct alloc
 {
 	struct task_facts facts = {
 		.job = order->job, .task = order->task, .timeout = order->timeout, .check = order->check,
-		.output = order->output, .output_max = order->output_max};
+		.output = order->output, .output_max = order->output_max,
+		.processes = order->processes > 0 ? order->processes : options->processes,
+		.disk = order->disk > 0 ? order->disk : options->disk};
 	struct job_check *check = &facts.check;
 	if (check->kind == JOB_CHECK_EXEC) {
 		check->exec = arena_alloc(arena, check->exec_count * sizeof *check->exec);
@@ -101,6 +103,8 @@ int task_facts_write(const char *directory, const struct allocation_order *order
 	if (facts->output != TASK_OUTPUT_NONE)
 		buffer_format(&text, ",\"output\":%d,\"output_max\":%llu", (int)facts->output,
 		              (unsigned long long)facts->output_max);
+	buffer_format(&text, ",\"processes\":%llu,\"disk\":%llu", (unsigned long long)facts->processes,
+	              (unsigned long long)facts->disk);
 	print_check(&text, facts);
 	buffer_append_string(&text, "}\n");
 	int code = write_file(directory, buffer_slice(&text), error);
@@ -188,6 +192,8 @@ int task_facts_read(const char *directory, struct arena *arena, struct task_fact
 			.timeout = number(object, "timeout_ms"),
 			.output = (enum task_output)number(object, "output"),
 			.output_max = (uint64_t)number(object, "output_max"),
+			.processes = (uint64_t)number(object, "processes"),
+			.disk = (uint64_t)number(object, "disk"),
 		};
 		if (json_member(object, SLICE("check"), &check) && json_kind(check) == JSON_OBJECT)
 			parse_check(check, arena, &facts);

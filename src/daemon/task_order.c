@@ -141,6 +141,8 @@ Clusterd__Wire__TaskOrder *task_order_pack(const struct allocation *allocation, 
 		pack_hosts(allocation, machine, order, arena);
 	order->cpu = settings->cpu;
 	order->memory = settings->memory;
+	order->processes = settings->processes;
+	order->disk = settings->disk;
 	order->stop_signal = (uint32_t)settings->stop_signal;
 	order->stop_grace_ms = (uint64_t)settings->stop_grace;
 	order->timeout_ms = (uint64_t)settings->timeout;
@@ -256,6 +258,8 @@ int task_order_unpack(const Clusterd__Wire__TaskOrder *packed, struct arena *are
 		.port_count = (uint32_t)packed->n_ports,
 		.cpu = packed->cpu,
 		.memory = packed->memory,
+		.processes = packed->processes,
+		.disk = packed->disk,
 		.stop_signal = (int)packed->stop_signal,
 		.stop_grace = (msec)packed->stop_grace_ms,
 		.timeout = (msec)packed->timeout_ms,

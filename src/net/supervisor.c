@@ -284,8 +284,9 @@ static void set_limits(struct supervisor *supervisor, struct launch *launch)
 		cgroup_weigh(supervisor->cgroup, order->cpu);
 	if (order->memory > 0 && !cgroup_limit_memory(supervisor->cgroup, order->memory))
 		launch->data = order->memory;
-	if (order->processes > 0 && !cgroup_limit_processes(supervisor->cgroup, order->processes))
-		launch->processes = order->processes;
+	/* RLIMIT_NPROC would count all that the user has, in whatever task. */
+	if (order->processes > 0)
+		cgroup_limit_processes(supervisor->cgroup, order->processes);
 }
 
 static void not_started(struct supervisor *supervisor, const char *text)

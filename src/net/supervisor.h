@@ -49,7 +49,7 @@ struct supervised_options {
 	uint32_t cpu; /* thousandths of a processor, as weight; 0: none. cgroup v2 where it is allowed */
 	uint64_t
 		memory; /* bytes; 0: none. cgroup v2 memory.max where it is allowed, else RLIMIT_DATA of each process */
-	uint64_t processes; /* at most so many below it; pids.max where allowed, else RLIMIT_NPROC; 0: none */
+	uint64_t processes; /* at most so many below it, with their threads: pids.max where that is allowed, else nothing; 0: none */
 	uint64_t log_size;  /* bytes of one file, above 0 */
 	uint32_t log_files; /* above 0 */
 };

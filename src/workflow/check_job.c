@@ -161,6 +161,8 @@ const struct setting_rule job_rules[] = {
 	{.name = "priority", .apply = job_priority},
 	{.name = "cpu", .apply = job_cpu},
 	{.name = "memory", .apply = job_memory},
+	{.name = "processes", .apply = job_processes},
+	{.name = "disk", .apply = job_disk},
 	{.name = "ports", .apply = job_ports},
 	{.name = "retries", .apply = job_retries},
 	{"retries_within", job_retries_within, false, SERVICE, "all attempts of a task count"},

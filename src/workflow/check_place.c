@@ -134,7 +134,8 @@ void job_cpu(struct setting_context *context, const struct syntax_setting *setti
 	diagnostics_hint(context->checker->diagnostics, diagnostic, "half of one: cpu = 0.5");
 }
 
-void job_memory(struct setting_context *context, const struct syntax_setting *setting)
+static void take_bytes(struct setting_context *context, const struct syntax_setting *setting, const char *nothing,
+                       uint64_t *ret_bytes)
 {
 	const struct syntax_value *value = setting->value;
 	struct diagnostics *diagnostics = context->checker->diagnostics;
@@ -150,13 +151,29 @@ void job_memory(struct setting_context *context, const struct syntax_setting *se
 			"bytes, up to \"1024TiB\": a number, or one with B, KiB, MiB, GiB or TiB in quotes");
 		diagnostics_hint(diagnostics, diagnostic, "\"256MiB\", \"1.5GiB\"");
 	} else if (bytes != 0 && bytes < JOB_MEMORY_MIN) {
-		diagnostic = setting_refuse(context, &setting->key, value, "at least a MiB, or 0 for no limit");
+		diagnostic = setting_refuse(context, &setting->key, value,
+		                            check_format(context->checker, "at least a MiB, or 0 for %s", nothing));
 		if (value->kind == SYNTAX_VALUE_NUMBER)
 			diagnostics_hint(diagnostics, diagnostic, "a number is one of bytes; \"%.*sMiB\"?",
 			                 SLICE_ARGS(text));
 	} else {
-		context->definition->job->memory = bytes;
+		*ret_bytes = bytes;
 	}
+}
+
+void job_memory(struct setting_context *context, const struct syntax_setting *setting)
+{
+	take_bytes(context, setting, "no limit", &context->definition->job->memory);
+}
+
+void job_disk(struct setting_context *context, const struct syntax_setting *setting)
+{
+	take_bytes(context, setting, "what the node says", &context->definition->job->disk);
+}
+
+void job_processes(struct setting_context *context, const struct syntax_setting *setting)
+{
+	setting_integer(context, &setting->key, setting->value, 0, JOB_PROCESSES_MAX, &context->definition->job->processes);
 }
 
 /* Ports. */

@@ -101,6 +101,8 @@ void job_datacenter(struct setting_context *context, const struct syntax_setting
 void job_priority(struct setting_context *context, const struct syntax_setting *setting);
 void job_cpu(struct setting_context *context, const struct syntax_setting *setting);
 void job_memory(struct setting_context *context, const struct syntax_setting *setting);
+void job_processes(struct setting_context *context, const struct syntax_setting *setting);
+void job_disk(struct setting_context *context, const struct syntax_setting *setting);
 void job_ports(struct setting_context *context, const struct syntax_setting *setting);
 
 /* check_run.c */

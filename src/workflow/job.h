@@ -16,6 +16,7 @@
 #define JOB_CPU_MAX 1000000u /* thousandths of a processor */
 #define JOB_MEMORY_MIN (UINT64_C(1) << 20) /* bytes */
 #define JOB_MEMORY_MAX (UINT64_C(1) << 50)
+#define JOB_PROCESSES_MAX 1000000u /* of one task, with their threads */
 #define JOB_DELAY_MAX (24 * 3600 * 1000)
 #define JOB_CHECK_INTERVAL_MIN 100
 #define JOB_CHECK_FAILURES_MAX 1000u
@@ -106,6 +107,8 @@ struct job_settings {
 	uint32_t priority;       /* 1 to 100; default 50. A higher one may put out a lower one when there is no room */
 	uint32_t cpu;            /* thousandths of a processor that are set aside; `cpu = 0.5`; default 0: none */
 	uint64_t memory;         /* bytes, set aside and not to be exceeded; `memory = "256MiB"`; default 0: no limit */
+	uint32_t processes;      /* with their threads, at most; `processes = 100`; default 0: as the node says */
+	uint64_t disk;           /* bytes in its working directory, at most; `disk = "1GiB"`; default 0: as the node says */
 	struct job_port *ports;
 	uint32_t port_count;
 
