@@ -30,6 +30,8 @@ fails_with() { # WHAT NAME PART
 	has "$1" "$(cat "$work/said")" "$3"
 }
 
+filler_is_gone() { [ -z "$(find "$work/one/allocations" -path '*/work/a/*' 2>/dev/null)" ]; }
+
 start one
 of one status --wait >/dev/null || fail "the node does not get ready"
 job_file good 'job good { type = service exec = ["sleep", "100001"] }'
@@ -49,6 +51,24 @@ job_file greedy "job greedy { type = batch memory = \"64MiB\" retries = 0
 id=$(run_job greedy)
 of one job wait "$id" 2>"$work/said" && fail "more memory than its limit is given"
 ok "more memory than its limit ends a task"
+
+# Both end by themselves before they could do harm here, should nobody end them.
+job_file bomb 'job bomb { type = batch retries = 0 processes = 40
+  exec = ["sh", "-c", "i=0; while [ $i -lt 1500 ]; do (setsid sleep 100005 & setsid sleep 100005) & i=$((i + 1)); done; wait"] }'
+fails_with "one that forks without end is ended" bomb "too many processes: it had "
+has "it is said how many it may have" "$(cat "$work/said")" "and may have 40"
+until_true "none of its processes is left" none_with "10000[5]"
+job_file filler 'job filler { type = batch retries = 0 disk = "4MiB"
+  exec = ["sh", "-c", "mkdir a; i=0; while [ $i -lt 100 ]; do head -c 1000000 /dev/zero >a/$i; i=$((i + 1)); done; sleep 100006"] }'
+fails_with "one that fills its disk is ended" filler "too much on the disk: its working directory had "
+has "it is said how much it may have" "$(cat "$work/said")" "and may have 4194304"
+until_true "what it has written is gone" filler_is_gone
+has "the history says it, too" "$(of one job history "$(of one sql "SELECT max(id) FROM job WHERE name = 'filler'" -o jsonl | tr -dc 0-9)" -o jsonl)" "too much on the disk"
+job_file modest 'job modest { type = batch retries = 0 processes = 40 disk = "4MiB"
+  exec = ["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3 & done; head -c 2000000 /dev/zero >a; wait"] }'
+of one job wait "$(run_job modest)" || fail "one that keeps to its limits fails"
+ok "one that keeps to its limits runs to its end"
+until_true "the good job runs on" runs "$good"
 
 job_file chatter 'job chatter { type = service stop_grace = 1s exec = ["sh", "-c", "while :; do echo 100002 and more of it; done"] }'
 chatter=$(run_job chatter)

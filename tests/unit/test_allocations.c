@@ -373,6 +373,33 @@ static void task_waits_for_its_program(void **state)
 	assert_int_equal(status.st_nlink, 2); /* it has not been copied */
 }
 
+/* The other one has as much of both as it may. */
+static void task_that_takes_more_than_it_may_is_ended(void **state)
+{
+	static const char *const scripts[] = {
+		"for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do setsid sleep 1000 & done; wait",
+		"mkdir a; head -c 5000000 /dev/zero >a/b; sleep 1000",
+		"for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; head -c 1000000 /dev/zero >b; wait",
+	};
+	(void)state;
+	for (uint64_t id = 3; id > 0; id--) {
+		const struct slice argv[] = {SLICE("sh"), SLICE("-c"), slice_of(scripts[id - 1])};
+		struct allocation_order order = order_of(id, argv, 3);
+		order.processes = 10;
+		order.disk = 2 << 20;
+		order.stop_grace = 100000;
+		allocations_start(fixture.allocations, &order);
+		if (id == 3)
+			wait_until(runs, id);
+	}
+	wait_until(has_ended, 1);
+	assert_non_null(strstr(fixture.told[1].text, "too many processes: it had "));
+	assert_non_null(strstr(fixture.told[1].text, ", and may have 10"));
+	wait_until(has_ended, 2);
+	assert_non_null(strstr(fixture.told[2].text, "too much on the disk: its working directory had "));
+	assert_int_equal(fixture.told[3].state, ALLOCATION_RUNNING);
+}
+
 static void program_that_cannot_be_had_is_told(void **state)
 {
 	struct allocation_order order = submitted(1);
@@ -778,6 +805,7 @@ int main(int argc, char **argv)
 		FACT(end_is_reported_until_it_is_acknowledged),
 		FACT(environment_is_the_documented_one),
 		FACT(task_waits_for_its_program),
+		FACT(task_that_takes_more_than_it_may_is_ended),
 		FACT(program_that_cannot_be_had_is_told),
 		FACT(task_is_stopped_before_its_program_is_here),
 		FACT(files_are_placed_and_missing_ones_are_told),

@@ -182,13 +182,16 @@ static void free_ports_health_and_memory_have_short_forms(void **state)
 {
 	(void)state;
 	const struct job_settings *job = job_of("type = system exec = [\"a\"] ports = [\"http\", \"admin\"] health = "
-	                                        "{tcp: \"admin\"} memory = 4194304");
+	                                        "{tcp: \"admin\"} memory = 4194304 "
+	                                        "processes = 100 disk = \"3MiB\"");
 	assert_int_equal(job->port_count, 2);
 	assert_int_equal(job->ports[1].number, 0);
 	assert_int_equal(job->check.kind, JOB_CHECK_TCP);
 	assert_int_equal(job->check.port, 1);
 	assert_int_equal(job->check.interval, 10000);
 	assert_int_equal(job->memory, 4194304);
+	assert_int_equal(job->processes, 100);
+	assert_int_equal(job->disk, 3 << 20);
 	job = job_of(
 		"type = service exec = [\"a\"] health = {exec: [\"./check\", 1], failures: 3} retries = unlimited");
 	assert_int_equal(job->check.kind, JOB_CHECK_EXEC);
@@ -324,6 +327,9 @@ static void values_are_checked(void **state)
 		{"memory = \"256MB\"",
 	         "`memory` takes bytes, up to \"1024TiB\": a number, or one with B, KiB, MiB, GiB or TiB in "
 	         "quotes\n  hint: \"256MiB\", \"1.5GiB\"\n"},
+		{"processes = 1000001", "`processes` takes an integer from 0 to 1000000\n"},
+		{"disk = 256",
+	         "`disk` takes at least a MiB, or 0 for what the node says\n  hint: a number is one of bytes; \"256MiB\"?\n"},
 		{"memory = 256",
 	         "`memory` takes at least a MiB, or 0 for no limit\n  hint: a number is one of bytes; \"256MiB\"?\n"},
 		{"ports = \"http\"", "`ports` takes names in a list for free ports, [\"http\"], or with their numbers"},
