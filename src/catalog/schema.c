@@ -14,8 +14,8 @@
  *   finished before".
  * - kv has no second index: putting a key is one search. Which keys a lease has is lease_key's, which most puts leave alone.
  * - kv_change is appended to only, and its seq is dense: what is kept is counted, and a version found, without an index.
- * - job_finished and allocation_finished answer which have not ended (NULL comes first) and which ended before. job_task has only tasks
- *   that wait for another attempt.
+ * - job_finished and allocation_finished answer which have not ended (NULL comes first) and which ended before, allocation_ended how the
+ *   last one of a job ended, also while ten thousand of it have not. job_task has only tasks that wait for another attempt.
  * - topic, publication and subscription are all in memory: they are found there, by name and owner, and have no second index. Their ids are
  *   the log index of what made them. They lose their owner or topic at once when that ends, and go by and by.
  * - Absent is NULL. Times are milliseconds since 1970. Values are JSON text, byte for byte as they came. */
@@ -246,6 +246,7 @@ static const char *const migrations[CATALOG_SCHEMA_VERSION] = {
 	") STRICT;"
 	"CREATE INDEX allocation_job ON allocation (job, task);"
 	"CREATE INDEX allocation_finished ON allocation (finished_ms);"
+	"CREATE INDEX allocation_ended ON allocation (job, finished_ms) WHERE finished_ms IS NOT NULL;"
 
 	"CREATE TABLE job_task ("
 	"  job INTEGER NOT NULL,"

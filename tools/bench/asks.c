@@ -21,9 +21,9 @@ static const char usage[] =
 	"ended. Prints for each of the two: how many answers, p50, p99 and the slowest one in ms. CLUSTERD_TOKEN as for clusterctl.\n";
 
 static const char job_sql[] =
-	"SELECT id, name, version, type, state, (SELECT exit_code FROM allocation WHERE job = job.id AND finished_ms IS NOT NULL"
-	" ORDER BY id DESC LIMIT 1) AS exit_code, priority, count, running, completed, failed, lost, submitted_ms, started_ms,"
-	" next_ms, (SELECT count(*) FROM job AS r WHERE r.parent = job.id) AS runs,"
+	"SELECT id, name, version, type, state, (SELECT exit_code FROM allocation WHERE job = job.id"
+	" AND finished_ms IS NOT NULL ORDER BY finished_ms DESC, id DESC LIMIT 1) AS exit_code, priority, count, running,"
+	" completed, failed, lost, submitted_ms, started_ms, next_ms, (SELECT count(*) FROM job AS r WHERE r.parent = job.id) AS runs,"
 	" (SELECT max(id) FROM job AS r WHERE r.parent = job.id) AS last_run, finished_ms, error"
 	" FROM job WHERE id = CAST(?1 AS INTEGER)";
 

@@ -188,7 +188,7 @@ int run_job_list(struct context *context, const struct arguments *arguments)
 }
 
 #define EXIT_OF_JOB \
-	"(SELECT exit_code FROM allocation WHERE job = job.id AND finished_ms IS NOT NULL ORDER BY id DESC LIMIT 1)"
+	"(SELECT exit_code FROM allocation WHERE job = job.id AND finished_ms IS NOT NULL ORDER BY finished_ms DESC, id DESC LIMIT 1)"
 
 /* Of a periodic job: those of its runs. */
 #define WITH_RUNS "a.job IN (SELECT id FROM job WHERE id = CAST(?1 AS INTEGER) OR parent = CAST(?1 AS INTEGER))"
