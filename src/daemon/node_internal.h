@@ -76,6 +76,7 @@ struct session_seen {
 	uint64_t session;
 	uint64_t connection; /* keeps it alive while it is open; 0: none */
 	msec seen;
+	uint64_t ending; /* the term in which this leader has proposed its end; 0: none */
 	UT_hash_handle hh;
 };
 
@@ -279,6 +280,7 @@ void respond_grown(struct node *node, const struct waiter *waiter, uint64_t inst
 
 /* presence.c */
 void session_touch(struct node *node, uint64_t id, uint64_t connection); /* it was heard of */
+bool session_is_ending(const struct node *node, uint64_t id); /* its end is proposed, in this term */
 bool sessions_keep(struct node *node, msec now); /* housekeeping: expiry. Whether some have a time to live of their own */
 void waiters_not_leader(struct node *node);      /* what was proposed may come to nothing: whoever waits is to ask again */
 void sessions_granted(struct node *node);        /* a new leader grants all their full time */

@@ -121,6 +121,12 @@ static bool is_over(const struct node *node, const struct session_seen *seen, ms
 	return own != 0 ? seen->seen + own < now : seen->connection == 0 && seen->seen + ttl < now;
 }
 
+bool session_is_ending(const struct node *node, uint64_t id)
+{
+	const struct session_seen *seen = seen_find(node, id);
+	return seen != NULL && seen->ending != 0 && seen->ending == raft_term(node->raft);
+}
+
 /* Proposes the end of sessions that have not been heard of for their time to live. One that somebody holds a connection for
  * lives on. Keep-alives are not logged (INVARIANTS, 25). */
 bool sessions_keep(struct node *node, msec now)
@@ -133,11 +139,13 @@ bool sessions_keep(struct node *node, msec now)
 	bool leased = false;
 	for (size_t i = 0; i < known_count && count < SESSIONS_EXPIRED_AT_ONCE; i++) {
 		leased = leased || machine_session_ttl(node->machine, known[i]) != 0;
-		const struct session_seen *seen = seen_find(node, known[i]);
-		if (seen == NULL)
+		struct session_seen *seen = seen_find(node, known[i]);
+		if (seen == NULL) {
 			session_heard(node, known[i]);
-		else if (is_over(node, seen, ttl, now))
+		} else if (is_over(node, seen, ttl, now)) {
+			seen->ending = raft_term(node->raft);
 			expired[count++] = known[i];
+		}
 	}
 	mem_free(known);
 	forget_unknown(node, now);

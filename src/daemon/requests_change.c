@@ -371,6 +371,13 @@ void request_change(const struct request *request)
 {
 	/* Not logged, but the leader's to answer; and only once it is sure that it has led when it was asked: another one may have
 	 * granted the lease its full time before, and ended it. */
+	if (request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION) {
+		if (!request_shows_secret(request))
+			return;
+		/* It is heard of now, however long the answer takes. */
+		if (machine_session_proof(request->node->machine, request->message->session) != NULL)
+			session_touch(request->node, request->message->session, request->connection);
+	}
 	if (request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE ||
 	    request->message->body_case == CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION) {
 		consistency_read(request);

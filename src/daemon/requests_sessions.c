@@ -89,6 +89,8 @@ void request_keep_session(const struct request *request)
 		request_refuse(request, ERR_NOT_LEADER, "sessions are kept alive by the leader, which this node is not");
 	else if (machine_session_proof(node->machine, session) == NULL)
 		request_refuse(request, ERR_EXPIRED, "session %" PRIu64 " is unknown or has expired: open a new one", session);
+	else if (session_is_ending(node, session)) /* what is in the log already, nobody takes back */
+		request_refuse(request, ERR_BUSY, "the end of session %" PRIu64 " is under way: ask again what became of it", session);
 	else
 		respond_opened(node, request->connection, request->stream, session);
 }
