@@ -339,8 +339,7 @@ static bool admit(const struct request *request)
 	}
 	int known = machine_session_answer(node->machine, message->session, message->sequence, &answer);
 	if (known < 0) {
-		request_refuse(request, ERR_EXPIRED, "session %" PRIu64 " is unknown or has expired: open a new one",
-		               message->session);
+		consistency_read(request); /* this node may lead no more, and another one know it: request_of_unknown_session */
 		return false;
 	}
 	if (!request_shows_secret(request))

@@ -1,3 +1,4 @@
+#include "daemon/forward.h"
 #include "daemon/request.h"
 
 #include "base/memory.h"
@@ -113,6 +114,20 @@ static void request_inspect(const struct request *request)
 	buffer_finish(&text);
 }
 
+/* One that changes something, in a session that this node did not know: it has found out since that it knew all there was to know. */
+static void request_of_unknown_session(const struct request *request)
+{
+	struct node *node = request->node;
+	uint64_t session = request->message->session;
+	const struct answer *answer;
+	if (machine_session_answer(node->machine, session, UINT64_MAX, &answer) < 0)
+		request_refuse(request, ERR_EXPIRED, "session %" PRIu64 " is unknown or has expired: open a new one", session);
+	else if (forward_serves(node))
+		request_lead(request);
+	else
+		forward_request(request);
+}
+
 void request_read(const struct request *request)
 {
 	const struct answer *answer;
@@ -153,7 +168,11 @@ void request_read(const struct request *request)
 		request_inspect(request);
 		break;
 	default:
-		if (!request_keys_read(request) && !request_topics_read(request) && !request_catalog_read(request))
+		if (request_keys_read(request) || request_topics_read(request) || request_catalog_read(request))
+			break;
+		if (request->message->sequence != 0)
+			request_of_unknown_session(request);
+		else
 			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
 		break;
 	}
