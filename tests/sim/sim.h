@@ -16,6 +16,7 @@
  *   sim_keys.c     clients of keys and locks
  *   sim_machines.c  machines that come, go, and are lost
  *   sim_jobs.h      jobs: sim_tasks.c, sim_groups.c, sim_jobs.c, sim_nodes.c, sim_job_checks.c
+ *   sim_topics.h   topics: sim_topics.c, sim_topic_checks.c
  *   sim_audit.c    what a catalog must say
  *   sim_replay.c   the same log applied in other ways */
 #ifndef CLUSTERD_SIM_SIM_H
@@ -73,6 +74,7 @@ struct sim_client;
 struct sim_worker;
 struct sim_reference;
 struct sim_keys;
+struct sim_topics;
 struct sim_known;
 struct sim_net;
 struct sim_ring;
@@ -215,6 +217,7 @@ struct sim {
 	struct sim_ran *ran;   /* allocations, as they have really gone */
 	bool nodes_busy;       /* somebody asks for something of a node */
 	struct sim_keys *keyed;
+	struct sim_topics *topics;
 	uint64_t next_connection;
 	uint64_t next_x;
 	struct buffer scratch;

@@ -1,5 +1,6 @@
 #include "sim/sim_client.h"
 #include "sim/sim_jobs.h"
+#include "sim/sim_topics.h"
 
 #include "base/memory.h"
 
@@ -250,7 +251,7 @@ void clients_response(struct server *server, uint64_t connection, uint32_t strea
 {
 	struct sim *sim = server->sim;
 	if (keys_response(server, connection, stream, response, payload) ||
-	    groups_response(server, connection, stream, response))
+	    topics_response(server, connection, stream, response) || groups_response(server, connection, stream, response))
 		return;
 	struct sim_client *client = client_of(sim, connection);
 	if (client == NULL && sim->founder_count > 1)

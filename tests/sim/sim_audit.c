@@ -1,5 +1,6 @@
 #include "sim/sim_audit.h"
 #include "sim/sim_jobs.h"
+#include "sim/sim_topics.h"
 
 #include <inttypes.h>
 
@@ -180,6 +181,7 @@ void audit_catalog(struct server *server)
 	audit_expect_nothing(server->sim, database, always, COUNT(always));
 	check_calls(server->sim, database);
 	jobs_audit_always(server->sim, database);
+	topics_audit_always(server->sim, database);
 	sqlite3_close(database);
 }
 

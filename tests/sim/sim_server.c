@@ -1,4 +1,5 @@
 #include "sim/sim_jobs.h"
+#include "sim/sim_topics.h"
 
 #include "base/memory.h"
 #include "daemon/log_facts.h"
@@ -470,6 +471,7 @@ static void bring_down(struct server *server)
 	workers_down(server);
 	clients_down(server);
 	keys_down(server);
+	topics_down(server);
 	server->down = UP;
 	server->due = MSEC_NEVER;
 	server->paused_until = 0;

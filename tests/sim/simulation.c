@@ -1,6 +1,7 @@
 #include "sim/sim_jobs.h"
 #include "sim/pages.h"
 #include "sim/sim_bugs.h"
+#include "sim/sim_topics.h"
 
 #include "base/memory.h"
 
@@ -32,7 +33,8 @@ const char *const sim_plant_names[PLANT_COUNT] = {
 	"sequence-forgotten", "attempt-again", "lease-cut-short", "lease-not-kept", "condition-ignored",
 	"token-again", "report-once", "stop-untold", "tasks-kept", "task-again", "code-lost",
 	"group-unknown", "barrier-early", "group-alone", "late-group-kept", "drain-forgotten", "due-twice", "overlap-ignored",
-	"equals-put-out", "room-twice",
+	"equals-put-out", "room-twice", "session-cut-short", "owned-kept", "secret-not-asked", "lookup-old",
+	"watch-gap",
 };
 
 /* --- what is to happen --------------------------------------------------------------------------------------------- */
@@ -157,6 +159,8 @@ static void run_steps(struct sim *sim, bool (*done)(const struct sim *sim), msec
 			}
 			if (sim->calm)
 				jobs_explain(sim);
+			if (sim->calm)
+				topics_explain(sim);
 			sim_fail(sim, "%s is not over after %lld ms", what, (long long)limit);
 		}
 	}
@@ -214,7 +218,7 @@ static bool converged(const struct sim *sim)
 
 static bool all_done(const struct sim *sim)
 {
-	return clients_done(sim) && keys_done(sim) && converged(sim) && jobs_done(sim);
+	return clients_done(sim) && keys_done(sim) && topics_done(sim) && converged(sim) && jobs_done(sim);
 }
 
 static bool empty(const struct sim *sim)
@@ -247,6 +251,7 @@ static void finish_run(struct sim *sim)
 	audit_catalog(first_of(sim));
 	audit_end(first_of(sim));
 	jobs_audit(first_of(sim));
+	topics_audit(first_of(sim));
 	keys_check(sim);
 	/* What runs all the time is stopped. */
 	sim->closing = true;
@@ -322,6 +327,7 @@ void simulation_run(const struct sim_options *options)
 	workers_init(sim);
 	clients_init(sim);
 	keys_init(sim);
+	topics_init(sim);
 	faults_init(sim);
 	machines_init(sim);
 	for (uint32_t i = 0; i < sim->server_count; i++)
@@ -334,6 +340,7 @@ void simulation_run(const struct sim_options *options)
 		server_destroy(sim->servers[i]);
 	clients_finish(sim);
 	keys_finish(sim);
+	topics_finish(sim);
 	workers_finish(sim);
 	reference_finish(sim);
 	net_finish(sim);

@@ -75,6 +75,12 @@ enum sim_plant {
 	PLANT_OVERLAP_IGNORED,    /* a run is begun beside another one, whatever the job says */
 	PLANT_EQUALS_PUT_OUT,     /* who is no lower makes room, too */
 	PLANT_ROOM_TWICE,         /* what a node has is given by a new leader as if nothing were taken */
+	/* Of sessions and topics. */
+	PLANT_SESSION_CUT_SHORT,  /* a new leader does not grant sessions their time */
+	PLANT_OWNED_KEPT,         /* what a session owned outlives it */
+	PLANT_SECRET_NOT_ASKED,   /* who knows a session acts in it */
+	PLANT_LOOKUP_OLD,         /* a topic is told as it was some time ago */
+	PLANT_WATCH_GAP,          /* who watches a table misses what changes first */
 	PLANT_COUNT
 };
 
