@@ -72,7 +72,7 @@ mv "$work/elsewhere" "$data"
 
 # Nobody else writes the catalog.
 start_node
-sqlite3 "$data/catalog.db" "UPDATE pi_instance SET result = 'forged'"
+sqlite3 -cmd ".timeout 10000" "$data/catalog.db" "UPDATE pi_instance SET result = 'forged'" # a transaction may be open
 ctl --timeout 1s workflow start Slow 1 >/dev/null 2>&1
 wait "$node" && fail "the node goes on after a foreign write"
 has "a foreign write to the catalog" "$(tail -n 1 "$work/node.log")" "another program has written to the catalog"
