@@ -569,7 +569,7 @@ uint64_t node_leader_term(const struct node *node)
 bool node_ready(const struct node *node)
 {
 	if (node->agent)
-		return cluster_leader_name(node)[0] != '\0' && !node->supply.wants_units;
+		return node->runner.leader != 0 && !node->supply.wants_units;
 	if (node->leader || node->installing)
 		return node->ready;
 	return cluster_leader_name(node)[0] != '\0' && raft_commit_index(node->raft) > 0 &&

@@ -41,7 +41,8 @@ const char *status_state(const struct node *node)
 {
 	if (node->leader)
 		return node->ready ? "primary" : STATUS_INACTIVE;
-	return cluster_leader_name(node)[0] != '\0' ? "secondary" : STATUS_INACTIVE;
+	bool led = node->agent ? node->runner.leader != 0 : cluster_leader_name(node)[0] != '\0';
+	return led ? "secondary" : STATUS_INACTIVE;
 }
 
 void status_print(struct node *node, struct buffer *out)
