@@ -474,7 +474,7 @@ void replica_turn(struct node *node, msec now)
 {
 	for (int i = 0; i < TICKS_AT_ONCE && raft_deadline(node->raft) <= now; i++)
 		replica_step(node, &(struct raft_event){.kind = RAFT_TICK});
-	if (node->leader && raft_deadline(node->raft) <= now + HEARTBEAT_SLACK_MS)
+	if (raft_heartbeat_is_near(node->raft, now))
 		replica_step(node, &(struct raft_event){.kind = RAFT_TICK});
 }
 

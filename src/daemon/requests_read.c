@@ -2,6 +2,7 @@
 #include "daemon/request.h"
 
 #include "base/memory.h"
+#include "wire/request.h"
 
 #include <inttypes.h>
 
@@ -114,13 +115,14 @@ static void request_inspect(const struct request *request)
 	buffer_finish(&text);
 }
 
-/* One that changes something, in a session that this node did not know: it has found out since that it knew all there was to know. */
+/* One that changes something, in a session, or with a sequence of it, that this node did not know: it has found out since that it knew all
+ * there was to know. */
 static void request_of_unknown_session(const struct request *request)
 {
 	struct node *node = request->node;
 	uint64_t session = request->message->session;
 	const struct answer *answer;
-	if (machine_session_answer(node->machine, session, UINT64_MAX, &answer) < 0)
+	if (machine_session_answer(node->machine, session, request->message->sequence, &answer) < 0)
 		request_refuse(request, ERR_EXPIRED, "session %" PRIu64 " is unknown or has expired: open a new one", session);
 	else if (forward_serves(node))
 		request_lead(request);
@@ -170,7 +172,7 @@ void request_read(const struct request *request)
 	default:
 		if (request_keys_read(request) || request_topics_read(request) || request_catalog_read(request))
 			break;
-		if (request->message->sequence != 0)
+		if (request_changes_something(request->message))
 			request_of_unknown_session(request);
 		else
 			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");

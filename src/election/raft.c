@@ -309,6 +309,12 @@ void raft_step(struct raft *raft, msec now, const struct raft_event *event, stru
 	*ret_effects = raft->effects;
 }
 
+bool raft_heartbeat_is_near(const struct raft *raft, msec now)
+{
+	return raft->started && raft->role == RAFT_LEADER && raft->peer_count > 0 &&
+	       raft->heartbeat_at <= now + raft->heartbeat_slack_ms;
+}
+
 msec raft_deadline(const struct raft *raft)
 {
 	if (!raft->started)

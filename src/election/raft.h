@@ -293,6 +293,8 @@ void raft_destroy(struct raft *raft); /* NULL is fine */
 void raft_step(struct raft *raft, msec now, const struct raft_event *event, struct raft_effects *ret_effects);
 /* When RAFT_TICK is wanted: MSEC_NEVER, a time, or 0 for "at once". */
 msec raft_deadline(const struct raft *raft);
+/* Whether a tick would send the next heartbeat, early by no more than heartbeat_slack_ms. */
+bool raft_heartbeat_is_near(const struct raft *raft, msec now);
 
 /* --- looking at it ------------------------------------------------------------------------------------------------- */
 

@@ -275,6 +275,41 @@ static void answers_that_nobody_says_to_have_have_a_limit(void **state)
 	assert_true(node_ready(fixture->node));
 }
 
+static void sequence_that_was_answered_and_let_go_is_refused_once(void **state)
+{
+	struct world *world = *state;
+	struct node_fixture *fixture = &world->fixture;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	Clusterd__Wire__Cancel body = CLUSTERD__WIRE__CANCEL__INIT;
+	request.session = world->session;
+	request.sequence = world->sequence++;
+	request.answered_below = request.sequence;
+	request.body_case = CLUSTERD__WIRE__REQUEST__BODY_CANCEL;
+	request.cancel = &body;
+	node_fixture_ask(fixture, CLIENT, &request, SLICE(""));
+	node_fixture_settle(fixture);
+	assert_int_equal(fixture->answered.code, ERR_NOT_FOUND);
+	request.sequence--;
+	node_fixture_ask(fixture, CLIENT, &request, SLICE(""));
+	assert_int_equal(fixture->answered.code, ERR_EXPIRED);
+	node_fixture_pass(fixture, 1);
+	ask_cancel(world, world->sequence++, 99);
+	assert_int_equal(fixture->answered.code, ERR_NOT_FOUND);
+}
+
+static void request_of_nothing_is_refused_in_a_session_that_is_not_known_too(void **state)
+{
+	struct world *world = *state;
+	Clusterd__Wire__Request request = CLUSTERD__WIRE__REQUEST__INIT;
+	request.session = 99;
+	request.sequence = 1;
+	node_fixture_ask(&world->fixture, CLIENT, &request, SLICE(""));
+	assert_refused(world, ERR_UNSUPPORTED, "this node does not know this request");
+	request.session = world->session;
+	node_fixture_ask(&world->fixture, CLIENT, &request, SLICE(""));
+	assert_refused(world, ERR_UNSUPPORTED, "this node does not know this request");
+}
+
 static void requests_of_a_connection_that_wait_have_a_limit(void **state)
 {
 	struct world *world = *state;
@@ -411,6 +446,8 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(sessions_have_a_limit_and_end_when_nobody_uses_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_that_nobody_says_to_have_have_a_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(sequence_that_was_answered_and_let_go_is_refused_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(request_of_nothing_is_refused_in_a_session_that_is_not_known_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(requests_of_a_connection_that_wait_have_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(instances_loaded_for_refused_signals_are_put_out_of_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(watch_says_nothing_before_history_has_passed_what_is_known, setup, teardown),
