@@ -39,7 +39,11 @@ kill_node() {
 	node=
 }
 ctl() { "$CLUSTERCTL" --data-dir "$data" --timeout 60s "$@"; }
-sql() { sqlite3 -readonly "$data/catalog.db" "$1"; }
+# The file may be a little behind what was answered; a question to the node, when there is one, brings it up to that.
+sql() {
+	[ -z "$node" ] || "$CLUSTERCTL" --data-dir "$data" --timeout 5s sql "SELECT 1" >/dev/null 2>&1
+	sqlite3 -readonly "$data/catalog.db" "$1"
+}
 
 ok() {
 	passed=$((passed + 1))
