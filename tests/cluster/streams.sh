@@ -106,11 +106,17 @@ for policy in drop disconnect; do
 	held_with $policy
 	most=0
 	for n in $(seq 0 $((CHUNKS - 1))); do
-		chunk "$n" >&8
+		chunk "$n" >&8 & # the publisher may not read it
+		feeder=$! waited=$SECONDS
 		until has_lines "$work/moves" $(((n + 1) * 2000)); do
 			kill -0 "$publisher" 2>/dev/null || fail "the publisher is gone: $(cat "$work/held.log")"
+			[ $((SECONDS - waited)) -lt 60 ] || fail "who moves has $(wc -l <"$work/moves") lines after $((n + 1)) chunks.
+It says: $(cat "$work/moves.log")
+The publisher says: $(cat "$work/held.log")
+Who is held has said: $(cat "$work/still.log")"
 			sleep 0.02
 		done
+		wait "$feeder"
 		now=$(resident "$publisher")
 		[ "$now" -le "$most" ] || most=$now
 	done
