@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 #include "net/jobs.h"
+#include "net/processes.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -49,76 +49,16 @@ struct task_limits {
 	void *context;
 };
 
-struct process {
-	pid_t pid;
-	pid_t parent;
-	uint32_t threads;
-};
-
 struct close_look {
 	struct job job;
 	struct task_limits *limits;
 	struct subject *subjects; /* copies */
 	size_t count;
 	msec since;
-	struct process *processes;
-	size_t process_count;
-	size_t process_capacity;
+	struct processes processes;
 };
 
 /* ---- The close look, on the thread ---- */
-
-/* "<pid> (<name>) <state> <parent> …"; the name may hold anything, so the last ")" counts. Field 20 is the number of threads. */
-static bool read_process(const char *name, struct process *ret_process)
-{
-	char path[300];
-	char text[1024];
-	int parent;
-	long threads;
-	snprintf(path, sizeof path, "/proc/%s/stat", name);
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = file >= 0 ? read(file, text, sizeof text - 1) : -1;
-	if (file >= 0)
-		close(file);
-	text[size > 0 ? size : 0] = '\0';
-	const char *end = strrchr(text, ')');
-	if (end == NULL || sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld", &parent,
-	                          &threads) != 2)
-		return false;
-	*ret_process = (struct process){(pid_t)strtol(name, NULL, 10), parent, threads > 0 ? (uint32_t)threads : 1};
-	return true;
-}
-
-static int order_by_pid(const void *left, const void *right)
-{
-	pid_t a = ((const struct process *)left)->pid;
-	pid_t b = ((const struct process *)right)->pid;
-	return (a > b) - (a < b);
-}
-
-static void list_processes(struct close_look *look)
-{
-	struct dirent *entry;
-	struct process process;
-	DIR *directory = opendir("/proc");
-	if (directory == NULL)
-		return;
-	while ((entry = readdir(directory)) != NULL) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !read_process(entry->d_name, &process))
-			continue;
-		mem_grow(look->processes, look->process_capacity, look->process_count + 1);
-		look->processes[look->process_count++] = process;
-	}
-	closedir(directory);
-	if (look->process_count > 0)
-		qsort(look->processes, look->process_count, sizeof *look->processes, order_by_pid);
-}
-
-static const struct process *find_process(const struct close_look *look, pid_t pid)
-{
-	const struct process key = {.pid = pid};
-	return look->process_count > 0 ? bsearch(&key, look->processes, look->process_count, sizeof key, order_by_pid) : NULL;
-}
 
 static int order_by_supervisor(const void *left, const void *right)
 {
@@ -127,33 +67,33 @@ static int order_by_supervisor(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* Whose it is, by the supervisor above it. The list was not taken in one moment, so it may hold circles: the steps are bounded. */
+/* Whose it is, by the supervisor above it. */
 static struct subject *owner_of(const struct close_look *look, const struct process *process)
 {
-	for (size_t steps = 0; process != NULL && steps < look->process_count; steps++) {
+	for (size_t steps = 0; process != NULL && steps < look->processes.count; steps++) {
 		const struct subject key = {.supervisor = process->parent};
 		struct subject *subject = key.supervisor > 1 ? bsearch(&key, look->subjects, look->count, sizeof key,
 		                                                       order_by_supervisor)
 		                                             : NULL;
 		if (subject != NULL)
 			return subject;
-		process = find_process(look, process->parent);
+		process = processes_find(&look->processes, process->parent);
 	}
 	return NULL;
 }
 
 static void count_processes(struct close_look *look)
 {
-	list_processes(look);
+	processes_list(&look->processes);
 	for (size_t i = 0; i < look->count; i++) {
-		const struct process *command = find_process(look, look->subjects[i].limit.pid);
+		const struct process *command = processes_find(&look->processes, look->subjects[i].limit.pid);
 		look->subjects[i].supervisor = command != NULL ? command->parent : 0;
 	}
 	qsort(look->subjects, look->count, sizeof *look->subjects, order_by_supervisor);
-	for (size_t i = 0; i < look->process_count; i++) {
-		struct subject *owner = owner_of(look, &look->processes[i]);
+	for (size_t i = 0; i < look->processes.count; i++) {
+		struct subject *owner = owner_of(look, &look->processes.all[i]);
 		if (owner != NULL)
-			owner->count += look->processes[i].threads;
+			owner->count += look->processes.all[i].threads;
 	}
 }
 
@@ -222,7 +162,7 @@ static void look_done(struct job *job)
 		mem_free(look->subjects[i].limit.directory);
 	}
 	mem_free(look->subjects);
-	mem_free(look->processes);
+	processes_finish(&look->processes);
 	mem_free(look);
 }
 

@@ -1,15 +1,11 @@
 #include "net/descendants.h"
 
-#include "base/memory.h"
+#include "net/processes.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,17 +13,7 @@
 #define QUICK_ROUNDS 4 /* enough for a few daemons; what is still there afterwards is forking: freeze it first */
 #define FREEZE_SCANS 64
 
-struct process {
-	pid_t pid;
-	pid_t parent;
-	enum { UNKNOWN, BELOW, ELSEWHERE } place;
-};
-
-struct processes {
-	struct process *all;
-	size_t count;
-	size_t capacity;
-};
+enum place { UNKNOWN, BELOW, ELSEWHERE }; /* the mark of a process */
 
 static int64_t monotonic_ms(void)
 {
@@ -76,64 +62,6 @@ static bool signal_children(int number)
 	return true;
 }
 
-/* "<pid> (<name>) <state> <parent> …"; the name may hold anything, so the last ")" counts. */
-static bool read_process(pid_t pid, struct process *ret_process)
-{
-	char path[64];
-	char text[512];
-	int parent;
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	ssize_t size = read(file, text, sizeof text - 1);
-	close(file);
-	if (size <= 0)
-		return false;
-	text[size] = '\0';
-	const char *end = strrchr(text, ')');
-	if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1)
-		return false;
-	*ret_process = (struct process){.pid = pid, .parent = parent};
-	return true;
-}
-
-static int order_by_pid(const void *left, const void *right)
-{
-	pid_t a = ((const struct process *)left)->pid;
-	pid_t b = ((const struct process *)right)->pid;
-	return (a > b) - (a < b);
-}
-
-static struct process *find_process(const struct processes *processes, pid_t pid)
-{
-	struct process key = {.pid = pid};
-	if (processes->count == 0)
-		return NULL;
-	return bsearch(&key, processes->all, processes->count, sizeof key, order_by_pid);
-}
-
-static void list_processes(struct processes *processes)
-{
-	struct dirent *entry;
-	struct process process;
-	processes->count = 0;
-	DIR *directory = opendir("/proc");
-	if (directory == NULL)
-		return;
-	while ((entry = readdir(directory)) != NULL) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-			continue;
-		if (!read_process((pid_t)strtol(entry->d_name, NULL, 10), &process))
-			continue;
-		mem_grow(processes->all, processes->capacity, processes->count + 1);
-		processes->all[processes->count++] = process;
-	}
-	closedir(directory);
-	if (processes->count > 0)
-		qsort(processes->all, processes->count, sizeof *processes->all, order_by_pid);
-}
-
 /* Walks up to this process or to what is known already, then gives all on the way the same place. The list was not
  * taken in one moment, so it may hold circles: the number of steps is bounded. */
 static void place_process(struct processes *processes, struct process *process, pid_t self)
@@ -142,12 +70,12 @@ static void place_process(struct processes *processes, struct process *process, 
 	struct process *next = process;
 	for (size_t steps = 0; next != NULL && steps < processes->count; steps++) {
 		top = next;
-		next = top->place != UNKNOWN || top->parent == self ? NULL : find_process(processes, top->parent);
+		next = top->mark != UNKNOWN || top->parent == self ? NULL : processes_find(processes, top->parent);
 	}
-	bool below = top->parent == self || top->place == BELOW;
-	for (next = process; next != top && next->place == UNKNOWN; next = find_process(processes, next->parent))
-		next->place = below ? BELOW : ELSEWHERE;
-	top->place = below ? BELOW : ELSEWHERE;
+	bool below = top->parent == self || top->mark == BELOW;
+	for (next = process; next != top && next->mark == UNKNOWN; next = processes_find(processes, next->parent))
+		next->mark = below ? BELOW : ELSEWHERE;
+	top->mark = below ? BELOW : ELSEWHERE;
 }
 
 /* Stops all that is below this process; how many there are that `before` did not have. */
@@ -156,15 +84,15 @@ static size_t freeze(struct processes *processes, const struct processes *before
 	pid_t self = getpid();
 	size_t fresh = 0;
 	signal_children(SIGSTOP);
-	list_processes(processes);
+	processes_list(processes);
 	for (size_t i = 0; i < processes->count; i++) {
 		struct process *process = &processes->all[i];
 		place_process(processes, process, self);
-		if (process->place != BELOW)
+		if (process->mark != BELOW)
 			continue;
 		kill(process->pid, SIGSTOP);
-		const struct process *known = find_process(before, process->pid);
-		fresh += known == NULL || known->place != BELOW;
+		const struct process *known = processes_find(before, process->pid);
+		fresh += known == NULL || known->mark != BELOW;
 	}
 	return fresh;
 }
@@ -181,12 +109,12 @@ static void freeze_and_kill(void)
 			break;
 	}
 	for (size_t i = 0; i < last->count; i++) {
-		if (last->all[i].place == BELOW)
+		if (last->all[i].mark == BELOW)
 			kill(last->all[i].pid, SIGKILL);
 	}
 	signal_children(SIGKILL);
-	mem_free(lists[0].all);
-	mem_free(lists[1].all);
+	processes_finish(&lists[0]);
+	processes_finish(&lists[1]);
 }
 
 bool descendants_end(descendants_reaped *reaped, void *context)

@@ -1,12 +1,11 @@
 /* Supervisors that have ended their task, and wait on the connection that they were given for another order: a few, for a moment.
  * Closing the connection ends one. */
+#include "net/rights.h"
 #include "net/supervisor_internal.h"
 
 #include "base/memory.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define IDLE_MAX 8
@@ -73,28 +72,9 @@ int idle_supervisors_take(struct idle_supervisors *idle, int order)
 {
 	while (idle->count > 0) {
 		int connection = idle->list[--idle->count].connection;
-		if (supervisor_send(connection, SUPERVISOR_NEXT, &order, 1) == 0)
+		if (rights_send(connection, SUPERVISOR_NEXT, &order, 1) == 0)
 			return connection;
 		close(connection);
 	}
 	return -1;
-}
-
-int supervisor_send(int socket, const char *text, const int *descriptors, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct iovec data = {(void *)(uintptr_t)text, strlen(text)};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = &control,
-	                         .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-	memset(&control, 0, sizeof control);
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 ? 0 : errno;
 }

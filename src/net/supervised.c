@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "net/cgroup.h"
 #include "net/jobs.h"
+#include "net/rights.h"
 #include "net/strays.h"
 #include "net/supervisor_internal.h"
 
@@ -394,7 +395,7 @@ static void start_starter(struct supervisors *supervisors)
 static int send_order(struct supervisors *supervisors, const struct supervised *supervised)
 {
 	const int descriptors[2] = {supervised->order, supervised->theirs};
-	return supervisor_send(supervisors->starter, "s", descriptors, 2);
+	return rights_send(supervisors->starter, "s", descriptors, 2);
 }
 
 /* Hands over what waits, as far as the starter takes it. */

@@ -3,6 +3,7 @@
 #include "net/cgroup.h"
 #include "net/descendants.h"
 #include "net/launch.h"
+#include "net/rights.h"
 #include "net/supervisor_internal.h"
 
 #include <errno.h>
@@ -398,28 +399,6 @@ static bool begin(struct supervisor *supervisor, const char *directory)
 	return false;
 }
 
-/* A message, with as many descriptors as `count` says, at most 2; else all of them are −1. As recvmsg. */
-static ssize_t receive(int socket, void *ret_text, size_t text_size, int *ret_descriptors, int count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct iovec data = {ret_text, text_size};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = &control,
-	                         .msg_controllen = sizeof control};
-	for (int i = 0; i < count; i++)
-		ret_descriptors[i] = -1;
-	ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header != NULL && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN((size_t)count * sizeof(int)))
-		memcpy(ret_descriptors, CMSG_DATA(header), (size_t)count * sizeof(int));
-	return size;
-}
-
 /* The order of a file in memory, which is closed. NULL: no memory. */
 static struct supervisor_order *open_order(int file)
 {
@@ -500,7 +479,7 @@ static int wait_for_order(const struct supervisor *supervisor, char *room)
 		if (has_signal(supervisor))
 			return -1;
 		/* A stop may come behind the end of what it was meant for. */
-		if (ready[0].revents != 0 && receive(supervisor->connection, text, sizeof text, &order, 1) <= 0)
+		if (ready[0].revents != 0 && rights_receive(supervisor->connection, text, sizeof text, &order, 1) <= 0)
 			return -1;
 	}
 	return order;
@@ -563,7 +542,7 @@ void supervisor_main(int argc, char **argv)
 	prctl(PR_SET_NAME, "clusterd-start");
 	launch_reset_signals();
 	signal(SIGCHLD, SIG_IGN); /* supervisors are on their own: nobody waits for them */
-	while ((size = receive(STARTER_SOCKET, &byte, 1, order, 2)) > 0 || (size < 0 && is_passing(errno))) {
+	while ((size = rights_receive(STARTER_SOCKET, &byte, 1, order, 2)) > 0 || (size < 0 && is_passing(errno))) {
 		if (order[0] >= 0 && order[1] >= 0)
 			start_one(order[0], order[1], argv[SUPERVISOR_ROOM]);
 		for (int i = 0; i < 2; i++) {

@@ -56,8 +56,6 @@ void idle_supervisors_destroy(struct idle_supervisors *idle);
 void idle_supervisors_add(struct idle_supervisors *idle, int take_connection);
 /* Gives the order to one of them. Its connection, the caller's; −1: there is none. Should it be gone, that is seen by its connection. */
 int idle_supervisors_take(struct idle_supervisors *idle, int order);
-/* A text with one or two descriptors. 0, or an errno's value. */
-int supervisor_send(int socket, const char *text, const int *descriptors, size_t count);
 
 /* ---- exit_record.c ---- */
 
