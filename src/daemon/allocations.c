@@ -19,6 +19,10 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#define LOG_SIZE ((uint64_t)10 << 20)
+#define LOG_FILES 3
+#define KEPT_MS ((msec)24 * 3600 * 1000)
+#define KEPT_BYTES ((uint64_t)1 << 30)
 #define COMPLAINT_SIZE 900   /* of stderr, with the report of a call's end */
 #define REPORT_AGAIN_MS 5000 /* of an end that nobody has acknowledged */
 
@@ -510,12 +514,25 @@ static int take_up_all(struct allocations *allocations, struct error *error)
 
 static void fill_options(struct allocations *allocations, const struct allocations_options *options)
 {
+	uint32_t cpu;
+	uint64_t memory;
 	struct allocations_options *own = &allocations->options;
 	*own = *options;
 	own->node_name = allocations->strings[0] = mem_string(options->node_name != NULL ? options->node_name : "");
 	own->address = allocations->strings[1] = mem_string(options->address != NULL ? options->address : "");
 	own->socket = allocations->strings[2] = mem_string(options->socket != NULL ? options->socket : "");
-	allocations_fill(own);
+	if (own->log_size == 0)
+		own->log_size = LOG_SIZE;
+	if (own->log_files == 0)
+		own->log_files = LOG_FILES;
+	if (own->kept == 0)
+		own->kept = KEPT_MS;
+	if (own->kept_bytes == 0)
+		own->kept_bytes = KEPT_BYTES;
+	if (own->starts == 0) {
+		allocations_capacity(&cpu, &memory);
+		own->starts = cpu > 1000 ? cpu / 1000 : 1;
+	}
 }
 
 static int open_parts(struct allocations *allocations, struct error *error)

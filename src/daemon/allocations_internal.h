@@ -94,11 +94,6 @@ void task_limits_destroy(struct task_limits *limits); /* NULL is fine */
 void task_limits_add(struct task_limits *limits, const struct task_limit *limit); /* copied */
 void task_limits_remove(struct task_limits *limits, uint64_t id); /* NULL, and one that is not there, are fine */
 
-/* ---- capacity.c ---- */
-
-/* The defaults, where there is nothing. */
-void allocations_fill(struct allocations_options *options);
-
 /* ---- health.c ---- */
 
 struct health;

@@ -1,5 +1,5 @@
 /* What this machine gives to whoever asks, and so to tasks. */
-#include "daemon/allocations_internal.h"
+#include "daemon/allocations.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -7,10 +7,6 @@
 #include <unistd.h>
 
 #define GROUP_SIZE 512
-#define LOG_SIZE ((uint64_t)10 << 20)
-#define LOG_FILES 3
-#define KEPT_MS ((msec)24 * 3600 * 1000)
-#define KEPT_BYTES ((uint64_t)1 << 30)
 
 /* The first line of a file; false: there is none. */
 static bool read_line(const char *path, char *ret_line, size_t size)
@@ -82,21 +78,4 @@ void allocations_capacity(uint32_t *ret_cpu, uint64_t *ret_memory)
 	}
 	*ret_cpu = (uint32_t)cpu;
 	*ret_memory = memory;
-}
-
-void allocations_fill(struct allocations_options *options)
-{
-	uint32_t cpu;
-	uint64_t memory;
-	allocations_capacity(&cpu, &memory);
-	if (options->log_size == 0)
-		options->log_size = LOG_SIZE;
-	if (options->log_files == 0)
-		options->log_files = LOG_FILES;
-	if (options->kept == 0)
-		options->kept = KEPT_MS;
-	if (options->kept_bytes == 0)
-		options->kept_bytes = KEPT_BYTES;
-	if (options->starts == 0)
-		options->starts = cpu > 1000 ? cpu / 1000 : 1;
 }
