@@ -33,6 +33,7 @@ enum answer_form { ANSWER_PLAIN, ANSWER_AWAITED /* the end of what was started *
 
 /* requests.c: carries out what only the leader does; this node is it. */
 void request_lead(const struct request *request);
+void request_to_leader(const struct request *request); /* here, when that is this node */
 /* requests_change.c, requests_read.c: carry it out here and now. */
 void request_change(const struct request *request);
 void request_read(const struct request *request);

@@ -1,6 +1,7 @@
 #include "daemon/cluster.h"
 #include "daemon/consistency.h"
 #include "daemon/forward.h"
+#include "wire/request.h"
 
 /* The door: what clients ask. */
 
@@ -21,44 +22,39 @@ void request_lead(const struct request *request)
 	}
 }
 
-/* To who may answer it: the leader, this node when it has applied enough, or this node now. */
-static void hand_on(const struct request *request)
+/* What the leader alone answers: all that changes something, and what it knows without its log. */
+static bool is_of_leader(const Clusterd__Wire__Request *message)
 {
-	switch (request->message->body_case) {
+	switch (message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_OPEN_SESSION:
-	case CLUSTERD__WIRE__REQUEST__BODY_CLOSE_SESSION:
-	case CLUSTERD__WIRE__REQUEST__BODY_REGISTER:
-	case CLUSTERD__WIRE__REQUEST__BODY_START:
-	case CLUSTERD__WIRE__REQUEST__BODY_CANCEL:
-	case CLUSTERD__WIRE__REQUEST__BODY_RETRY:
-	case CLUSTERD__WIRE__REQUEST__BODY_SIGNAL:
-	case CLUSTERD__WIRE__REQUEST__BODY_SET_SETTING:
-	case CLUSTERD__WIRE__REQUEST__BODY_PUT:
-	case CLUSTERD__WIRE__REQUEST__BODY_DELETE_KEY:
-	case CLUSTERD__WIRE__REQUEST__BODY_TRANSACT:
-	case CLUSTERD__WIRE__REQUEST__BODY_GRANT_LEASE:
-	case CLUSTERD__WIRE__REQUEST__BODY_REVOKE_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_LEASE:
 	case CLUSTERD__WIRE__REQUEST__BODY_REMOVE:
 	case CLUSTERD__WIRE__REQUEST__BODY_PROMOTE:
 	case CLUSTERD__WIRE__REQUEST__BODY_TRANSFER:
-	case CLUSTERD__WIRE__REQUEST__BODY_DISPATCH_JOB:
-	case CLUSTERD__WIRE__REQUEST__BODY_STOP_JOB:
-	case CLUSTERD__WIRE__REQUEST__BODY_SCALE_JOB:
-	case CLUSTERD__WIRE__REQUEST__BODY_SET_ELIGIBLE:
 	case CLUSTERD__WIRE__REQUEST__BODY_KEEP_SESSION:
-	case CLUSTERD__WIRE__REQUEST__BODY_PUBLISH:
-	case CLUSTERD__WIRE__REQUEST__BODY_UNPUBLISH:
-	case CLUSTERD__WIRE__REQUEST__BODY_SUBSCRIBE:
-	case CLUSTERD__WIRE__REQUEST__BODY_UNSUBSCRIBE:
-	case CLUSTERD__WIRE__REQUEST__BODY_TASK_READY:
-	case CLUSTERD__WIRE__REQUEST__BODY_DRAIN_NODE:
 	case CLUSTERD__WIRE__REQUEST__BODY_EXPLAIN_JOB:
-		if (forward_serves(request->node))
-			request_lead(request);
-		else
-			forward_request(request);
-		break;
+		return true;
+	default:
+		return request_changes_something(message);
+	}
+}
+
+void request_to_leader(const struct request *request)
+{
+	if (forward_serves(request->node))
+		request_lead(request);
+	else
+		forward_request(request);
+}
+
+/* To who may answer it: the leader, this node when it has applied enough, or this node now. */
+static void hand_on(const struct request *request)
+{
+	if (is_of_leader(request->message)) {
+		request_to_leader(request);
+		return;
+	}
+	switch (request->message->body_case) {
 	case CLUSTERD__WIRE__REQUEST__BODY_WAIT:
 	case CLUSTERD__WIRE__REQUEST__BODY_QUERY:
 	case CLUSTERD__WIRE__REQUEST__BODY_WATCH:

@@ -1,4 +1,3 @@
-#include "daemon/forward.h"
 #include "daemon/request.h"
 
 #include "base/memory.h"
@@ -119,15 +118,12 @@ static void request_inspect(const struct request *request)
  * there was to know. */
 static void request_of_unknown_session(const struct request *request)
 {
-	struct node *node = request->node;
 	uint64_t session = request->message->session;
 	const struct answer *answer;
-	if (machine_session_answer(node->machine, session, request->message->sequence, &answer) < 0)
+	if (machine_session_answer(request->node->machine, session, request->message->sequence, &answer) < 0)
 		request_refuse(request, ERR_EXPIRED, "session %" PRIu64 " is unknown or has expired: open a new one", session);
-	else if (forward_serves(node))
-		request_lead(request);
 	else
-		forward_request(request);
+		request_to_leader(request);
 }
 
 void request_read(const struct request *request)
@@ -136,6 +132,10 @@ void request_read(const struct request *request)
 	uint64_t session = request->message->session;
 	if (request->node->failed)
 		return;
+	if (request_changes_something(request->message)) {
+		request_of_unknown_session(request);
+		return;
+	}
 	/* Whoever only reads for long keeps its session alive, too. */
 	if (session != 0 && machine_session_answer(request->node->machine, session, UINT64_MAX, &answer) >= 0) {
 		if (!request_shows_secret(request))
@@ -170,11 +170,7 @@ void request_read(const struct request *request)
 		request_inspect(request);
 		break;
 	default:
-		if (request_keys_read(request) || request_topics_read(request) || request_catalog_read(request))
-			break;
-		if (request_changes_something(request->message))
-			request_of_unknown_session(request);
-		else
+		if (!request_keys_read(request) && !request_topics_read(request) && !request_catalog_read(request))
 			request_refuse(request, ERR_UNSUPPORTED, "this node does not know this request");
 		break;
 	}
