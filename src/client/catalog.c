@@ -23,6 +23,7 @@ struct clusterd_catalog_watch {
 	struct watcher watcher;
 	char *tables[TABLES_MAX];
 	size_t table_count;
+	bool lists;   /* the state comes first */
 	size_t table; /* that is listed */
 	uint64_t after; /* id; of that table */
 	struct page *pages;
@@ -34,8 +35,7 @@ struct clusterd_catalog_watch {
 	void *context;
 };
 
-static void list(struct clusterd_catalog_watch *watch);
-static void follow(struct clusterd_catalog_watch *watch);
+static void ask(struct clusterd_catalog_watch *watch);
 
 static void watch_free(struct watcher *watcher)
 {
@@ -53,6 +53,11 @@ static bool tell(struct clusterd_catalog_watch *watch, const struct clusterd_cat
 	watcher_tells(&watch->watcher);
 	watch->told(watch->context, change, error);
 	return watcher_told(&watch->watcher);
+}
+
+static void end(struct watcher *watcher, const struct clusterd_error *why)
+{
+	tell((struct clusterd_catalog_watch *)watcher, NULL, why);
 }
 
 /* --- what is there ------------------------------------------------------------------------------------------------- */
@@ -76,13 +81,7 @@ static uint64_t rows_last(const Clusterd__Wire__CatalogRows *rows)
 static void take_rows(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_catalog_watch *watch = context;
-	struct clusterd_error why;
-	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_ROWS, &why);
-	if (answer == WATCHER_ENDS)
-		tell(watch, NULL, &why);
-	else if (answer == WATCHER_ASKS_AGAIN)
-		list(watch);
-	if (answer != WATCHER_HAS_IT)
+	if (!watcher_has(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_ROWS))
 		return;
 	const Clusterd__Wire__CatalogRows *rows = reply->response->catalog_rows;
 	for (size_t i = 0; i < rows->n_rows; i++) {
@@ -109,10 +108,8 @@ static void take_rows(void *context, struct clusterd_reply *reply, const struct 
 		watch->table++;
 		watch->after = 0;
 	}
-	if (watch->table < watch->table_count)
-		list(watch);
-	else
-		follow(watch);
+	watch->lists = watch->table < watch->table_count;
+	ask(watch);
 }
 
 static void list(struct clusterd_catalog_watch *watch)
@@ -170,13 +167,7 @@ static bool is_new(const struct clusterd_catalog_watch *watch, const Clusterd__W
 static void take_changes(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_catalog_watch *watch = context;
-	struct clusterd_error why;
-	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_CHANGES, &why);
-	if (answer == WATCHER_ENDS)
-		tell(watch, NULL, &why);
-	else if (answer == WATCHER_ASKS_AGAIN)
-		follow(watch);
-	if (answer != WATCHER_HAS_IT)
+	if (!watcher_has(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CATALOG_CHANGES))
 		return;
 	const Clusterd__Wire__CatalogChanges *changes = reply->response->catalog_changes;
 	for (size_t i = 0; i < changes->n_changes; i++) {
@@ -194,7 +185,7 @@ static void take_changes(void *context, struct clusterd_reply *reply, const stru
 	watch->from = changes->next > watch->from ? changes->next : watch->from;
 	if (watch->from > watch->known)
 		watch->page_count = 0; /* whatever comes now is new */
-	follow(watch);
+	ask(watch);
 }
 
 static void follow(struct clusterd_catalog_watch *watch)
@@ -209,27 +200,39 @@ static void follow(struct clusterd_catalog_watch *watch)
 	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), WATCHER_FOLLOW_MS, take_changes, watch);
 }
 
+static void ask(struct clusterd_catalog_watch *watch)
+{
+	if (watch->lists)
+		list(watch);
+	else
+		follow(watch);
+}
+
+static void ask_again(struct watcher *watcher)
+{
+	ask((struct clusterd_catalog_watch *)watcher);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 struct clusterd_catalog_watch *clusterd_catalog_watch_create(struct clusterd_client *client,
                                                              const struct clusterd_catalog_watch_options *options)
 {
+	static const struct watcher_kind kind = {ask_again, end, watch_free};
 	struct clusterd_catalog_watch_options known = CLUSTERD_CATALOG_WATCH_OPTIONS;
 	struct clusterd_catalog_watch *watch = mem_zero(sizeof *watch);
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
 	assert(known.told != NULL && known.table_count <= TABLES_MAX);
 	const char *const *tables = known.table_count != 0 ? known.tables : all_tables;
-	watcher_init(&watch->watcher, client, watch_free);
+	watcher_init(&watch->watcher, &kind, client);
 	watch->table_count = known.table_count != 0 ? known.table_count : TABLE_COUNT;
 	for (size_t i = 0; i < watch->table_count; i++)
 		watch->tables[i] = mem_string(tables[i]);
 	watch->from = known.from;
 	watch->told = known.told;
 	watch->context = known.context;
-	if (watch->from != 0)
-		follow(watch);
-	else
-		list(watch);
+	watch->lists = watch->from == 0;
+	ask(watch);
 	return watch;
 }
 
@@ -240,6 +243,5 @@ void clusterd_catalog_watch_destroy(struct clusterd_catalog_watch *watch)
 
 uint64_t clusterd_catalog_watch_index(const struct clusterd_catalog_watch *watch)
 {
-	bool lists = watch->known != 0 && watch->table < watch->table_count;
-	return lists ? 0 : watch->from;
+	return watch->lists ? 0 : watch->from;
 }

@@ -298,7 +298,7 @@ struct clusterd_topic_watch {
 	void *context;
 };
 
-static void follow(struct clusterd_topic_watch *watch);
+static void follow(struct watcher *watcher);
 
 static void watch_free(struct watcher *watcher)
 {
@@ -315,16 +315,15 @@ static bool tell(struct clusterd_topic_watch *watch, struct clusterd_reply *repl
 	return watcher_told(&watch->watcher);
 }
 
+static void end(struct watcher *watcher, const struct clusterd_error *why)
+{
+	tell((struct clusterd_topic_watch *)watcher, NULL, why);
+}
+
 static void take_state(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_topic_watch *watch = context;
-	struct clusterd_error why;
-	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_TOPIC, &why);
-	if (answer == WATCHER_ENDS)
-		tell(watch, NULL, &why);
-	else if (answer == WATCHER_ASKS_AGAIN)
-		follow(watch);
-	if (answer != WATCHER_HAS_IT)
+	if (!watcher_has(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_TOPIC))
 		return;
 	if (!watch->begun || reply->response->topic->version != watch->version) {
 		watch->begun = true;
@@ -332,12 +331,13 @@ static void take_state(void *context, struct clusterd_reply *reply, const struct
 		if (!tell(watch, reply, NULL))
 			return;
 	}
-	follow(watch);
+	follow(&watch->watcher);
 }
 
 /* At first with a version that no topic has, so that the answer comes at once. */
-static void follow(struct clusterd_topic_watch *watch)
+static void follow(struct watcher *watcher)
 {
+	struct clusterd_topic_watch *watch = (struct clusterd_topic_watch *)watcher;
 	struct message message;
 	clusterd__wire__request__init(&message.request);
 	clusterd__wire__watch_topic__init(&message.watch);
@@ -345,19 +345,20 @@ static void follow(struct clusterd_topic_watch *watch)
 	message.watch.version = watch->begun ? watch->version : UINT64_MAX;
 	message.request.body_case = CLUSTERD__WIRE__REQUEST__BODY_WATCH_TOPIC;
 	message.request.watch_topic = &message.watch;
-	watch->watcher.request = request_begin_strictly(watch->watcher.client, &message.request, WATCHER_FOLLOW_MS, take_state, watch);
+	watcher->request = request_begin_strictly(watcher->client, &message.request, WATCHER_FOLLOW_MS, take_state, watch);
 }
 
 struct clusterd_topic_watch *clusterd_topic_watch_create(struct clusterd_client *client, const char *topic,
                                                          clusterd_topic_told *told, void *context)
 {
+	static const struct watcher_kind kind = {follow, end, watch_free};
 	struct clusterd_topic_watch *watch = mem_zero(sizeof *watch);
 	assert(topic != NULL && told != NULL);
-	watcher_init(&watch->watcher, client, watch_free);
+	watcher_init(&watch->watcher, &kind, client);
 	watch->topic = mem_string(topic);
 	watch->told = told;
 	watch->context = context;
-	follow(watch);
+	follow(&watch->watcher);
 	return watch;
 }
 

@@ -18,6 +18,7 @@ struct clusterd_watch {
 	char *key;
 	bool prefix;
 	bool state;
+	bool lists;    /* what is there, or only where it begins */
 	uint64_t from; /* 0: not known yet */
 	char *after;
 	struct page *pages;
@@ -26,9 +27,6 @@ struct clusterd_watch {
 	clusterd_changed *changed;
 	void *context;
 };
-
-static void list(struct clusterd_watch *watch);
-static void follow(struct clusterd_watch *watch);
 
 static void watch_free(struct watcher *watcher)
 {
@@ -48,6 +46,13 @@ static bool tell(struct clusterd_watch *watch, const struct clusterd_key *key, c
 	watch->changed(watch->context, key, error);
 	return watcher_told(&watch->watcher);
 }
+
+static void end(struct watcher *watcher, const struct clusterd_error *why)
+{
+	tell((struct clusterd_watch *)watcher, NULL, why);
+}
+
+static void ask(struct clusterd_watch *watch);
 
 static bool is_wanted(const struct clusterd_watch *watch, const struct clusterd_key *key)
 {
@@ -71,13 +76,7 @@ static void note_page(struct clusterd_watch *watch, const Clusterd__Wire__Keys *
 static void take_page(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_watch *watch = context;
-	struct clusterd_error why;
-	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_KEYS, &why);
-	if (answer == WATCHER_ENDS)
-		tell(watch, NULL, &why);
-	else if (answer == WATCHER_ASKS_AGAIN)
-		list(watch);
-	if (answer != WATCHER_HAS_IT)
+	if (!watcher_has(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_KEYS))
 		return;
 	const Clusterd__Wire__Keys *keys = reply->response->keys;
 	size_t at = 0;
@@ -89,10 +88,8 @@ static void take_page(void *context, struct clusterd_reply *reply, const struct 
 			return;
 	}
 	note_page(watch, keys);
-	if (watch->after != NULL && watch->state)
-		list(watch);
-	else
-		follow(watch);
+	watch->lists = watch->after != NULL && watch->state;
+	ask(watch);
 }
 
 /* Without the state it is to be known where it begins: a second request would not begin where a first one did. */
@@ -124,13 +121,7 @@ static bool is_new(const struct clusterd_watch *watch, const struct clusterd_key
 static void take_changes(void *context, struct clusterd_reply *reply, const struct error *error)
 {
 	struct clusterd_watch *watch = context;
-	struct clusterd_error why;
-	enum watcher_answer answer = watcher_take(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CHANGES, &why);
-	if (answer == WATCHER_ENDS)
-		tell(watch, NULL, &why);
-	else if (answer == WATCHER_ASKS_AGAIN)
-		follow(watch);
-	if (answer != WATCHER_HAS_IT)
+	if (!watcher_has(&watch->watcher, reply, error, CLUSTERD__WIRE__RESPONSE__BODY_CHANGES))
 		return;
 	const Clusterd__Wire__Changes *changes = reply->response->changes;
 	size_t at = 0;
@@ -141,7 +132,7 @@ static void take_changes(void *context, struct clusterd_reply *reply, const stru
 			return;
 	}
 	watch->from = changes->next > watch->from ? changes->next : watch->from;
-	follow(watch);
+	ask(watch);
 }
 
 static void follow(struct clusterd_watch *watch)
@@ -156,26 +147,38 @@ static void follow(struct clusterd_watch *watch)
 	watch->watcher.request = request_begin(watch->watcher.client, &message, SLICE(""), WATCHER_FOLLOW_MS, take_changes, watch);
 }
 
+static void ask(struct clusterd_watch *watch)
+{
+	if (watch->lists)
+		list(watch);
+	else
+		follow(watch);
+}
+
+static void ask_again(struct watcher *watcher)
+{
+	ask((struct clusterd_watch *)watcher);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 struct clusterd_watch *clusterd_watch_create(struct clusterd_client *client,
                                              const struct clusterd_watch_options *options)
 {
+	static const struct watcher_kind kind = {ask_again, end, watch_free};
 	struct clusterd_watch_options known = CLUSTERD_WATCH_OPTIONS;
 	struct clusterd_watch *watch = mem_zero(sizeof *watch);
 	memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
 	assert(known.key != NULL && known.changed != NULL);
-	watcher_init(&watch->watcher, client, watch_free);
+	watcher_init(&watch->watcher, &kind, client);
 	watch->key = mem_string(known.key);
 	watch->prefix = known.prefix;
 	watch->state = known.state;
 	watch->from = known.state ? 0 : known.from;
 	watch->changed = known.changed;
 	watch->context = known.context;
-	if (watch->from != 0)
-		follow(watch);
-	else
-		list(watch);
+	watch->lists = watch->from == 0;
+	ask(watch);
 	return watch;
 }
 

@@ -2,10 +2,10 @@
 
 #include <assert.h>
 
-void watcher_init(struct watcher *watcher, struct clusterd_client *client, void (*free)(struct watcher *watcher))
+void watcher_init(struct watcher *watcher, const struct watcher_kind *kind, struct clusterd_client *client)
 {
+	watcher->kind = kind;
 	watcher->client = client;
-	watcher->free = free;
 	client->users++;
 }
 
@@ -20,22 +20,26 @@ void watcher_destroy(struct watcher *watcher)
 	if (watcher->tells)
 		watcher->destroyed = true;
 	else
-		watcher->free(watcher);
+		watcher->kind->free(watcher);
 }
 
-enum watcher_answer watcher_take(struct watcher *watcher, const struct clusterd_reply *reply, const struct error *error,
-                                 Clusterd__Wire__Response__BodyCase expected, struct clusterd_error *ret_why)
+bool watcher_has(struct watcher *watcher, const struct clusterd_reply *reply, const struct error *error,
+                 Clusterd__Wire__Response__BodyCase expected)
 {
 	struct error unexpected;
+	struct clusterd_error why;
 	watcher->request = NULL;
-	if (error != NULL && request_may_pass(error->code))
-		return WATCHER_ASKS_AGAIN;
 	if (error == NULL && reply->response->body_case == expected)
-		return WATCHER_HAS_IT;
+		return true;
+	if (error != NULL && request_may_pass(error->code)) {
+		watcher->kind->ask(watcher);
+		return false;
+	}
 	if (error == NULL)
 		request_unexpected(&unexpected);
-	client_say(ret_why, error != NULL ? error : &unexpected);
-	return WATCHER_ENDS;
+	client_say(&why, error != NULL ? error : &unexpected);
+	watcher->kind->end(watcher, &why);
+	return false;
 }
 
 void watcher_tells(struct watcher *watcher)
@@ -48,6 +52,6 @@ bool watcher_told(struct watcher *watcher)
 	watcher->tells = false;
 	if (!watcher->destroyed)
 		return true;
-	watcher->free(watcher);
+	watcher->kind->free(watcher);
 	return false;
 }
