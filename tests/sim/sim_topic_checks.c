@@ -29,10 +29,9 @@ struct topic_truth {
 static struct topic_truth *truths;
 static uint64_t known_up_to; /* entry */
 
-struct topic_truth *topic_truth_of(struct sim *sim, const char *name)
+struct topic_truth *topic_truth_of(const char *name)
 {
 	struct topic_truth *truth;
-	(void)sim;
 	HASH_FIND_STR(truths, name, truth);
 	if (truth != NULL)
 		return truth;
@@ -45,17 +44,6 @@ struct topic_truth *topic_truth_of(struct sim *sim, const char *name)
 uint64_t topics_known_up_to(void)
 {
 	return known_up_to;
-}
-
-void topic_truths_finish(void)
-{
-	struct topic_truth *truth;
-	struct topic_truth *next;
-	HASH_ITER (hh, truths, truth, next) {
-		HASH_DELETE(hh, truths, truth);
-		mem_free(truth->states);
-		mem_free(truth);
-	}
 }
 
 /* In any order. */

@@ -227,7 +227,7 @@ static void want(struct sim *sim, struct topic_client *client)
 	enum what what = more && dice < 50 ? PUBLISH : more && dice < 60 ? SUBSCRIBE : LOOKUP;
 	struct topic_request *request = begin(client, SLOT_OPERATION, what);
 	snprintf(request->name, sizeof request->name, "t%" PRIu64 "-%lld", sim_below(sim, NAMES), (long long)(sim->now / AGE_MS));
-	topic_truth_of(sim, request->name);
+	topic_truth_of(request->name);
 	request->part = parts_of(request->name) > 0 ? (uint32_t)sim_below(sim, parts_of(request->name)) : 0;
 }
 
@@ -265,7 +265,7 @@ static void check_owners(struct sim *sim, const Clusterd__Wire__TopicState *stat
 static void take_lookup(struct sim *sim, const struct topic_client *client, const struct topic_request *request, int code,
                         const Clusterd__Wire__Response *response)
 {
-	const struct topic_truth *truth = topic_truth_of(sim, request->name);
+	const struct topic_truth *truth = topic_truth_of(request->name);
 	if (code == ERR_NOT_FOUND) {
 		topic_check_absent(sim, truth, request->floor);
 		return;
@@ -574,7 +574,6 @@ void topics_init(struct sim *sim)
 
 void topics_finish(struct sim *sim)
 {
-	topic_truths_finish();
 	watchers_finish();
 	mem_free(sim->topics->left);
 	mem_free(sim->topics);

@@ -22,8 +22,7 @@ bool topics_response(struct server *server, uint64_t connection, uint32_t stream
 
 /* sim_topic_checks.c: what is published under a name, as of an entry of the log. */
 struct topic_truth;
-struct topic_truth *topic_truth_of(struct sim *sim, const char *name); /* it is followed from now on */
-void topic_truths_finish(void);
+struct topic_truth *topic_truth_of(const char *name); /* it is followed from now on */
 /* A state machine has applied the entry. */
 void topics_applied(const struct machine *machine, uint64_t index);
 /* The answer to who looked a topic up when `floor` was the newest entry that was acknowledged to anybody. */
